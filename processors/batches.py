@@ -1,0 +1,97 @@
+"""Batches: the records of one input partition between two ticks, as numpy columns in log order."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+Float32Array = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+HashArray = npt.NDArray[np.uint64]
+BoolArray = npt.NDArray[np.bool_]
+SmallArray = npt.NDArray[np.int8]
+TextArray = npt.NDArray[np.object_]
+"""dtype object, every item a str; empty = unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Columns of equal length n, whatever their names; subclasses name them."""
+
+    def __len__(self) -> int:
+        """Return n."""
+        return len(getattr(self, fields(self)[0].name))
+
+    def take(self, rows: npt.NDArray[Any]) -> Self:
+        """Return those rows (indices or a mask), in that order."""
+        return type(self)(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
+
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the columns by name."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class PositionBatch(Batch):
+    """n positions in log order."""
+
+    offset: IntArray
+    at_ms: IntArray
+    latitude_deg: FloatArray
+    longitude_deg: FloatArray
+    speed_mps: Float32Array
+    bearing_deg: Float32Array
+    content_hash: HashArray
+    direction_id: SmallArray
+    vehicle_class: TextArray
+    vehicle_id: TextArray
+    line_id: TextArray
+    trip_id: TextArray
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionBatch(Batch):
+    """n camera detections in log order; place is the object's, or the camera's where the message had none."""
+
+    offset: IntArray
+    at_ms: IntArray
+    latitude_deg: FloatArray
+    longitude_deg: FloatArray
+    confidence: Float32Array
+    content_hash: HashArray
+    camera_id: TextArray
+    kind: TextArray
+    track_id: TextArray
+    object_class: TextArray
+    model_version: TextArray
+    snapshot_url: TextArray
+    clip_url: TextArray
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingBatch(Batch):
+    """n sensor readings in log order; place is the reading's, or the sensor's where the message had none."""
+
+    offset: IntArray
+    at_ms: IntArray
+    latitude_deg: FloatArray
+    longitude_deg: FloatArray
+    value: FloatArray
+    content_hash: HashArray
+    sensor_id: TextArray
+    quantity: TextArray
+    measure_unit: TextArray
+    host_camera_id: TextArray
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatBatch(Batch):
+    """n heartbeats in log order."""
+
+    offset: IntArray
+    at_ms: IntArray
+    content_hash: HashArray
+    device_id: TextArray
+    firmware_version: TextArray

@@ -1,0 +1,1 @@
+"""What is on the wire: schemas, typed records, ids, codec, errors."""

@@ -1,0 +1,138 @@
+"""Records to bytes and back: Avro in Confluent's wire format (0, schema id as 4 bytes big-endian, Avro body)."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import fastavro
+import msgspec
+
+from schemas.errors import Reason, Rejected
+
+SCHEMA_FOLDER: Final = Path(__file__).parent / "avsc"
+NAMESPACE: Final = "cityops"
+HEADER_BYTES: Final = 5
+
+NAMES: Final = tuple(sorted(path.stem for path in SCHEMA_FOLDER.glob("*.avsc")))
+"""Short names of all records."""
+
+T = TypeVar("T")
+
+
+@cache
+def schema_text(name: str) -> str:
+    """Return the schema of one record, by its short name, as its file says it."""
+    return (SCHEMA_FOLDER / f"{name}.avsc").read_text(encoding="utf-8")
+
+
+@cache
+def parsed_schema(name: str) -> dict[str, Any]:
+    """Return fastavro's parsed form of our own schema of that record."""
+    return _parse(schema_text(name))
+
+
+def schema_id_of(value: bytes) -> int | None:
+    """Return the schema id a message claims, or None when it is not in Confluent's wire format."""
+    if len(value) < HEADER_BYTES or value[0] != 0:
+        return None
+    return int.from_bytes(value[1:HEADER_BYTES], "big")
+
+
+class Codec:
+    """Encodes and decodes with the schema ids a registry gave out.
+
+    ids: short record name -> schema id to write with.
+    writers: schema id -> schema text, every id that may be read; extend it with `learn`.
+    """
+
+    def __init__(self, ids: Mapping[str, int], writers: Mapping[int, str]) -> None:
+        self._ids = dict(ids)
+        self._writers: dict[int, dict[str, Any]] = {}
+        self._names: dict[int, str] = {}
+        for schema_id, text in writers.items():
+            self.learn(schema_id, text)
+
+    def knows(self, schema_id: int) -> bool:
+        """Tell whether messages of that schema id can be read."""
+        return schema_id in self._names
+
+    def learn(self, schema_id: int, text: str) -> None:
+        """Add a writer's schema."""
+        parsed = _parse(text)
+        self._writers[schema_id] = parsed
+        self._names[schema_id] = str(parsed["name"]).rpartition(".")[2]
+
+    def encode(self, record: Any) -> bytes:
+        """Encode one of schemas.records with our own schema of it."""
+        name = type(record).__name__
+        out = BytesIO()
+        out.write(b"\0" + self._ids[name].to_bytes(4, "big"))
+        fastavro.schemaless_writer(out, parsed_schema(name), _plain(record))
+        return out.getvalue()
+
+    def decode(self, value: bytes | None) -> tuple[str, dict[str, Any]]:
+        """Return the short record name and the fields, in our own version of its schema.
+
+        Raises Rejected: null_value, not_avro, unknown_schema_id, wrong_record (a record we have no schema of).
+        """
+        if value is None:
+            raise Rejected(Reason.NULL_VALUE, ("the message has no value",))
+        schema_id = schema_id_of(value)
+        if schema_id is None:
+            raise Rejected(Reason.NOT_AVRO, ("the message does not begin with 0 and a schema id",))
+        name = self._names.get(schema_id)
+        if name is None:
+            raise Rejected(Reason.UNKNOWN_SCHEMA_ID, (f"the registry has no schema {schema_id}",))
+        if name not in NAMES:
+            raise Rejected(Reason.WRONG_RECORD, (f"{name} is not a record of cityops",))
+        writer, reader = self._writers[schema_id], parsed_schema(name)
+        body = BytesIO(value)
+        body.seek(HEADER_BYTES)
+        try:
+            fields = fastavro.schemaless_reader(body, writer, None if writer == reader else reader)
+        except Exception as error:  # fastavro raises whatever the bytes led it to
+            raise Rejected(Reason.NOT_AVRO, (f"not a {name}: {type(error).__name__}: {error}"[:200],)) from error
+        if body.tell() != len(value):
+            raise Rejected(Reason.NOT_AVRO, (f"not a {name}: {len(value) - body.tell()} bytes left over",))
+        return name, dict(fields)
+
+    def read(self, value: bytes, kind: type[T]) -> T:
+        """Decode a message that our own programs wrote into its typed record."""
+        name, fields = self.decode(value)
+        if name != kind.__name__:
+            raise Rejected(Reason.WRONG_RECORD, (f"expected {kind.__name__}, found {name}",))
+        return msgspec.convert(fields, kind, builtin_types=(bytes,))
+
+
+def local_codec() -> Codec:
+    """Return a codec with ids of its own, for pure tests and benchmarks: no registry."""
+    ids = {name: number for number, name in enumerate(NAMES, start=1)}
+    return Codec(ids, {number: schema_text(name) for name, number in ids.items()})
+
+
+def _parse(text: str) -> dict[str, Any]:
+    plain = _without_logical_types(json.loads(text))
+    parsed = fastavro.parse_schema(plain, named_schemas={})
+    assert isinstance(parsed, dict)
+    return parsed
+
+
+def _without_logical_types(schema: Any) -> Any:
+    """Times stay epoch milliseconds: fastavro would build datetimes, which only cost here."""
+    if isinstance(schema, dict):
+        return {key: _without_logical_types(value) for key, value in schema.items() if key != "logicalType"}
+    if isinstance(schema, list):
+        return [_without_logical_types(item) for item in schema]
+    return schema
+
+
+def _plain(record: Any) -> Any:
+    if dataclasses.is_dataclass(record):
+        return {field.name: _plain(getattr(record, field.name)) for field in dataclasses.fields(record)}
+    if isinstance(record, tuple):
+        return [_plain(item) for item in record]
+    return record

@@ -1,0 +1,44 @@
+"""Ids and shards: functions of content, never of a clock or of chance."""
+
+from hashlib import blake2b
+from typing import Final
+
+SHARDS: Final = 64
+"""Virtual shards; every partition count divides it."""
+
+_MASK: Final = 0xFFFFFFFF
+
+
+def content_id(prefix: str, *parts: str | int) -> str:
+    """Return `prefix-` and 16 hex digits that depend on the parts alone."""
+    digest = blake2b(digest_size=8)
+    for part in parts:
+        digest.update(str(part).encode())
+        digest.update(b"\x1f")
+    return f"{prefix}-{digest.hexdigest()}"
+
+
+def murmur2(key: bytes) -> int:
+    """Kafka's murmur2 of a key as an unsigned 32-bit number (org.apache.kafka.common.utils.Utils)."""
+    length = len(key)
+    m = 0x5BD1E995
+    h = (0x9747B28C ^ length) & _MASK
+    whole = length & ~3
+    for at in range(0, whole, 4):
+        k = int.from_bytes(key[at : at + 4], "little")
+        k = (k * m) & _MASK
+        k ^= k >> 24
+        k = (k * m) & _MASK
+        h = ((h * m) & _MASK) ^ k
+    tail = key[whole:]
+    if tail:
+        h ^= int.from_bytes(tail, "little")
+        h = (h * m) & _MASK
+    h ^= h >> 13
+    h = (h * m) & _MASK
+    return h ^ (h >> 15)
+
+
+def shard_of(device_id: str) -> int:
+    """Virtual shard of a device, 0 to 63: the positive murmur2 of its id, as Kafka's default partitioner sees it."""
+    return (murmur2(device_id.encode()) & 0x7FFFFFFF) % SHARDS

@@ -1,0 +1,96 @@
+"""Settings: every one of them an environment variable with a default that works."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from streams.topics import Topic
+
+PROJECT: Final = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one process runs with.
+
+    run: name of an isolated run (topic prefix, group, checkpoints, database); empty = live.
+    source_run: whose input topics are read; a replay reads the live ones.
+    """
+
+    home: Path
+    kafka_bootstrap_servers: str
+    schema_registry_url: str
+    clickhouse_url: str
+    city: Path
+    gtfs: Path | None
+    units: Path | None
+    rules: Path | None
+    run: str
+    source_run: str
+    web_port: int
+    ticker: bool
+    lateness_ms: int
+    future_ms: int
+    block_rows: int
+    block_ms: int
+    checkpoint_ms: int
+    provisional_after_ms: int
+    """0 = never."""
+
+    def topic(self, topic: Topic) -> str:
+        """Return the topic's name in this run."""
+        run = self.source_run if topic.ticked else self.run
+        return f"run.{run}.{topic.name}" if run else topic.name
+
+    @property
+    def database(self) -> str:
+        """Return the ClickHouse database of this run."""
+        return f"cityops_{self.run.replace('-', '_')}" if self.run else "cityops"
+
+    @property
+    def group(self) -> str:
+        """Return the consumer group and Faust app id of this run."""
+        return f"cityops-{self.run}" if self.run else "cityops"
+
+    def with_run(self, run: str, source_run: str) -> "Settings":
+        """Return the same settings for another run."""
+        return replace(self, run=run, source_run=source_run)
+
+
+def default_home() -> Path:
+    """Return `.cityops` in a checkout, otherwise a folder under the user's data folder."""
+    if (PROJECT / "pyproject.toml").exists():
+        return PROJECT / ".cityops"
+    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "cityops"
+
+
+def settings_from_env() -> Settings:
+    """Read the settings. Server addresses left empty mean the embedded stack (streams/stack.py fills them in)."""
+    env = os.environ.get
+
+    def path(name: str) -> Path | None:
+        value = env(name, "")
+        return Path(value).expanduser() if value else None
+
+    run = env("CITYOPS_RUN", "")
+    return Settings(
+        home=path("CITYOPS_HOME") or default_home(),
+        kafka_bootstrap_servers=env("KAFKA_BOOTSTRAP_SERVERS", ""),
+        schema_registry_url=env("SCHEMA_REGISTRY_URL", ""),
+        clickhouse_url=env("CLICKHOUSE_URL", ""),
+        city=path("CITYOPS_CITY") or PROJECT / "cities" / "hanoi",
+        gtfs=path("CITYOPS_GTFS"),
+        units=path("CITYOPS_UNITS"),
+        rules=path("CITYOPS_RULES"),
+        run=run,
+        source_run=env("CITYOPS_SOURCE_RUN", run),
+        web_port=int(env("CITYOPS_WEB_PORT", "6066")),
+        ticker=env("CITYOPS_TICKER", "on") == "on",
+        lateness_ms=int(env("CITYOPS_LATENESS_MS", "600000")),
+        future_ms=int(env("CITYOPS_FUTURE_MS", "30000")),
+        block_rows=int(env("CITYOPS_BLOCK_ROWS", "20000")),
+        block_ms=int(env("CITYOPS_BLOCK_MS", "2000")),
+        checkpoint_ms=int(env("CITYOPS_CHECKPOINT_MS", "2000")),
+        provisional_after_ms=int(env("CITYOPS_PROVISIONAL_AFTER_MS", "2000")),
+    )

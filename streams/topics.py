@@ -1,0 +1,73 @@
+"""The only list of topics: what is on each, by what key, in how many partitions, for how long, from whom to whom."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+DAY_MS: Final = 86_400_000
+FOREVER: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic. Partition counts never change (docs/partitions.md) and divide the 64 virtual shards."""
+
+    name: str
+    records: tuple[str, ...]
+    key: str
+    partitions: int
+    retention_ms: int
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+    compacted: bool = False
+    ticked: bool = False
+    max_message_bytes: int = 1_048_588
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+POSITIONS: Final = Topic(
+    "vehicle.positions.v1", ("VehiclePosition", "Tick"), "vehicle_id", 4, 7 * DAY_MS,
+    ("gateways", "simulate", "demo --input", "ticker"), ("watch_fleet",), ticked=True,
+)  # fmt: skip
+DETECTIONS: Final = Topic(
+    "camera.detections.v1", ("CameraDetection", "Heartbeat", "Tick"), "camera_id", 4, 7 * DAY_MS,
+    ("camera analytics", "simulate", "ticker"), ("watch_cameras",), ticked=True,
+)  # fmt: skip
+READINGS: Final = Topic(
+    "sensor.readings.v1", ("SensorReading", "Heartbeat", "Tick"), "sensor_id", 4, 7 * DAY_MS,
+    ("sensor gateways", "simulate", "ticker"), ("watch_sensors",), ticked=True,
+)  # fmt: skip
+OBSERVATIONS: Final = Topic(
+    "observations.v1", ("ObservationBlock",), "region", 1, 7 * DAY_MS,
+    ("watch_fleet", "watch_cameras", "watch_sensors"), ("conclude_incidents",), max_message_bytes=8_388_608,
+)  # fmt: skip
+ROWS: Final = Topic(
+    "rows.v1", ("RowFrame",), "source_topic/source_partition/table", 4, 7 * DAY_MS,
+    ("watch_fleet", "watch_cameras", "watch_sensors", "conclude_incidents"), ("write_rows",),
+    max_message_bytes=16_777_216,
+)  # fmt: skip
+INCIDENTS: Final = Topic(
+    "incidents.v1", ("Incident",), "incident_id", 1, FOREVER,
+    ("conclude_incidents",), ("pages and apps",), compacted=True, max_message_bytes=8_388_608,
+)  # fmt: skip
+CHANGES: Final = Topic(
+    "incident.changes.v1", ("IncidentChange",), "incident_id", 1, 30 * DAY_MS,
+    ("conclude_incidents",), ("demo", "alerts"), max_message_bytes=8_388_608,
+)  # fmt: skip
+REJECTED: Final = Topic(
+    "records.rejected.v1", ("Rejected",), "source_topic/source_partition/source_offset", 1, 30 * DAY_MS,
+    ("watch_fleet", "watch_cameras", "watch_sensors"), ("rejected list|show",), max_message_bytes=4_194_304,
+)  # fmt: skip
+CHECKPOINTS: Final = Topic(
+    "checkpoints.v1", (), "source_topic/source_partition/part", 1, FOREVER,
+    ("watch_fleet", "watch_cameras", "watch_sensors", "conclude_incidents"), ("the same, on start",),
+    compacted=True, settings={"segment.bytes": "16777216", "segment.ms": "60000", "delete.retention.ms": "60000"},
+)  # fmt: skip
+TRUTH: Final = Topic(
+    "truth.v1", ("Truth",), "truth_id", 1, 30 * DAY_MS,
+    ("simulate",), ("the report of demo, and nothing else",),
+)  # fmt: skip
+
+INPUTS: Final = (POSITIONS, DETECTIONS, READINGS)
+"""The topics that devices write and ticks are appended to."""
+
+CATALOGUE: Final = (*INPUTS, OBSERVATIONS, ROWS, INCIDENTS, CHANGES, REJECTED, CHECKPOINTS, TRUTH)
