@@ -1,0 +1,1 @@
+"""What the rules conclude from observations: merge, rules, correlation, lifecycle."""

@@ -1,0 +1,1 @@
+"""ClickHouse: tables, migrations, writer, and the embedded server."""
