@@ -1,0 +1,116 @@
+"""Rows for ClickHouse: buffered per table, cut into frames that the log alone decides."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from processors.batches import TextArray
+from schemas.columns import pack
+from schemas.records import RowFrame
+from schemas.tables import TABLES, Table
+
+FRAME_BYTES: Final = 6_000_000
+"""A frame with more packed bytes is split: the topic takes 16 MiB, and a stopped ticker makes long intervals."""
+
+TEXT_DTYPES: Final = ("utf8", "list")
+
+Columns = Mapping[str, npt.NDArray[Any]]
+
+
+def texts(items: Sequence[str]) -> TextArray:
+    """Return n strings as an object array (n,)."""
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array
+
+
+def repeat_text(text: str, count: int) -> TextArray:
+    """Return one string `count` times as an object array."""
+    return np.full(count, text, dtype=object)
+
+
+class RowBuffer:
+    """Rows of one source partition that no frame carries yet.
+
+    first_offset: the first source offset that the next frames cover.
+    """
+
+    def __init__(self, source_topic: str, source_partition: int, first_offset: int) -> None:
+        self.rows = 0
+        self.first_offset = first_offset
+        self._source_topic = source_topic
+        self._source_partition = source_partition
+        self._pieces: dict[str, list[Columns]] = {name: [] for name in TABLES}
+
+    def add(self, table: str, columns: Columns) -> None:
+        """Buffer n rows: an array (n,) for every column of TABLES[table], object arrays for text and lists.
+
+        Raises ValueError when the names differ from the table's.
+        """
+        names = [column.name for column in TABLES[table].columns]
+        if set(names) != set(columns):
+            raise ValueError(f"{table} wants the columns {names}, not {sorted(columns)}")
+        rows = len(columns[names[0]])
+        if rows:
+            self._pieces[table].append({name: columns[name] for name in names})
+            self.rows += rows
+
+    def cut(self, tick_ms: int, last_offset: int) -> tuple[RowFrame, ...]:
+        """Empty the buffer into frames that cover `first_offset` to `last_offset`, in the order of TABLES.
+
+        One frame a table, or several with adjoining offset ranges where one would be too long to send.
+        """
+        frames: list[RowFrame] = []
+        for name, pieces in self._pieces.items():
+            if pieces:
+                columns = _joined(TABLES[name], pieces)
+                frames.extend(self._frames(name, columns, tick_ms, self.first_offset, last_offset))
+                pieces.clear()
+        self.rows = 0
+        self.first_offset = last_offset + 1
+        return tuple(frames)
+
+    def _frames(self, table: str, columns: Columns, tick_ms: int, first: int, last: int) -> list[RowFrame]:
+        packed = pack(columns)
+        split = _split_offset(columns) if sum(len(c.values) + len(c.ends) for c in packed) > FRAME_BYTES else None
+        if split is None:
+            frame = RowFrame(
+                tick_ms=tick_ms,
+                first_offset=first,
+                last_offset=last,
+                source_partition=self._source_partition,
+                rows=len(columns["source_offset"]),
+                source_topic=self._source_topic,
+                table=table,
+                columns=packed,
+            )
+            return [frame]
+        low = columns["source_offset"] < split
+        return [
+            *self._frames(table, _taken(columns, low), tick_ms, first, split - 1),
+            *self._frames(table, _taken(columns, ~low), tick_ms, split, last),
+        ]
+
+
+def _joined(table: Table, pieces: list[Columns]) -> Columns:
+    return {
+        column.name: np.concatenate([piece[column.name] for piece in pieces]).astype(
+            object if column.dtype in TEXT_DTYPES else np.dtype(column.dtype), copy=False
+        )
+        for column in table.columns
+    }
+
+
+def _split_offset(columns: Columns) -> int | None:
+    """Return an offset with rows below and at or above it, near the middle; None when all rows share one offset."""
+    offsets = np.sort(columns["source_offset"])
+    distinct = offsets[np.flatnonzero(np.diff(offsets)) + 1]
+    if not len(distinct):
+        return None
+    return int(distinct[np.searchsorted(distinct, offsets[len(offsets) // 2]).clip(0, len(distinct) - 1)])
+
+
+def _taken(columns: Columns, rows: npt.NDArray[np.bool_]) -> Columns:
+    return {name: values[rows] for name, values in columns.items()}
