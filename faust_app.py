@@ -1,1 +1,58 @@
-"""The whole flow, top to bottom."""
+"""The whole flow, top to bottom: what comes in, who judges it, what goes out.
+
+vehicle.positions.v1  -> watch_fleet   -+
+camera.detections.v1  -> watch_cameras -+-> observations.v1 -> conclude_incidents -> incidents.v1, incident.changes.v1
+sensor.readings.v1    -> watch_sensors -+
+                                        +-> records.rejected.v1
+                                        +-> rows.v1 (conclude_incidents too) -> write_rows -> ClickHouse
+"""
+
+from collections.abc import AsyncIterator
+
+from processors.camera import camera_domain
+from processors.fleet import fleet_domain
+from processors.sensors import sensor_domain
+from streams import topics
+from streams.transport import Poll
+from streams.worker import build_worker
+
+app, engine = build_worker()
+
+engine.domain(topics.POSITIONS, fleet_domain)
+engine.domain(topics.DETECTIONS, camera_domain)
+engine.domain(topics.READINGS, sensor_domain)
+
+
+@app.agent(app.polls(engine.name(topics.POSITIONS)))
+async def watch_fleet(polls: AsyncIterator[Poll]) -> None:
+    """Positions of vehicles: hard stops and stationary vehicles."""
+    async for poll in polls:
+        await engine.observe(poll)
+
+
+@app.agent(app.polls(engine.name(topics.DETECTIONS)))
+async def watch_cameras(polls: AsyncIterator[Poll]) -> None:
+    """Detections of cameras: crash, smoke and fire claims."""
+    async for poll in polls:
+        await engine.observe(poll)
+
+
+@app.agent(app.polls(engine.name(topics.READINGS)))
+async def watch_sensors(polls: AsyncIterator[Poll]) -> None:
+    """Readings of sensors: impact sounds, smoke, heat, fire panels."""
+    async for poll in polls:
+        await engine.observe(poll)
+
+
+@app.agent(app.polls(engine.name(topics.OBSERVATIONS)))
+async def conclude_incidents(polls: AsyncIterator[Poll]) -> None:
+    """Observations of all partitions, merged by tick: incidents and their revisions."""
+    async for poll in polls:
+        await engine.conclude(poll)
+
+
+@app.agent(app.polls(engine.name(topics.ROWS)))
+async def write_rows(polls: AsyncIterator[Poll]) -> None:
+    """Row frames of everything above: ClickHouse, under offsets of its own."""
+    async for poll in polls:
+        await engine.store(poll)

@@ -1,6 +1,7 @@
 """Settings: every one of them an environment variable with a default that works."""
 
 import os
+import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,8 @@ class Settings:
     run: str
     source_run: str
     web_port: int
+    worker_id: str
+    """Static membership: the same worker is back at once after a crash."""
     ticker: bool
     lateness_ms: int
     future_ms: int
@@ -37,6 +40,8 @@ class Settings:
     checkpoint_ms: int
     provisional_after_ms: int
     """0 = never."""
+    ttl_days: int | None
+    """Age at which ClickHouse forgets rows; None = never, as in every isolated run."""
 
     def topic(self, topic: Topic) -> str:
         """Return the topic's name in this run."""
@@ -86,6 +91,7 @@ def settings_from_env() -> Settings:
         run=run,
         source_run=env("CITYOPS_SOURCE_RUN", run),
         web_port=int(env("CITYOPS_WEB_PORT", "6066")),
+        worker_id=env("CITYOPS_WORKER_ID", f"{socket.gethostname()}-{env('CITYOPS_WEB_PORT', '6066')}"),
         ticker=env("CITYOPS_TICKER", "on") == "on",
         lateness_ms=int(env("CITYOPS_LATENESS_MS", "600000")),
         future_ms=int(env("CITYOPS_FUTURE_MS", "30000")),
@@ -93,4 +99,5 @@ def settings_from_env() -> Settings:
         block_ms=int(env("CITYOPS_BLOCK_MS", "2000")),
         checkpoint_ms=int(env("CITYOPS_CHECKPOINT_MS", "2000")),
         provisional_after_ms=int(env("CITYOPS_PROVISIONAL_AFTER_MS", "2000")),
+        ttl_days=None if run else int(env("CITYOPS_TTL_DAYS", "90")),
     )

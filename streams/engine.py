@@ -1,0 +1,355 @@
+"""What stands between Faust's agents and the pure engines: positions, emission, checkpoints, recovery.
+
+Order of work, per source partition: outputs, checkpoint, durable. A restart, a rebalance or a bug goes back to the
+newest checkpoint; everything after it is made again, the same, and recognised as a repeat downstream.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from faust.types import TP
+
+from processors.checkpoint import Checkpoint
+from processors.city import City, load_city
+from processors.incidents.engine import CorrelationRule, IncidentEngine, IncidentOutcome
+from processors.incidents.rules import load_rules
+from processors.partition_engine import Domain, IngestRule, Outcome, PartitionEngine
+from processors.records_in import RawRecord
+from schemas import records
+from schemas.codec import Codec, schema_id_of
+from schemas.errors import Rejected, Retryable
+from sinks.clickhouse.database import migrate
+from sinks.clickhouse.writer import Writer, WriteResult
+from streams import topics
+from streams.checkpoints import CheckpointStore, Loaded
+from streams.health import Health
+from streams.outbox import Deliveries, Outbox
+from streams.registry import fetch_schema, load_codec
+from streams.settings import Settings
+from streams.span import load_span
+from streams.topics import Topic
+from streams.transport import BatchApp, Poll
+
+log = logging.getLogger(__name__)
+
+REGION_KEY: Final = b"city"
+BUG_PAUSE_S: Final = 2.0
+UNKNOWN_SCHEMA_S: Final = 30.0
+"""How long the registry's word that it does not know a schema id is taken as final."""
+
+
+@dataclass(slots=True)
+class Source:
+    """One partition that this worker owns."""
+
+    topic: Topic
+    tp: TP
+    expected: int
+    end: int | None = None
+    deliveries: Deliveries = field(default_factory=Deliveries)
+    observer: PartitionEngine | None = None
+    concluder: IncidentEngine | None = None
+    trouble: int = 0
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Topic without a run's prefix, and partition."""
+        return self.topic.name, self.tp.partition
+
+
+class Engine:
+    """Everything one worker holds: the engines of its partitions, its outbox, its checkpoints."""
+
+    def __init__(self, settings: Settings, app: BatchApp) -> None:
+        self.settings = settings
+        self.app = app
+        self.health = Health(settings.run)
+        self.city: City = load_city(settings.city, settings.units, settings.gtfs)
+        self.rules = load_rules(settings.rules or settings.city / "rules")
+        self.span = load_span(settings.home, settings.run)
+        self._by_name = {settings.topic(topic): topic for topic in topics.CATALOGUE}
+        self._domains: dict[str, Callable[[], Domain]] = {}
+        self._sources: dict[TP, Source] = {}
+        self._durable: dict[TP, int] = {}
+        self._unknown_until_s: dict[int, float] = {}
+        self._codec: Codec | None = None
+        self._writer: Writer | None = None
+        self._outbox: Outbox | None = None
+        self._store: CheckpointStore | None = None
+
+    # --- starting -------------------------------------------------------------------------------------------------
+
+    def name(self, topic: Topic) -> str:
+        """Return a topic's name in this run."""
+        return self.settings.topic(topic)
+
+    def domain(self, topic: Topic, build: Callable[[], Domain]) -> None:
+        """Say which domain judges an input topic."""
+        self._domains[topic.name] = build
+
+    @property
+    def codec(self) -> Codec:
+        """The codec, once `start` has run."""
+        assert self._codec is not None
+        return self._codec
+
+    @property
+    def outbox(self) -> Outbox:
+        """The producer, once `start` has run."""
+        assert self._outbox is not None
+        return self._outbox
+
+    async def start(self) -> None:
+        """Get schemas and a producer; called before any partition is assigned."""
+        loop = asyncio.get_running_loop()
+        self._codec = await loop.run_in_executor(None, load_codec, self.settings)
+        self._outbox = Outbox(self.settings.kafka_bootstrap_servers)
+        self._store = CheckpointStore(
+            self.settings.kafka_bootstrap_servers, self.name(topics.CHECKPOINTS), self._outbox
+        )
+
+    async def stop(self) -> None:
+        """Send what is queued."""
+        if self._outbox is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._outbox.close)
+
+    # --- positions (streams.transport.Positions) --------------------------------------------------------------------
+
+    async def start_offsets(self, assigned: frozenset[TP]) -> Mapping[TP, int]:
+        """Build the engines of the assigned partitions from their newest checkpoints."""
+        self._sources.clear()
+        self._durable.clear()
+        engines = {tp: self._by_name[tp.topic] for tp in assigned if tp.topic in self._by_name}
+        kept = {tp: topic for tp, topic in engines.items() if topic is not topics.ROWS}
+        assert self._store is not None
+        loaded = await self._store.load(frozenset((topic.name, tp.partition) for tp, topic in kept.items()))
+        for tp, topic in kept.items():
+            self._sources[tp] = self._source(tp, topic, loaded.get((topic.name, tp.partition)))
+        return {tp: source.expected for tp, source in self._sources.items()}
+
+    def started(self, starts: Mapping[TP, int]) -> None:
+        """Take note of where each partition really starts: retention may have taken what came before."""
+        for tp, source in self._sources.items():
+            if starts[tp] > source.expected > 0:
+                log.warning("%s: offsets %d to %d are gone from the log", tp, source.expected, starts[tp])
+            source.expected = starts[tp]
+        self.health.assigned({(self._by_name[tp.topic].name, tp.partition): at for tp, at in starts.items()})
+
+    def durable_offset(self, tp: TP) -> int | None:
+        """Return the first offset of `tp` whose results are not durable yet."""
+        return self._durable.get(tp)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this worker concludes incidents; it then also ticks."""
+        return any(source.concluder is not None for source in self._sources.values())
+
+    def _source(self, tp: TP, topic: Topic, loaded: Loaded | None) -> Source:
+        bounds = self.span.bounds(topic.name, tp.partition) if self.span and topic.ticked else None
+        source = Source(topic, tp, bounds[0] if bounds else 0, bounds[1] if bounds else None)
+        settings = self.settings
+        if topic is topics.OBSERVATIONS:
+            source.concluder = IncidentEngine(
+                self.rules,
+                self.city,
+                [(one.name, partition) for one in topics.INPUTS for partition in range(one.partitions)],
+                CorrelationRule(
+                    provisional_after_ms=settings.provisional_after_ms,
+                    block_rows=settings.block_rows,
+                    block_ms=settings.block_ms,
+                    checkpoint_ms=settings.checkpoint_ms,
+                ),
+            )
+        else:
+            source.observer = PartitionEngine(
+                topic.name,
+                tp.partition,
+                topic.partitions,
+                self._domains[topic.name](),
+                self.codec.decode,
+                self.city,
+                IngestRule(
+                    lateness_ms=settings.lateness_ms,
+                    future_ms=settings.future_ms,
+                    block_rows=settings.block_rows,
+                    block_ms=settings.block_ms,
+                    checkpoint_ms=settings.checkpoint_ms,
+                ),
+            )
+        if loaded is not None:
+            engine = source.concluder or source.observer
+            assert engine is not None
+            engine.restore(loaded.parts, loaded.live, loaded.next_offset, loaded.tick_ms)
+            source.expected = loaded.next_offset
+        return source
+
+    # --- work -------------------------------------------------------------------------------------------------------
+
+    async def observe(self, poll: Poll) -> None:
+        """Advance one input partition by one poll."""
+        await self._advance(poll, self._observe)
+
+    async def conclude(self, poll: Poll) -> None:
+        """Advance the correlator by one poll of observation blocks."""
+        await self._advance(poll, self._conclude)
+
+    async def _advance(self, poll: Poll, work: Callable[[Source, Sequence[RawRecord]], Awaitable[None]]) -> None:
+        source = self._sources.get(poll.tp)
+        if source is None:
+            return
+        if poll.position > source.expected:
+            log.warning("%s: expected offset %d, found %d: reading again", poll.tp, source.expected, poll.position)
+            self.app.consumer.rewind(poll.tp, source.expected)
+            return
+        fresh = [one for one in poll.records if one.offset >= source.expected]
+        if source.end is not None:
+            fresh = [one for one in fresh if one.offset < source.end]
+        try:
+            await work(source, fresh)
+        except Exception:
+            await self._start_over(source)
+            return
+        source.expected = max(source.expected, poll.next_position)
+        source.trouble = 0
+        self.health.advanced(source.key, source.expected, poll.highwater)
+
+    async def _start_over(self, source: Source) -> None:
+        """Drop what a bug may have half done, go back to the checkpoint and try again, ever more slowly."""
+        source.trouble += 1
+        log.exception("%s: attempt %d failed; going back to its checkpoint", source.tp, source.trouble)
+        self.health.troubled(source.key, source.trouble)
+        await asyncio.sleep(min(60.0, BUG_PAUSE_S * source.trouble))
+        if self._sources.get(source.tp) is not source:
+            return
+        assert self._store is not None
+        loaded = await self._store.load(frozenset([source.key]))
+        again = self._source(source.tp, source.topic, loaded.get(source.key))
+        again.trouble = source.trouble
+        self._sources[source.tp] = again
+        self.app.consumer.rewind(source.tp, again.expected)
+
+    async def _observe(self, source: Source, fresh: Sequence[RawRecord]) -> None:
+        assert source.observer is not None
+        await self._learn(fresh)
+        outcome = source.observer.push(fresh)
+        await self._emit_observed(source, outcome)
+        self.health.observed(source.key, outcome)
+        await self._checkpoint(source, outcome.checkpoint)
+
+    async def _conclude(self, source: Source, fresh: Sequence[RawRecord]) -> None:
+        assert source.concluder is not None
+        blocks = []
+        for one in fresh:
+            try:
+                assert one.value is not None
+                blocks.append((one.offset, self.codec.read(one.value, records.ObservationBlock)))
+            except (Rejected, AssertionError) as error:
+                log.warning("%s offset %d is not an observation block: %s", source.tp, one.offset, error)
+        outcome = source.concluder.push(blocks)
+        await self._emit_concluded(source, outcome)
+        self.health.concluded(outcome, source.concluder.tick_ms)
+        await self._checkpoint(source, outcome.checkpoint)
+
+    async def _learn(self, fresh: Sequence[RawRecord]) -> None:
+        """Ask the registry for writers' schemas not met before; wait for it, visibly, while it is away."""
+        ids = {schema_id_of(one.value) for one in fresh if one.value is not None}
+        for schema_id in sorted(one for one in ids if one is not None and not self.codec.knows(one)):
+            text = await self._fetch(schema_id)
+            if text is not None:
+                self.codec.learn(schema_id, text)
+
+    async def _fetch(self, schema_id: int) -> str | None:
+        loop = asyncio.get_running_loop()
+        if self._unknown_until_s.get(schema_id, 0.0) > loop.time():
+            return None
+        while True:
+            try:
+                text = await loop.run_in_executor(None, fetch_schema, self.settings, schema_id)
+            except Retryable as error:
+                log.warning("schema %d: %s; waiting", schema_id, error)
+                await asyncio.sleep(error.retry_after_s)
+            else:
+                if text is None:
+                    self._unknown_until_s[schema_id] = loop.time() + UNKNOWN_SCHEMA_S
+                return text
+
+    # --- emission ---------------------------------------------------------------------------------------------------
+
+    async def _emit_observed(self, source: Source, outcome: Outcome) -> None:
+        for reject in outcome.rejected:
+            key = f"{reject.source_topic}/{reject.source_partition}/{reject.source_offset}"
+            await self._send(source, topics.REJECTED, key.encode(), reject)
+        for forward in outcome.forwarded if self.settings.run == self.settings.source_run else ():
+            await self.outbox.send(
+                source.tp.topic,
+                forward.key,
+                forward.record.value,
+                source.deliveries,
+                partition=forward.to_partition,
+                headers=list(forward.record.headers),
+            )
+        for block in outcome.blocks:
+            await self._send(source, topics.OBSERVATIONS, REGION_KEY, block)
+        await self._send_frames(source, outcome.frames)
+
+    async def _emit_concluded(self, source: Source, outcome: IncidentOutcome) -> None:
+        for change in outcome.changes:
+            key = change.incident.incident_id.encode()
+            await self._send(source, topics.CHANGES, key, change)
+            await self._send(source, topics.INCIDENTS, key, change.incident)
+        await self._send_frames(source, outcome.frames)
+
+    async def _send_frames(self, source: Source, frames: Sequence[records.RowFrame]) -> None:
+        for frame in frames:
+            key = f"{frame.source_topic}/{frame.source_partition}/{frame.table}"
+            await self._send(source, topics.ROWS, key.encode(), frame)
+
+    async def _send(self, source: Source, topic: Topic, key: bytes, record: object) -> None:
+        await self.outbox.send(self.name(topic), key, self.codec.encode(record), source.deliveries)
+
+    async def _checkpoint(self, source: Source, checkpoint: Checkpoint | None) -> None:
+        if checkpoint is None:
+            return
+        await source.deliveries.settled()
+        assert self._store is not None
+        await self._store.write(source.key, checkpoint)
+        if self._sources.get(source.tp) is source:
+            self._durable[source.tp] = checkpoint.next_offset
+            self.health.checkpointed(source.key, checkpoint.next_offset)
+
+    # --- rows to ClickHouse -----------------------------------------------------------------------------------------
+
+    async def store(self, poll: Poll) -> None:
+        """Write the frames of one poll; ClickHouse down means waiting here, while detection goes on."""
+        for one in poll.records:
+            try:
+                frame = self.codec.read(one.value or b"", records.RowFrame)
+            except Rejected as error:
+                log.warning("%s offset %d is not a row frame: %s", poll.tp, one.offset, error)
+                continue
+            await self._write(frame)
+        self._durable[poll.tp] = poll.next_position
+        self.health.advanced((topics.ROWS.name, poll.tp.partition), poll.next_position, poll.highwater)
+
+    async def _write(self, frame: records.RowFrame) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                written = await loop.run_in_executor(None, self._write_now, frame)
+            except Retryable as error:
+                if self.health.sink_waiting is None:
+                    log.warning("ClickHouse does not take rows (%s); they wait in Kafka", error)
+                self.health.sink_waiting = str(error)
+                await asyncio.sleep(error.retry_after_s)
+            else:
+                self.health.stored(written.table, written.rows, frame.tick_ms)
+                return
+
+    def _write_now(self, frame: records.RowFrame) -> WriteResult:
+        if self._writer is None:
+            migrate(self.settings.clickhouse_url, self.settings.database, self.settings.ttl_days)
+            self._writer = Writer(self.settings.clickhouse_url, self.settings.database)
+        return self._writer.write(frame)

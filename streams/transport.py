@@ -1,0 +1,202 @@
+"""Faust's aiokafka transport, changed so that one event is what one poll returned for one partition.
+
+Stock Faust makes four tasks and eleven loop calls a record in `Consumer._drain_messages`, before any agent sees it,
+so nothing downstream can make it fast. Here a poll travels as one event, on every topic, and the consumer keeps the
+positions itself. Four upstream defects are repaired on the way; each repair is named REPAIR below, docs/adr/0004 says
+what it costs, and tests/streams/test_transport.py has a test that fails without it.
+
+1. A rebalance drops the final commit: `on_partitions_revoked` forgets acknowledged offsets before they are committed.
+2. On recovery, partitions are resumed before the seek and `flow_control.resume()` then clears the queues: what was
+   fetched in between is lost or read at a stale position.
+3. `seek_to_committed` skips partitions that have nothing committed: what was fetched and dropped is never read again.
+7. An event whose agent raised is acknowledged all the same, and a value that cannot be decoded is thrown into the
+   agent: values stay bytes, and what is committed is what the agent called durable, not what Faust acknowledged.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import faust
+from faust.exceptions import ImproperlyConfigured
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from processors.records_in import RawRecord
+
+WRITTEN_FOR: Final = "0.15.3"
+PAUSE_S: Final = 0.025
+"""Between polls: many small polls would dominate the processor time."""
+FETCH_TIMEOUT_S: Final = 0.5
+
+if faust.__version__ != WRITTEN_FOR:
+    raise ImproperlyConfigured(
+        f"streams/transport.py repairs faust-streaming {WRITTEN_FOR}, found {faust.__version__}: "
+        "check each REPAIR against the new version, then raise WRITTEN_FOR"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What one poll returned for one partition.
+
+    position: the offset at which the consumer stood before it; a hole is position > what the agent expects.
+    next_position: the offset at which it stands after it.
+    """
+
+    tp: TP
+    position: int
+    next_position: int
+    highwater: int
+    records: Sequence[RawRecord]
+
+
+class Positions(Protocol):
+    """Where partitions start and how far their results are durable; the agents answer."""
+
+    async def start_offsets(self, assigned: frozenset[TP]) -> Mapping[TP, int]:
+        """Forget what was in the works and return where to read on; a missing partition goes on from its commit."""
+
+    def started(self, starts: Mapping[TP, int]) -> None:
+        """Be told from where each assigned partition is really read."""
+
+    def durable_offset(self, tp: TP) -> int | None:
+        """Return the first offset whose results are not yet durable; None = nothing new."""
+
+
+class PollSchema(faust.Schema):
+    """Hands polls to agents as they are. REPAIR 7: nothing is decoded here, so nothing can fail here."""
+
+    def compile(self, app: Any, **_: Any) -> Any:
+        """Return Faust's decode function: the event of a message is its poll."""
+
+        async def decode(message: Any, *, propagate: bool = False) -> Any:
+            return app.create_event(None, message.value, message.headers, message)
+
+        return decode
+
+
+class BatchConsumer(driver.Consumer):
+    """Delivers one message a poll and partition, and keeps positions itself."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._delivered: dict[TP, int] = {}
+        self._wanted: dict[TP, int] = {}
+
+    @property
+    def positions(self) -> Positions:
+        """The agents' book of offsets."""
+        positions: Positions = self.app.positions
+        return positions
+
+    def rewind(self, tp: TP, offset: int) -> None:
+        """Read `tp` again from `offset`, as soon as no fetch is in flight."""
+        self._wanted[tp] = offset
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """REPAIR 1: commit what is durable before Faust forgets what was acknowledged."""
+        await self.commit()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """REPAIR 2: nothing flows until `perform_seek` has said from where."""
+        self.stop_flow()
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def perform_seek(self) -> None:
+        """Only record where to read on; `_drain_messages` seeks, with no fetch in flight.
+
+        REPAIR 3: a partition without checkpoint and commit starts at its beginning, explicitly.
+        """
+        assigned = frozenset(self.assignment())
+        starts = dict(await self.positions.start_offsets(assigned))
+        missing = assigned - set(starts)
+        committed = await self._thread.call_thread(self._committed_offsets, missing)
+        starts.update({tp: offset for tp, offset in committed.items() if offset is not None})
+        if assigned:
+            first = await self.earliest_offsets(*assigned)
+            starts = {tp: max(starts.get(tp, 0), first.get(driver.ensure_aiokafka_TP(tp), 0)) for tp in assigned}
+        self.positions.started(starts)
+        self._delivered.clear()
+        self._wanted = starts
+
+    async def _committed_offsets(self, tps: frozenset[TP]) -> dict[TP, int | None]:
+        consumer = self._thread._ensure_consumer()
+        return {tp: await consumer.committed(driver.ensure_aiokafka_TP(tp)) for tp in tps}
+
+    def _new_offset(self, tp: TP) -> int | None:
+        """REPAIR 7: commit what the agent called durable, whatever Faust thinks was acknowledged."""
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+        return self.positions.durable_offset(tp)
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Any:
+        return [tp for tp in self.assignment() if topics is None or tp in topics or tp.topic in topics]
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Stay silent: /readyz tells what lags, and a paused sink is no error."""
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        try:
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):
+                if not self.flow_active:
+                    await self.wait_first(self.can_resume_flow.wait(), fetcher._stopped.wait())
+                    continue
+                await self._poll_once()
+                await asyncio.sleep(PAUSE_S)
+        except (asyncio.CancelledError, *self.consumer_stopped_errors):
+            if not self.app.should_stop:
+                raise
+
+    async def _poll_once(self) -> None:
+        wanted, self._wanted = self._wanted, {}
+        if wanted:
+            await self._thread.seek_wait(wanted)
+            self._delivered.update(wanted)
+        active = self._get_active_partitions() & set(self._delivered)
+        if not active:
+            return
+        generation = self.app.consumer_generation_id
+        records = await self._getmany(active_partitions=active, timeout=FETCH_TIMEOUT_S)
+        for tp, found in (records or {}).items():
+            stale = not self.flow_active or generation != self.app.consumer_generation_id or tp in self._wanted
+            if stale or not found:
+                self._wanted.setdefault(tp, self._delivered.get(tp, 0))
+            else:
+                await self._deliver(tp, found)
+
+    async def _deliver(self, tp: TP, found: Sequence[Any]) -> None:
+        last = found[-1]
+        position, after = self._delivered[tp], last.offset + 1
+        poll = Poll(
+            tp=TP(tp.topic, tp.partition),
+            position=position,
+            next_position=after,
+            highwater=self.highwater(tp) or after,
+            records=[RawRecord(one.offset, one.key, one.value, tuple(one.headers)) for one in found],
+        )
+        message = self._to_message(tp, last)
+        message.value = poll
+        self._delivered[tp] = after
+        await self.wait_first(self.callback(message), self.suspend_flow.wait())
+
+
+class BatchTransport(driver.Transport):
+    """The aiokafka transport with the batch consumer."""
+
+    Consumer = BatchConsumer
+
+
+class BatchApp(faust.App):
+    """A Faust app on the batch transport; `positions` is set by whoever builds it."""
+
+    positions: Positions
+
+    def _new_transport(self) -> BatchTransport:
+        return BatchTransport(self.conf.broker_consumer, self)
+
+    def polls(self, topic: str) -> Any:
+        """Return the channel of a topic's polls."""
+        return self.topic(topic, schema=PollSchema(), acks=True)

@@ -1,0 +1,120 @@
+"""Builds the Faust app of a worker: its settings, its life cycle, its ticker and its pages."""
+
+import asyncio
+import sys
+import time
+from typing import Final
+
+import msgspec
+from faust.web import Request, Response, View
+
+from schemas import records
+from schemas.errors import UsageError
+from streams import topics
+from streams.admin import ensure_topics
+from streams.engine import Engine
+from streams.outbox import Deliveries
+from streams.settings import Settings, settings_from_env
+from streams.stack import endpoints
+from streams.transport import BatchApp
+
+TICK_MS: Final = 250
+SESSION_TIMEOUT_S: Final = 10.0
+
+
+class CityApp(BatchApp):
+    """A worker: topics and engine before Faust's consumer, the engine's queue after it."""
+
+    engine: Engine
+
+    async def on_first_start(self) -> None:
+        """Create what is missing, then start; a dependency that is away is waited for."""
+        await asyncio.get_running_loop().run_in_executor(None, ensure_topics, self.engine.settings)
+        await self.engine.start()
+        await super().on_first_start()
+
+    async def on_stop(self) -> None:
+        """Send what is queued."""
+        await super().on_stop()
+        await self.engine.stop()
+
+
+def build_worker() -> tuple[CityApp, Engine]:
+    """Return the app and its engine; a user's mistake ends the process with one sentence."""
+    try:
+        settings = endpoints(settings_from_env())
+        app = _build_app(settings)
+        engine = Engine(settings, app)
+    except UsageError as error:
+        sys.exit(f"cityops: {error}")
+    app.engine = app.positions = engine
+    _serve(app, engine)
+    if settings.ticker:
+        app.timer(interval=TICK_MS / 1000)(_Ticker(engine).tick)
+    return app, engine
+
+
+def _build_app(settings: Settings) -> CityApp:
+    return CityApp(
+        settings.group,
+        broker=[f"kafka://{address}" for address in settings.kafka_bootstrap_servers.split(",")],
+        autodiscover=False,
+        datadir=settings.home / "faust" / (settings.run or "live"),
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=settings.worker_id,
+        consumer_max_fetch_size=4_194_304,
+        broker_max_poll_records=20_000,
+        broker_session_timeout=SESSION_TIMEOUT_S,
+        broker_heartbeat_interval=3.0,
+        broker_commit_interval=1.0,
+        stream_buffer_maxsize=32,
+        stream_wait_empty=False,
+        web_bind="127.0.0.1",
+        web_host="127.0.0.1",
+        web_port=settings.web_port,
+        web_enabled=True,
+    )
+
+
+class _Ticker:
+    """Appends the time to every input partition, from the one worker that concludes incidents."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._last_ms = 0
+        self._deliveries = Deliveries()
+
+    async def tick(self) -> None:
+        """Append one tick, strictly after the last."""
+        if not self._engine.leads:
+            return
+        now_ms = time.time_ns() // 1_000_000
+        at_ms = max(now_ms - now_ms % TICK_MS, self._last_ms + TICK_MS)
+        self._last_ms = at_ms
+        value = self._engine.codec.encode(records.Tick(at_ms=at_ms))
+        for topic in topics.INPUTS:
+            for partition in range(topic.partitions):
+                await self._engine.outbox.send(
+                    self._engine.name(topic), b"tick", value, self._deliveries, partition=partition
+                )
+
+
+def _serve(app: CityApp, engine: Engine) -> None:
+    @app.page("/healthz")
+    async def healthz(self: View, request: Request) -> Response:
+        return self.text("ok\n")
+
+    @app.page("/readyz")
+    async def readyz(self: View, request: Request) -> Response:
+        reasons = engine.health.unready()
+        return self.text("\n".join(reasons or ["ready"]) + "\n", status=503 if reasons else 200)
+
+    @app.page("/status")
+    async def status(self: View, request: Request) -> Response:
+        return self.bytes(msgspec.json.encode(engine.health.status()), content_type="application/json")
+
+    @app.page("/metrics")
+    async def metrics(self: View, request: Request) -> Response:
+        return self.bytes(engine.health.exposition(), content_type="text/plain; version=0.0.4; charset=utf-8")
