@@ -14,6 +14,9 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Final
 
+import numpy as np
+
+from processors.batches import IntArray
 from schemas.errors import UsageError
 from schemas.records import VehicleClass, VehiclePosition
 
@@ -29,6 +32,12 @@ class SpeedUnit(StrEnum):
     MPH = "mph"
     KNOTS = "knots"
 
+
+NEAR_TICK_MS: Final = 10_000
+NEAR_MS: Final = 60_000
+FAR_TICK_MS: Final = 60_000
+FAR_MS: Final = 40 * 60_000
+"""Longer than the lateness bound and the correlation horizon of 30 minutes together."""
 
 MPS_IN: Final = {SpeedUnit.MPS: 1.0, SpeedUnit.KMH: 1 / 3.6, SpeedUnit.MPH: 0.44704, SpeedUnit.KNOTS: 1852 / 3600}
 """Metres per second in one of each unit."""
@@ -177,6 +186,18 @@ def read_time(text: str, zone: tzinfo | None) -> int:
             raise ValueError(f"at {text!r} has no offset from UTC: give --time-zone")
         moment = _in_zone(moment, zone, text)
     return (moment - _EPOCH) // _MILLISECOND
+
+
+def tick_times(at_ms: IntArray) -> IntArray:
+    """Return the ticks (strictly increasing, epoch ms) that recorded positions at those times need.
+
+    Every 10 s from a position until a minute after it, then every minute until 40 minutes after it, so that all it
+    can lead to is resolved and closed; none where the recording is silent for longer. A tick stands behind every
+    position of its own time or before.
+    """
+    near = np.unique(-(-at_ms // NEAR_TICK_MS))[:, None] + np.arange(NEAR_MS // NEAR_TICK_MS + 1)
+    far = np.unique(-(-at_ms // FAR_TICK_MS))[:, None] + np.arange(FAR_MS // FAR_TICK_MS + 1)
+    return np.union1d(near * NEAR_TICK_MS, far * FAR_TICK_MS)
 
 
 def _epoch_ms(text: str) -> int:

@@ -1,0 +1,134 @@
+import gzip
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.recorded import FAR_MS, NEAR_TICK_MS, SpeedUnit, tick_times
+from schemas.errors import UsageError
+from streams.recorded import (
+    RecordedOptions,
+    Recording,
+    read_recorded,
+    recorded_settings,
+    write_refused,
+)
+from streams.settings import PROJECT, settings_from_env
+
+CAPMETRO = PROJECT.parent / "shared" / "data" / "capmetro" / "2015-09-06.csv"
+HEADER = "vehicle_id,timestamp,speed,latitude,longitude\n"
+
+
+def recording(*inputs: Path, options: RecordedOptions | None = None) -> Recording:
+    return read_recorded(inputs, options or RecordedOptions({}), lambda done, total: None)
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_rows_of_several_files_come_in_the_order_of_time_path_line(tmp_path: Path) -> None:
+    write(tmp_path / "b.csv", HEADER + "1,1441520002,5,30,-97\n2,1441520001,5,30,-97\n3,1441520001,5,30,-97\n")
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress((HEADER + "4,1441520001,5,30,-97\n").encode()))
+    read = recording(tmp_path)
+    assert [row.position.vehicle_id for row in read.rows] == ["4", "2", "3", "1"]
+    assert [Path(file.path).name for file in read.files] == ["a.csv.gz", "b.csv"]
+
+
+def test_every_line_is_a_row_a_refusal_or_blank(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "\ufeff" + HEADER + "1,1441520002,5,30,-97\n\n,x,5,30,-97\r\n2,1441520001,,30,-97")
+    read = recording(path)
+    (file,) = read.files
+    assert (file.lines, file.rows, file.refused, file.blank) == (4, 2, 1, 1)
+    (refused,) = read.refused
+    assert (refused.line, refused.text) == (4, ",x,5,30,-97")
+    settings = recorded_settings(settings_from_env(), "trial")
+    target = write_refused(replace(settings, home=tmp_path), read.refused)
+    assert target == tmp_path / "runs" / "trial" / "refused.csv"
+    assert target.read_text(encoding="utf-8").splitlines()[1].startswith(f"{path},4,\"no vehicle_id; at 'x'")
+
+
+def test_file_of_a_folder_without_the_columns_is_skipped_and_named(tmp_path: Path) -> None:
+    write(tmp_path / "stops.csv", "stop_id,name\n1,Main\n")
+    write(tmp_path / "gps.csv", HEADER + "1,1441520002,5,30,-97\n")
+    read = recording(tmp_path)
+    assert len(read.rows) == 1
+    (skipped,) = read.skipped
+    assert skipped.path.endswith("stops.csv")
+    assert "stop_id, name" in skipped.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("gone.csv", None, "gone.csv cannot be read"),
+        ("empty.csv", b"", "line of column names"),
+        ("sheet.csv", "vehicle_id\tat".encode("utf-16"), "not UTF-8 text"),
+        ("short.csv", HEADER.encode(), "holds no line behind its header"),
+        ("cut.csv.gz", gzip.compress((HEADER + "1,1441520002,5,30,-97\n" * 9999).encode())[:-9], "cannot be read"),
+        ("times.csv", (HEADER + "1,2015-09-06 01:16,5,30,-97\n" * 3).encode(), "3 of 3 because: at .* --time-zone"),
+    ],
+)
+def test_unreadable_input_is_one_sentence(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        recording(tmp_path / name)
+
+
+def test_folder_without_positions_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"holds no \.csv"):
+        recording(tmp_path)
+    write(tmp_path / "stops.csv", "stop_id,name\n1,Main\n")
+    with pytest.raises(UsageError, match="has the columns stop_id, name"):
+        recording(tmp_path)
+
+
+def test_unit_is_said_aloud_and_taken_from_the_column_where_it_names_one(tmp_path: Path) -> None:
+    plain = write(tmp_path / "plain.csv", HEADER + "1,1441520002,36,30,-97\n1,1441520003,0,30,-97\n")
+    assert "m/s (nobody stated it" in recording(plain).speeds_in_words()
+    assert "36.0 m/s = 130 km/h" in recording(plain).speeds_in_words()
+    named = write(tmp_path / "named.csv", HEADER.replace("speed", "speed_kmh") + "1,1441520002,36,30,-97\n")
+    assert "read as km/h: the median vehicle in motion goes 10.0 m/s" in recording(named).speeds_in_words()
+    given = recording(named, options=RecordedOptions({}, unit=SpeedUnit.MPH))
+    assert "read as mph: the median vehicle in motion goes 16.1 m/s" in given.speeds_in_words()
+
+
+def test_reading_tells_its_progress(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", HEADER + "1,1441520002,5,30,-97\n" * 5000)
+    seen: list[tuple[int, int]] = []
+    read_recorded([path], RecordedOptions({}), lambda done, total: seen.append((done, total)))
+    assert seen[-1][1] == path.stat().st_size
+    assert seen == sorted(seen)
+    assert len(seen) >= 5
+
+
+@given(st.lists(st.integers(1_400_000_000_000, 1_400_100_000_000), min_size=1, max_size=50))
+def test_ticks_increase_and_stand_behind_every_position_until_all_is_closed(at: list[int]) -> None:
+    at_ms = np.array(at, dtype=np.int64)
+    ticks = tick_times(at_ms)
+    assert (np.diff(ticks) > 0).all()
+    after = ticks[np.searchsorted(ticks, at_ms, side="left")] - at_ms
+    assert ((after >= 0) & (after < NEAR_TICK_MS)).all()
+    assert ticks[-1] >= at_ms.max() + FAR_MS
+
+
+def test_silence_has_no_ticks() -> None:
+    day_ms = 86_400_000
+    ticks = tick_times(np.array([0, 30 * day_ms], dtype=np.int64) + 1_441_520_000_000)
+    assert len(ticks) < 110
+
+
+@pytest.mark.skipif(not CAPMETRO.exists(), reason="the CapMetro day is not in ../shared/data")
+def test_capmetro_day_is_read_whole() -> None:
+    read = recording(CAPMETRO)
+    assert len(read.rows) == 53_569
+    assert not read.refused
+    assert len({row.position.vehicle_id for row in read.rows}) == 146
+    assert read.rows[0].position.at_ms == 1_441_515_647_000
+    assert [row.position.at_ms for row in read.rows] == sorted(row.position.at_ms for row in read.rows)
