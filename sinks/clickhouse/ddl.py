@@ -1,0 +1,192 @@
+# ruff: noqa: S608 (statements are made of names from schemas/tables.py, never of input)
+"""The statements that make the tables, derived from schemas/tables.py; docs/clickhouse.md describes the result.
+
+A plain MergeTree recognises a repeated block by its token within `non_replicated_deduplication_window`, and so does
+every target of a view: without a window of its own a target counts a resent block twice.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from schemas.tables import INCIDENT_LOG, POSITIONS, TABLES, Table, TableColumn
+
+WINDOW: Final = 10_000
+"""Tokens a table remembers: over an hour of blocks of four partitions, and a restart repeats seconds."""
+
+MINUTES: Final = "minute_aggregates"
+STATES: Final = "incident_states"
+TO_MINUTES: Final = "positions_to_minutes"
+TO_STATES: Final = "incident_log_to_states"
+
+SOURCE: Final = (
+    TableColumn("source_topic", "utf8", "LowCardinality(String)"),
+    TableColumn("source_partition", "<i4", "Int32"),
+)
+"""What the sink adds to a frame's columns."""
+
+AGED: Final = {
+    **{table.name: table.time_column for table in TABLES.values()},
+    MINUTES: "minute",
+    STATES: INCIDENT_LOG.time_column,
+}
+"""Every table that holds rows -> the column that ages them."""
+
+_DAILY: Final = f"SETTINGS non_replicated_deduplication_window = {WINDOW}, ttl_only_drop_parts = 1"
+_QUANTILES: Final = "quantilesTDigestIf(0.5, 0.85, 0.95)"
+
+_MINUTES_TABLE: Final = f"""
+CREATE TABLE IF NOT EXISTS {MINUTES} (
+    dimension LowCardinality(String),
+    key String,
+    minute DateTime64(3, 'UTC') CODEC(Delta, ZSTD),
+    positions SimpleAggregateFunction(sum, UInt64),
+    vehicles AggregateFunction(uniqExact, String),
+    speeds SimpleAggregateFunction(sum, UInt64),
+    speed_sum_mm_s SimpleAggregateFunction(sum, Int64),
+    speed_min_mm_s SimpleAggregateFunction(min, Nullable(Int32)),
+    speed_max_mm_s SimpleAggregateFunction(max, Nullable(Int32)),
+    speed_quantiles_mm_s AggregateFunction({_QUANTILES}, Int32, UInt8)
+) ENGINE = AggregatingMergeTree
+PARTITION BY toYYYYMMDD(minute)
+ORDER BY (dimension, key, minute)
+{_DAILY}"""
+
+# toStartOfMinute gives a DateTime, which ends in 2106: minutes are cut from the milliseconds instead.
+_MINUTES_QUERY: Final = f"""
+SELECT
+    dimension,
+    key,
+    minute,
+    count() AS positions,
+    uniqExactState(vehicle_id) AS vehicles,
+    countIf(speed_mm_s >= 0) AS speeds,
+    sumIf(toInt64(speed_mm_s), speed_mm_s >= 0) AS speed_sum_mm_s,
+    min(known_mm_s) AS speed_min_mm_s,
+    max(known_mm_s) AS speed_max_mm_s,
+    {_QUANTILES.replace("If(", "IfState(")}(speed_mm_s, speed_mm_s >= 0) AS speed_quantiles_mm_s
+FROM (
+    SELECT
+        vehicle_id,
+        speed_mm_s,
+        if(speed_mm_s >= 0, speed_mm_s, NULL) AS known_mm_s,
+        fromUnixTimestamp64Milli(intDiv(toUnixTimestamp64Milli(at_ms), 60000) * 60000, 'UTC') AS minute,
+        ['line', 'unit', 'cell'] AS dimensions,
+        [
+            if(line_id != '', line_id, matched_line_id),
+            toString(unit_code),
+            if(cell = 0, '', trim(LEADING '0' FROM lower(hex(cell))))
+        ] AS keys
+    FROM {POSITIONS.name}
+)
+ARRAY JOIN dimensions AS dimension, keys AS key
+WHERE key != ''
+GROUP BY dimension, key, minute"""
+
+_MINUTES_VIEW: Final = f"""
+CREATE VIEW IF NOT EXISTS minutes AS
+SELECT
+    dimension,
+    key,
+    minute,
+    sum(a.positions) AS positions,
+    uniqExactMerge(a.vehicles) AS vehicles,
+    sum(a.speeds) AS speeds,
+    sum(a.speed_sum_mm_s) AS speed_sum_mm_s,
+    if(speeds = 0, NULL, speed_sum_mm_s / speeds / 1000) AS speed_mean_mps,
+    min(a.speed_min_mm_s) / 1000 AS speed_min_mps,
+    max(a.speed_max_mm_s) / 1000 AS speed_max_mps,
+    {_QUANTILES.replace("If(", "IfMerge(")}(a.speed_quantiles_mm_s) AS quantiles_mm_s,
+    if(speeds = 0, NULL, quantiles_mm_s[1] / 1000) AS speed_p50_mps,
+    if(speeds = 0, NULL, quantiles_mm_s[2] / 1000) AS speed_p85_mps,
+    if(speeds = 0, NULL, quantiles_mm_s[3] / 1000) AS speed_p95_mps
+FROM {MINUTES} AS a
+GROUP BY dimension, key, minute"""
+
+
+def stored_columns(table: Table) -> tuple[TableColumn, ...]:
+    """Return the columns of a table as ClickHouse has them: the frame's and what the sink adds."""
+    return (*SOURCE, *table.columns)
+
+
+def create_tables(left_out: Iterable[tuple[str, str]] = ()) -> tuple[str, ...]:
+    """Return every statement of an empty database, in order, without the columns (table, column) left out."""
+    absent = frozenset(left_out)
+    return (
+        *(_create_table(table, _present(table, absent)) for table in TABLES.values()),
+        _create_states(_present(INCIDENT_LOG, absent)),
+        f"CREATE MATERIALIZED VIEW IF NOT EXISTS {TO_STATES} TO {STATES} AS {_states_query(absent)}",
+        f"CREATE VIEW IF NOT EXISTS incidents AS {_incidents_query(absent)}",
+        _MINUTES_TABLE,
+        f"CREATE MATERIALIZED VIEW IF NOT EXISTS {TO_MINUTES} TO {MINUTES} AS {_MINUTES_QUERY}",
+        _MINUTES_VIEW,
+    )
+
+
+def add_column(table: Table, name: str, left_out: Iterable[tuple[str, str]] = ()) -> tuple[str, ...]:
+    """Return the statements that add one column of schemas/tables.py, without those left out, to tables and views."""
+    absent = frozenset(left_out)
+    column = next(column for column in table.columns if column.name == name)
+    added = f"ADD COLUMN IF NOT EXISTS {_column(column)}"
+    if table is not INCIDENT_LOG:
+        return (f"ALTER TABLE {table.name} {added}",)
+    return (
+        f"ALTER TABLE {STATES} {added}",
+        f"ALTER TABLE {table.name} {added}",
+        f"ALTER TABLE {TO_STATES} MODIFY QUERY {_states_query(absent)}",
+        f"CREATE OR REPLACE VIEW incidents AS {_incidents_query(absent)}",
+    )
+
+
+def age(table: str, ttl_days: int | None) -> str:
+    """Return the statement that makes a table forget rows after so many days, or never."""
+    if ttl_days is None:
+        return f"ALTER TABLE {table} REMOVE TTL"
+    return f"ALTER TABLE {table} MODIFY TTL {ttl_of(table, ttl_days)}"
+
+
+def ttl_of(table: str, ttl_days: int) -> str:
+    """Return the TTL expression of a table, as ClickHouse prints it back."""
+    return f"toDateTime({AGED[table]}) + toIntervalDay({ttl_days})"
+
+
+def _present(table: Table, absent: frozenset[tuple[str, str]]) -> tuple[TableColumn, ...]:
+    return tuple(column for column in stored_columns(table) if (table.name, column.name) not in absent)
+
+
+def _column(column: TableColumn) -> str:
+    rising = column.stored_as.startswith("DateTime64") or column.name == "source_offset"
+    return f"{column.name} {column.stored_as}{' CODEC(Delta, ZSTD)' if rising else ''}"
+
+
+def _create_table(table: Table, columns: tuple[TableColumn, ...]) -> str:
+    body = ",\n    ".join(_column(column) for column in columns)
+    return f"""
+CREATE TABLE IF NOT EXISTS {table.name} (
+    {body}
+) ENGINE = MergeTree
+PARTITION BY toYYYYMMDD({table.time_column})
+ORDER BY ({", ".join(table.order_by)})
+{_DAILY}"""
+
+
+def _create_states(columns: tuple[TableColumn, ...]) -> str:
+    # Not partitioned: the revisions of an incident replace each other within a partition only.
+    body = ",\n    ".join(_column(column) for column in columns)
+    return f"""
+CREATE TABLE IF NOT EXISTS {STATES} (
+    {body}
+) ENGINE = ReplacingMergeTree(revision)
+ORDER BY incident_id
+SETTINGS non_replicated_deduplication_window = {WINDOW}"""
+
+
+def _states_query(absent: frozenset[tuple[str, str]]) -> str:
+    return f"SELECT {_names(absent)} FROM {INCIDENT_LOG.name}"
+
+
+def _incidents_query(absent: frozenset[tuple[str, str]]) -> str:
+    return f"SELECT {_names(absent)} FROM {STATES} FINAL"
+
+
+def _names(absent: frozenset[tuple[str, str]]) -> str:
+    return ", ".join(column.name for column in _present(INCIDENT_LOG, absent))
