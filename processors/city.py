@@ -1,0 +1,274 @@
+"""One city as an immutable value: where a point lies, what passes there, what is due, in words.
+
+Read from a folder by processors/city_files.py; every answer is a function of its arguments.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import h3
+import numpy as np
+import numpy.typing as npt
+
+from processors.areas import Areas
+from processors.batches import Float32Array, FloatArray, SmallArray, TextArray
+from processors.city_files import CityInvalid, read_package
+from processors.geo import Plane, Segments, first_minimum, points_as_segments, reach_grid
+from processors.line_match import NOT_GIVEN, UNKNOWN, LineMatcher
+from processors.network import Bounds, Device, Headway, Line, Pattern, Stop, Unit, Venue, pattern_along
+from processors.timetable import Headways, Timetable
+from schemas.records import DueTrip
+
+__all__ = [
+    "Bounds",
+    "City",
+    "CityInvalid",
+    "Device",
+    "Headway",
+    "Line",
+    "Located",
+    "NearLine",
+    "NearStop",
+    "Pattern",
+    "Stop",
+    "Unit",
+    "Venue",
+    "load_city",
+    "pattern_along",
+]
+
+CELL_RESOLUTION: Final = 9
+"""H3 resolution of the aggregates: hexagons of about 0.1 km²."""
+
+STOP_REACH_M: Final = 50.0
+WORDS_REACH_M: Final = 400.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Located:
+    """Where n points lie; columns of n."""
+
+    unit_code: TextArray
+    """"" = outside all units"""
+    matched_line_id: TextArray
+    """"" = none within the greatest distance"""
+    direction_id: SmallArray
+    """-1 = unknown"""
+    line_offset_m: Float32Array
+    """along the pattern, NaN = unknown"""
+    cross_track_m: Float32Array
+    """>= 0, NaN = unknown"""
+    stop_id: TextArray
+    """nearest stop within 50 m, else "" """
+    cell: npt.NDArray[np.uint64]
+    """H3, resolution 9"""
+
+
+@dataclass(frozen=True, slots=True)
+class NearLine:
+    """A line that passes within a distance, per direction."""
+
+    line_id: str
+    line_name: str
+    direction_id: int
+    distance_m: float
+    offset_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class NearStop:
+    """A stop within a distance."""
+
+    stop_id: str
+    name: str
+    distance_m: float
+
+
+class City:
+    """A city package, ready to be asked; never changes."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        version: str,
+        time_zone: str,
+        bounds: Bounds,
+        units: tuple[Unit, ...] = (),
+        areas: Areas | None = None,
+        lines: tuple[Line, ...] = (),
+        stops: tuple[Stop, ...] = (),
+        venues: tuple[Venue, ...] = (),
+        cameras: Mapping[str, Device] | None = None,
+        sensors: Mapping[str, Device] | None = None,
+        timetable: Timetable | None = None,
+    ) -> None:
+        """Build the indexes; `areas` answers in the order of `units`, on the plane of `bounds`."""
+        self.name, self.version, self.time_zone = name, version, time_zone
+        self.south_deg, self.west_deg = bounds.south_deg, bounds.west_deg
+        self.north_deg, self.east_deg = bounds.north_deg, bounds.east_deg
+        self.units, self.venues = units, venues
+        self.lines = tuple(sorted(lines, key=lambda line: line.line_id))
+        self.stops = tuple(sorted(stops, key=lambda stop: stop.stop_id))
+        self.cameras: Mapping[str, Device] = cameras or {}
+        self.sensors: Mapping[str, Device] = sensors or {}
+        plane = bounds.plane()
+        self._plane, self._areas = plane, areas
+        self._timetable: Timetable | Headways = timetable or Headways(self.lines, time_zone)
+        self._unit_names = {unit.unit_code: unit.name for unit in units}
+        self._unit_codes = _with_none([unit.unit_code for unit in units])
+        self._matcher = LineMatcher(self.lines, plane)
+        self._line_ids = _with_none([line.line_id for line in self.lines])
+        self._line_index = {line.line_id: index for index, line in enumerate(self.lines)}
+        self._stop_ids = _with_none([stop.stop_id for stop in self.stops])
+        self._stop_points = _points(self.stops, plane)
+        self._stop_grid = reach_grid(self._stop_points, STOP_REACH_M, 100.0)
+        self._landmarks = _landmarks(self.lines, self.stops, venues, plane)
+
+    def locate(
+        self,
+        latitude_deg: FloatArray,
+        longitude_deg: FloatArray,
+        line_id: TextArray | None = None,
+        direction_id: SmallArray | None = None,
+    ) -> Located:
+        """Locate n points (finite degrees); the answer for each depends on it alone.
+
+        line_id: what the device told, "" = nothing. A line that the city knows is matched up to 1,000 m away and
+        no other is; otherwise the nearest line within 60 m is. direction_id: -1 = not told, the nearer one is taken.
+        """
+        x_m, y_m = self._plane.xy(latitude_deg, longitude_deg)
+        told = np.full(len(x_m), NOT_GIVEN)
+        if line_id is not None:
+            told = np.array([self._line_index.get(text, NOT_GIVEN) for text in line_id.tolist()], np.int64)
+        direction = np.full(len(x_m), UNKNOWN, np.int8) if direction_id is None else direction_id
+        matched = self._matcher.match(x_m, y_m, told, direction)
+        return Located(
+            unit_code=self._unit_codes[self._unit_index(x_m, y_m)],
+            matched_line_id=self._line_ids[matched.line],
+            direction_id=matched.direction_id,
+            line_offset_m=matched.offset_m,
+            cross_track_m=matched.distance_m,
+            stop_id=self._stop_ids[self._nearest_stop(x_m, y_m)],
+            cell=cells_of(latitude_deg, longitude_deg),
+        )
+
+    def locate_units(self, latitude_deg: FloatArray, longitude_deg: FloatArray) -> TextArray:
+        """Return the unit codes of n points, "" = outside all units."""
+        found: TextArray = self._unit_codes[self._unit_index(*self._plane.xy(latitude_deg, longitude_deg))]
+        return found
+
+    def near_lines(self, latitude_deg: float, longitude_deg: float, within_m: float) -> tuple[NearLine, ...]:
+        """Return the lines within a distance, one per line and direction, nearest first."""
+        x_m, y_m = self._plane.xy(np.array([latitude_deg]), np.array([longitude_deg]))
+        found = [
+            NearLine(self.lines[line].line_id, self.lines[line].name, direction_id, distance_m, offset_m)
+            for line, direction_id, distance_m, offset_m in self._matcher.near(x_m, y_m, within_m)
+        ]
+        return tuple(sorted(found, key=lambda near: (near.distance_m, near.line_id, near.direction_id)))
+
+    def near_stops(self, latitude_deg: float, longitude_deg: float, within_m: float) -> tuple[NearStop, ...]:
+        """Return the stops within a distance, nearest first."""
+        found = [
+            NearStop(self.stops[index].stop_id, self.stops[index].name, distance_m)
+            for index, distance_m in _within(self._stop_points, self._plane, latitude_deg, longitude_deg, within_m)
+        ]
+        return tuple(sorted(found, key=lambda near: (near.distance_m, near.stop_id)))
+
+    def due_trips(
+        self, stop_ids: Sequence[str], line_ids: Sequence[str], after_ms: int, within_s: int
+    ) -> tuple[DueTrip, ...]:
+        """Return the trips of those lines due at those stops from `after_ms` for `within_s` seconds, soonest first.
+
+        By timetable where the city has one, otherwise by headway (then without a trip id).
+        """
+        return self._timetable.due(frozenset(stop_ids), frozenset(line_ids), after_ms, within_s)
+
+    def unit_name(self, unit_code: str) -> str:
+        """Return the unit's name, "" if there is no such unit."""
+        return self._unit_names.get(unit_code, "")
+
+    def place_in_words(self, latitude_deg: float, longitude_deg: float) -> str:
+        """Say where a point is: "near Kim Mã stop, phường Ngọc Hà"; the landmark is at most 400 m away."""
+        unit = self.unit_name(str(self.locate_units(np.array([latitude_deg]), np.array([longitude_deg]))[0]))
+        points, words = self._landmarks
+        near = [
+            (distance_m, words[index])
+            for index, distance_m in _within(points, self._plane, latitude_deg, longitude_deg, WORDS_REACH_M)
+        ]
+        parts = [f"near {min(near)[1]}"] if near else []
+        parts += [unit] if unit else []
+        if parts:
+            return ", ".join(parts)
+        return "outside the city" if self.units else f"{latitude_deg:.5f}, {longitude_deg:.5f}"
+
+    def _unit_index(self, x_m: FloatArray, y_m: FloatArray) -> npt.NDArray[np.int64]:
+        return np.full(len(x_m), -1) if self._areas is None else self._areas.containing(x_m, y_m)
+
+    def _nearest_stop(self, x_m: FloatArray, y_m: FloatArray) -> npt.NDArray[np.int64]:
+        rows, stops = self._stop_grid.candidates(x_m, y_m)
+        distance_m, _ = self._stop_points.project(stops, x_m[rows], y_m[rows])
+        best = first_minimum(rows, distance_m)
+        best = best[distance_m[best] <= STOP_REACH_M]
+        nearest = np.full(len(x_m), -1)
+        nearest[rows[best]] = stops[best]
+        return nearest
+
+
+def load_city(folder: Path, units: Path | None = None, gtfs: Path | None = None) -> City:
+    """Load a city package; `units` (GeoJSON) and `gtfs` (folder or zip) replace the built-in ones.
+
+    Raises CityInvalid with every mistake found.
+    """
+    package = read_package(folder, units, gtfs)
+    return City(
+        name=package.name,
+        version=package.version,
+        time_zone=package.time_zone,
+        bounds=package.bounds,
+        units=package.units,
+        areas=package.areas,
+        lines=package.lines,
+        stops=package.stops,
+        venues=package.venues,
+        cameras={device.device_id: device for device in package.devices if device.kind == "camera"},
+        sensors={device.device_id: device for device in package.devices if device.kind == "sensor"},
+        timetable=package.timetable,
+    )
+
+
+def cells_of(latitude_deg: FloatArray, longitude_deg: FloatArray) -> npt.NDArray[np.uint64]:
+    """Return the H3 cells of n points at the resolution of the aggregates."""
+    cell_of = h3.api.basic_int.latlng_to_cell
+    pairs = zip(latitude_deg.tolist(), longitude_deg.tolist(), strict=True)
+    return np.array([cell_of(latitude, longitude, CELL_RESOLUTION) for latitude, longitude in pairs], np.uint64)
+
+
+def _with_none(texts: Sequence[str]) -> TextArray:
+    array = np.empty(len(texts) + 1, object)
+    array[:] = [*texts, ""]  # index -1 = none
+    return array
+
+
+def _points(places: Sequence[Stop | Venue], plane: Plane) -> Segments:
+    latitude_deg = np.array([place.latitude_deg for place in places], np.float64)
+    longitude_deg = np.array([place.longitude_deg for place in places], np.float64)
+    return points_as_segments(*plane.xy(latitude_deg, longitude_deg))
+
+
+def _landmarks(
+    lines: Sequence[Line], stops: Sequence[Stop], venues: Sequence[Venue], plane: Plane
+) -> tuple[Segments, tuple[str, ...]]:
+    stations = {text for line in lines if line.mode == "metro" for way in line.patterns for text in way.stop_ids}
+    words = [f"{stop.name} {'station' if stop.stop_id in stations else 'stop'}" for stop in stops]
+    return _points([*stops, *venues], plane), (*words, *(venue.name for venue in venues))
+
+
+def _within(
+    points: Segments, plane: Plane, latitude_deg: float, longitude_deg: float, within_m: float
+) -> list[tuple[int, float]]:
+    x_m, y_m = plane.xy(latitude_deg, longitude_deg)
+    distance_m, _ = points.project(np.arange(len(points.x_m)), x_m, y_m)
+    return [(int(index), float(distance_m[index])) for index in np.flatnonzero(distance_m <= within_m)]

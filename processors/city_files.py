@@ -1,0 +1,295 @@
+"""Read and check a city package: every mistake at once, with file and line."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from processors.areas import Areas, Polygons, polygons, power_diagram
+from processors.city_models import (
+    CityEntry,
+    EstateEntry,
+    HeadwayEntry,
+    LineEntry,
+    LinesEntry,
+    StopsEntry,
+    UnitsEntry,
+    VenuesEntry,
+)
+from processors.estate import expand_estate
+from processors.network import Bounds, Device, Headway, Line, Pattern, Stop, Unit, Venue, pattern_along
+from processors.timetable import Timetable, seconds_of
+from processors.yaml_files import Mistakes, YamlFile, read_yaml
+from schemas.errors import UsageError
+
+FILES: Final = ("city.yaml", "units.yaml", "stops.yaml", "lines.yaml", "venues.yaml", "estate.yaml")
+"""The files of a package; only the first must be there."""
+
+
+class CityInvalid(UsageError):
+    """A city package, units file or GTFS feed with mistakes, all of them listed in `mistakes`."""
+
+    def __init__(self, source: str, mistakes: Sequence[str]) -> None:
+        """Keep the mistakes."""
+        count = f"{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}"
+        super().__init__("\n  ".join([f"{source} has {count}:", *mistakes]))
+        self.mistakes = tuple(mistakes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Package:
+    """What the files of a city say."""
+
+    name: str
+    version: str
+    time_zone: str
+    bounds: Bounds
+    units: tuple[Unit, ...]
+    areas: Areas | None
+    lines: tuple[Line, ...]
+    stops: tuple[Stop, ...]
+    venues: tuple[Venue, ...]
+    devices: tuple[Device, ...]
+    timetable: Timetable | None
+
+
+def read_package(folder: Path, units: Path | None = None, gtfs: Path | None = None) -> Package:
+    """Read a folder; `units` (GeoJSON) and `gtfs` (folder or zip) replace its own. Raises CityInvalid."""
+    if not (folder / FILES[0]).is_file():
+        raise CityInvalid(str(folder), [f"{FILES[0]} is missing: name a folder like cities/hanoi"])
+    mistakes = Mistakes()
+    package = _Reader(folder, mistakes).package()
+    if mistakes.found or package is None:
+        raise CityInvalid(str(folder), mistakes.found)
+    return package
+
+
+def content_version(paths: Iterable[Path]) -> str:
+    """Return 12 hex digits that depend on the names and bytes of files alone."""
+    digest = blake2b(digest_size=6)
+    for path in paths:
+        content = path.read_bytes()
+        digest.update(f"{path.name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+class _Reader:
+    """Reads one folder, noting mistakes as it goes."""
+
+    def __init__(self, folder: Path, mistakes: Mistakes) -> None:
+        self._folder, self._mistakes = folder, mistakes
+        self._files = {
+            name: file
+            for name in FILES
+            if (folder / name).is_file() and (file := read_yaml(folder / name, mistakes)) is not None
+        }
+
+    def package(self) -> Package | None:
+        """Return the package, None if city.yaml is wrong."""
+        city = self._city()
+        bounds = None if city is None else _bounds(city)
+        units = self._units(bounds)
+        stops = self._stops(bounds)
+        lines = self._lines(stops)
+        venues = self._venues(bounds)
+        devices = self._devices(bounds, units, lines, stops, venues)
+        if city is None or bounds is None:
+            return None
+        return Package(
+            name=city.name,
+            version=content_version(self._folder / name for name in FILES if (self._folder / name).is_file()),
+            time_zone=city.time_zone,
+            bounds=bounds,
+            units=units,
+            areas=_areas(city, bounds, units),
+            lines=lines,
+            stops=stops,
+            venues=venues,
+            devices=devices,
+            timetable=None,
+        )
+
+    def _city(self) -> CityEntry | None:
+        file = self._files.get("city.yaml")
+        city = file.validated(CityEntry, self._mistakes) if file else None
+        if file is None or city is None:
+            return None
+        try:
+            ZoneInfo(city.time_zone)
+        except (KeyError, ValueError, OSError):
+            self._note(
+                file, ("time_zone",), f"time_zone {city.time_zone!r} is not known, use one like Asia/Ho_Chi_Minh"
+            )
+        if city.bounds.south >= city.bounds.north or city.bounds.west >= city.bounds.east:
+            self._note(file, ("bounds",), "bounds must go from south to north and from west to east")
+        return city
+
+    def _units(self, bounds: Bounds | None) -> tuple[Unit, ...]:
+        file = self._files.get("units.yaml")
+        entry = file.validated(UnitsEntry, self._mistakes) if file else None
+        if file is None or entry is None:
+            return ()
+        self._check_unique(file, "units", "code", [unit.code for unit in entry.units])
+        for index, unit in enumerate(entry.units):
+            self._check_inside(file, ("units", index), unit.code, unit.lat, unit.lon, bounds)
+        return tuple(Unit(item.code, item.name, item.kind, item.lat, item.lon, item.area_km2) for item in entry.units)
+
+    def _stops(self, bounds: Bounds | None) -> tuple[Stop, ...]:
+        file = self._files.get("stops.yaml")
+        entry = file.validated(StopsEntry, self._mistakes) if file else None
+        if file is None or entry is None:
+            return ()
+        self._check_unique(file, "stops", "id", [stop.id for stop in entry.stops])
+        for index, stop in enumerate(entry.stops):
+            self._check_inside(file, ("stops", index), stop.id, stop.lat, stop.lon, bounds)
+        return tuple(Stop(item.id, item.name, item.lat, item.lon) for item in entry.stops)
+
+    def _lines(self, stops: Sequence[Stop]) -> tuple[Line, ...]:
+        file = self._files.get("lines.yaml")
+        entry = file.validated(LinesEntry, self._mistakes) if file else None
+        if file is None or entry is None:
+            return ()
+        self._check_unique(file, "lines", "id", [line.id for line in entry.lines])
+        places = {stop.stop_id: (stop.latitude_deg, stop.longitude_deg) for stop in stops}
+        lines = []
+        for index, line in enumerate(entry.lines):
+            self._check_headways(file, index, line)
+            ways = [self._pattern(file, index, line, way, places) for way in range(len(line.directions))]
+            patterns = tuple(pattern for pattern in ways if pattern is not None)
+            headways = tuple(_headway(item) for item in line.headways)
+            lines.append(Line(line.id, line.name, line.mode, line.colour, headways, patterns))
+        return tuple(lines)
+
+    def _pattern(
+        self, file: YamlFile, index: int, line: LineEntry, way: int, places: dict[str, tuple[float, float]]
+    ) -> Pattern | None:
+        at = ("lines", index, "directions", way)
+        vertices: list[tuple[float, float]] = []
+        stop_at: dict[int, str] = {}
+        for place, item in enumerate(line.directions[way]):
+            if isinstance(item, list):
+                vertices.append((item[0], item[1]))
+            elif item in places:
+                stop_at[len(vertices)] = item
+                vertices.append(places[item])
+            else:
+                self._note(file, (*at, place), f"line {line.id} names the stop {item}, which stops.yaml does not have")
+        if len(line.directions[way]) < 2 or sum(isinstance(item, str) for item in line.directions[way]) < 2:
+            self._note(file, at, f"line {line.id} direction {way} needs at least 2 stops")
+            return None
+        if len(vertices) < 2:
+            return None
+        latitude_deg, longitude_deg = np.array(vertices, np.float64).T
+        return pattern_along(way, latitude_deg, longitude_deg, stop_at)
+
+    def _check_headways(self, file: YamlFile, index: int, line: LineEntry) -> None:
+        spans = sorted((seconds_of(item.from_), seconds_of(item.to), place) for place, item in enumerate(line.headways))
+        for from_s, to_s, place in spans:
+            if from_s >= to_s:
+                self._note(file, ("lines", index, "headways", place), f"line {line.id}: from must be before to")
+        for (_, to_s, _), (from_s, _, place) in pairwise(spans):
+            if from_s < to_s:
+                where = ("lines", index, "headways", place)
+                self._note(file, where, f"line {line.id}: headway periods overlap at {line.headways[place].from_}")
+
+    def _venues(self, bounds: Bounds | None) -> tuple[Venue, ...]:
+        file = self._files.get("venues.yaml")
+        entry = file.validated(VenuesEntry, self._mistakes) if file else None
+        if file is None or entry is None:
+            return ()
+        self._check_unique(file, "venues", "id", [venue.id for venue in entry.venues])
+        for index, venue in enumerate(entry.venues):
+            self._check_inside(file, ("venues", index), venue.id, venue.lat, venue.lon, bounds)
+        return tuple(Venue(item.id, item.name, item.kind, item.lat, item.lon) for item in entry.venues)
+
+    def _devices(
+        self,
+        bounds: Bounds | None,
+        units: Sequence[Unit],
+        lines: Sequence[Line],
+        stops: Sequence[Stop],
+        venues: Sequence[Venue],
+    ) -> tuple[Device, ...]:
+        file = self._files.get("estate.yaml")
+        entry = file.validated(EstateEntry, self._mistakes) if file else None
+        if file is None or entry is None:
+            return ()
+        self._check_rules(file, entry, units, lines, venues)
+        devices: dict[str, Device] = {}
+        for path, device in expand_estate(entry, units, lines, stops, venues):
+            if device.device_id in devices:
+                self._note(file, path, f"makes the device {device.device_id}, which is there already")
+            devices[device.device_id] = device
+            self._check_inside(file, path, device.device_id, device.latitude_deg, device.longitude_deg, bounds)
+        cameras = {device.device_id for device in devices.values() if device.kind == "camera"}
+        for index, item in enumerate(entry.devices):
+            if item.host_camera and item.host_camera not in cameras:
+                self._note(file, ("devices", index), f"{item.id}: host camera {item.host_camera} is not known")
+            if item.kind == "sensor" and not item.quantities:
+                self._note(file, ("devices", index), f"{item.id}: a sensor needs quantities")
+        return tuple(devices.values())
+
+    def _check_rules(
+        self, file: YamlFile, entry: EstateEntry, units: Sequence[Unit], lines: Sequence[Line], venues: Sequence[Venue]
+    ) -> None:
+        known_lines = {line.line_id for line in lines}
+        for index, at_stops in enumerate(entry.at_stops):
+            for line_id in at_stops.lines:
+                if line_id not in known_lines:
+                    self._note(file, ("at_stops", index), f"line {line_id} is not known")
+        for key, rules, kinds in (
+            ("at_units", entry.at_units, {unit.kind for unit in units}),
+            ("at_venues", entry.at_venues, {venue.kind for venue in venues}),
+        ):
+            for index, rule in enumerate(rules):
+                for kind in rule.kinds:
+                    if kind not in kinds:
+                        self._note(file, (key, index), f"there is nothing of kind {kind}")
+
+    def _check_unique(self, file: YamlFile, items: str, key: str, values: Sequence[str]) -> None:
+        first: dict[str, int] = {}
+        for index, value in enumerate(values):
+            if value in first:
+                line = file.line(items, first[value])
+                self._note(file, (items, index, key), f"{key} {value} is already used on line {line}")
+            first.setdefault(value, index)
+
+    def _check_inside(
+        self,
+        file: YamlFile,
+        path: tuple[str | int, ...],
+        what: str,
+        latitude_deg: float,
+        longitude_deg: float,
+        bounds: Bounds | None,
+    ) -> None:
+        if bounds is not None and not bounds.contain(latitude_deg, longitude_deg):
+            self._note(file, path, f"{what} at {latitude_deg}, {longitude_deg} is outside the city's bounds")
+
+    def _note(self, file: YamlFile, path: tuple[str | int, ...], message: str) -> None:
+        self._mistakes.add(file.name, file.line(*path), message)
+
+
+def _bounds(city: CityEntry) -> Bounds:
+    return Bounds(city.bounds.south, city.bounds.west, city.bounds.north, city.bounds.east)
+
+
+def _headway(entry: HeadwayEntry) -> Headway:
+    return Headway(entry.from_, entry.to, round(entry.every_min * 60))
+
+
+def _areas(city: CityEntry, bounds: Bounds, units: Sequence[Unit]) -> Areas:
+    plane = bounds.plane()
+    latitude_deg = np.array([unit.latitude_deg for unit in units], np.float64)
+    longitude_deg = np.array([unit.longitude_deg for unit in units], np.float64)
+    area_m2 = np.array([unit.area_km2 * 1e6 for unit in units], np.float64)
+    outline: Polygons | None = None
+    if city.outline is not None:
+        corners = np.array(city.outline, np.float64)
+        outline = polygons([(0, *plane.xy(corners[:, 0], corners[:, 1]))])
+    return power_diagram(*plane.xy(latitude_deg, longitude_deg), area_m2, city.unit_reach, outline)

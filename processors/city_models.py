@@ -1,0 +1,164 @@
+"""The city package as it is written in YAML; docs/city-package.md describes every key."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from processors.timetable import seconds_of
+from processors.yaml_files import Entry
+
+Text = Annotated[str, Field(min_length=1)]
+Latitude = Annotated[float, Field(ge=-90, le=90)]
+Longitude = Annotated[float, Field(ge=-180, le=180)]
+Point = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+class BoundsEntry(Entry):
+    """The rectangle that records must lie in, margin included."""
+
+    south: Latitude
+    west: Longitude
+    north: Latitude
+    east: Longitude
+
+
+class CityEntry(Entry):
+    """city.yaml."""
+
+    name: Text
+    time_zone: Text
+    bounds: BoundsEntry
+    outline: Annotated[list[Point], Field(min_length=3)] | None = None
+    unit_reach: Annotated[float, Field(gt=0)] = 3.0
+
+
+class UnitEntry(Entry):
+    """One administrative area."""
+
+    code: Text
+    name: Text
+    kind: Text
+    lat: Latitude
+    lon: Longitude
+    area_km2: Annotated[float, Field(gt=0)]
+
+
+class UnitsEntry(Entry):
+    """units.yaml."""
+
+    units: list[UnitEntry]
+
+
+class StopEntry(Entry):
+    """One stop or station."""
+
+    id: Text
+    name: Text
+    lat: Latitude
+    lon: Longitude
+
+
+class StopsEntry(Entry):
+    """stops.yaml."""
+
+    stops: list[StopEntry]
+
+
+class HeadwayEntry(Entry):
+    """A departure every so many minutes in a period of the day."""
+
+    from_: Annotated[str, Field(alias="from")]
+    to: str
+    every_min: Annotated[float, Field(gt=0)]
+
+    @field_validator("from_", "to")
+    @classmethod
+    def _is_time(cls, text: str) -> str:
+        seconds_of(text)
+        return text
+
+
+class LineEntry(Entry):
+    """One line: each direction is a list of stop ids, with [lat, lon] where it bends between stops."""
+
+    id: Text
+    name: Text
+    mode: Literal["bus", "brt", "metro"]
+    colour: Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")] = "#808080"
+    headways: list[HeadwayEntry] = Field(default_factory=list)
+    directions: Annotated[list[list[str | Point]], Field(min_length=1, max_length=2)]
+
+
+class LinesEntry(Entry):
+    """lines.yaml."""
+
+    lines: list[LineEntry]
+
+
+class VenueEntry(Entry):
+    """One place that people know."""
+
+    id: Text
+    name: Text
+    kind: Text
+    lat: Latitude
+    lon: Longitude
+
+
+class VenuesEntry(Entry):
+    """venues.yaml."""
+
+    venues: list[VenueEntry]
+
+
+class SensorRuleEntry(Entry):
+    """A sensor at every n-th place of a rule."""
+
+    prefix: Text
+    quantities: Annotated[list[Text], Field(min_length=1)]
+    every: Annotated[int, Field(ge=1)] = 1
+    on_camera: bool = False
+
+
+class PlaceRuleEntry(Entry):
+    """Devices at every n-th place: a camera if `camera` names its prefix, and sensors.
+
+    spacing_m: a place this near to one already taken by an earlier place of any rule is left out.
+    """
+
+    every: Annotated[int, Field(ge=1)] = 1
+    spacing_m: Annotated[float, Field(ge=0)] = 0.0
+    camera: Text | None = None
+    sensors: list[SensorRuleEntry] = Field(default_factory=list)
+
+
+class StopRuleEntry(PlaceRuleEntry):
+    """Devices at the stops of lines."""
+
+    lines: Annotated[list[Text], Field(min_length=1)]
+
+
+class KindRuleEntry(PlaceRuleEntry):
+    """Devices at the centres of units, or at the venues, of some kinds."""
+
+    kinds: Annotated[list[Text], Field(min_length=1)]
+
+
+class DeviceEntry(Entry):
+    """One device by itself."""
+
+    id: Text
+    kind: Literal["camera", "sensor"]
+    lat: Latitude
+    lon: Longitude
+    quantities: list[Text] = Field(default_factory=list)
+    host_camera: str = ""
+
+
+class EstateEntry(Entry):
+    """estate.yaml."""
+
+    at_stops: list[StopRuleEntry] = Field(default_factory=list)
+    at_units: list[KindRuleEntry] = Field(default_factory=list)
+    at_venues: list[KindRuleEntry] = Field(default_factory=list)
+    devices: list[DeviceEntry] = Field(default_factory=list)
