@@ -60,6 +60,10 @@ class Codec:
         """Tell whether messages of that schema id can be read."""
         return schema_id in self._names
 
+    def name_of(self, schema_id: int) -> str | None:
+        """Return the short record name of a schema id, or None when messages of it cannot be read."""
+        return self._names.get(schema_id)
+
     def learn(self, schema_id: int, text: str) -> None:
         """Add a writer's schema."""
         parsed = _parse(text)
