@@ -1,0 +1,133 @@
+"""`cityops demo`: a simulated or a recorded city through the real thing, shown live and accounted for."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from processors.simulate import Simulation, SimulationRule
+from streams import topics
+from streams.feed import Feeder
+from streams.live_view import Changes, LiveView, describe
+from streams.report import Report, Scope, build_report, render, write_report
+from streams.session import Session, city_of, stack_running, stopped_by_signals, worker_running
+from streams.settings import Settings
+from streams.workers import Offsets, wait_drained
+
+DRAIN_S: Final = 120.0
+INPUTS_AND_TRUTH: Final = (*topics.INPUTS, topics.TRUTH, topics.CHANGES, topics.OBSERVATIONS, topics.ROWS, topics.REJECTED)
+
+Vector = Mapping[tuple[str, int], int]
+"""(topic, partition) -> offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What the user asked for."""
+
+    for_s: float | None
+    seed: int
+    speed: float
+    vehicles: int
+    start_ms: int | None
+    report: Path | None
+
+
+def run_demo(settings: Settings, options: DemoOptions, console: Console) -> bool:
+    """Run the simulated city; return whether the accounting balances (an unbounded demo always does).
+
+    Another speed or start than the clock's runs isolated: the live log never gets ahead of the clock.
+    """
+    isolated = options.speed != 1 or options.start_ms is not None
+    if isolated and not settings.run:
+        settings = settings.with_run("demo", "demo")
+    settings = replace(settings, ticker=False, ttl_days=None if settings.run else settings.ttl_days)
+    with stopped_by_signals(), stack_running(settings, console) as settings:
+        with console.status("city"):
+            city = city_of(settings)
+        with worker_running(settings, city, console, fresh=isolated) as session:
+            try:
+                return _simulate(session, options, console)
+            except KeyboardInterrupt:
+                console.print("stopping", style="bright_black")
+                return True
+
+
+def offsets_now(settings: Settings) -> Vector:
+    """Return the ends of every topic that a report reads."""
+    offsets = Offsets(settings)
+    try:
+        return {
+            (topic.name, partition): end
+            for topic in INPUTS_AND_TRUTH
+            for partition, end in offsets.ends(topic).items()
+        }
+    finally:
+        offsets.close()
+
+
+def _simulate(session: Session, options: DemoOptions, console: Console) -> bool:
+    begin = offsets_now(session.settings)
+    now_ms = time.time_ns() // 1_000_000
+    start_ms = options.start_ms if options.start_ms is not None else now_ms - now_ms % 250
+    until_ms = None if options.for_s is None else start_ms + int(options.for_s * options.speed * 1000)
+    simulation = Simulation(session.city, options.seed, start_ms, SimulationRule(vehicles=options.vehicles), until_ms)
+    feeder = Feeder(session.settings, session.codec, simulation, options.speed, ticks=True)
+    stop = threading.Event()
+    thread = threading.Thread(target=feeder.run, args=(options.for_s, stop), name="feeder", daemon=True)
+    thread.start()
+    try:
+        note = f"{options.vehicles:,} vehicles, seed {options.seed}, speed {options.speed:g}x"
+        _watch(session, begin[topics.CHANGES.name, 0], console, note, thread.is_alive, live=options.speed == 1)
+    finally:
+        stop.set()
+        thread.join(2.0)
+    return account(session, begin, console, options.report, seed=options.seed, scored=True)
+
+
+def _watch(
+    session: Session, changes_from: int, console: Console, note: str, running: Callable[[], bool], *, live: bool
+) -> None:
+    """Show incidents and rates while the input runs."""
+    changes = Changes(session.settings, session.codec, changes_from)
+    asked_s, status = 0.0, None
+    try:
+        with LiveView(console) as view:
+            while running():
+                for change, published_ms in changes.poll(0.2):
+                    view.incident(describe(change, session.city))
+                    if live:
+                        view.rates.latencies_ms.append(max(0, published_ms - change.tick_ms))
+                if time.monotonic() - asked_s >= 1.0:
+                    asked_s, status = time.monotonic(), session.worker.status()
+                view.status(status, note)
+    finally:
+        changes.close()
+
+
+def account(
+    session: Session, begin: Vector, console: Console, report_path: Path | None, *, seed: int | None, scored: bool
+) -> bool:
+    """Wait until all is worked off, read the topics and ClickHouse independently, and show the report."""
+    end = offsets_now(session.settings)
+    inputs = {key: offset for key, offset in end.items() if key[0] in {topic.name for topic in topics.INPUTS}}
+    with console.status("working off what is left") as spinner:
+        drained = wait_drained(
+            session.settings, session.worker, inputs, DRAIN_S, lambda left: spinner.update(f"{left:,} records left")
+        )
+    with console.status("accounting: reading every topic and ClickHouse again"):
+        report = build_report(session.settings, session.codec, Scope(begin, offsets_now(session.settings)), seed=seed, scored=scored)
+    console.print(render(report))
+    if report_path is not None:
+        write_report(report, report_path)
+        console.print(f"report: {report_path}")
+    if not drained:
+        console.print(f"the worker did not work everything off: read {session.worker.log_path}", style="red")
+    return drained and report.balances
+
+
+__all__ = ["DemoOptions", "Report", "account", "offsets_now", "run_demo"]

@@ -1,0 +1,94 @@
+"""Puts simulated intervals on the wire, paced by event time, with a tick after each."""
+
+import threading
+import time
+from typing import Final
+
+from confluent_kafka import Producer
+
+from processors.simulate import Interval, Simulation
+from schemas import records
+from schemas.codec import Codec
+from schemas.ids import shard_of
+from streams import topics
+from streams.outbox import producer_settings
+from streams.settings import Settings
+from streams.topics import Topic
+
+TICK_MS: Final = 250
+CLOSING_TICKS: Final = 12
+"""Ticks after the last record: 3 s, so that the last blocks are cut and written."""
+
+
+class TickWriter:
+    """Appends one tick to every input partition."""
+
+    def __init__(self, settings: Settings, codec: Codec, producer: Producer) -> None:
+        self._settings, self._codec, self._producer = settings, codec, producer
+
+    def write(self, tick_ms: int) -> None:
+        """Queue the tick."""
+        value = self._codec.encode(records.Tick(at_ms=tick_ms))
+        for topic in topics.INPUTS:
+            for partition in range(topic.partitions):
+                produce(self._producer, self._settings.topic(topic), b"tick", value, partition)
+
+
+class Feeder:
+    """Runs a simulation against the clock: `speed` seconds of event time a second."""
+
+    def __init__(self, settings: Settings, codec: Codec, simulation: Simulation, speed: float, *, ticks: bool) -> None:
+        self._settings = settings
+        self._codec = codec
+        self._simulation = simulation
+        self._speed = speed
+        self._producer = Producer(producer_settings(settings.kafka_bootstrap_servers))
+        self._ticks = TickWriter(settings, codec, self._producer) if ticks else None
+        self._topics = {topic.name: topic for topic in topics.INPUTS}
+        self.sent = 0
+        self.tick_ms = 0
+        self.behind_s = 0.0
+
+    def run(self, for_s: float | None, stop: threading.Event) -> None:
+        """Feed for `for_s` seconds of wall time (None = until stopped), then close with a few ticks."""
+        began = time.monotonic()
+        steps = 0
+        while not stop.is_set() and (for_s is None or steps * TICK_MS / 1000 < for_s * self._speed):
+            self._send(self._simulation.step())
+            steps += 1
+            self._wait(began + steps * TICK_MS / 1000 / self._speed, stop)
+        if self._ticks is not None:
+            for closing in range(1, CLOSING_TICKS + 1):
+                self._ticks.write(self.tick_ms + closing * TICK_MS)
+                self._wait(began + (steps + closing) * TICK_MS / 1000 / self._speed, stop)
+        self._producer.flush(10)
+
+    def _wait(self, until: float, stop: threading.Event) -> None:
+        self._producer.poll(0)
+        self.behind_s = max(0.0, time.monotonic() - until)
+        if self.behind_s == 0.0:
+            stop.wait(until - time.monotonic())
+
+    def _send(self, interval: Interval) -> None:
+        for truth in interval.truths:
+            self._produce(topics.TRUTH, truth.truth_id, truth, 0)
+        for sent in interval.sent:
+            topic = self._topics[sent.topic]
+            self._produce(topic, sent.key, sent.record, shard_of(sent.key) % topic.partitions)
+        self.sent += len(interval.sent)
+        self.tick_ms = interval.tick_ms
+        if self._ticks is not None:
+            self._ticks.write(interval.tick_ms)
+
+    def _produce(self, topic: Topic, key: str, record: object, partition: int) -> None:
+        produce(self._producer, self._settings.topic(topic), key.encode(), self._codec.encode(record), partition)
+
+
+def produce(producer: Producer, topic: str, key: bytes, value: bytes, partition: int) -> None:
+    """Queue one message; waits while the queue is full."""
+    while True:
+        try:
+            producer.produce(topic, value, key, partition=partition)
+            return
+        except BufferError:
+            producer.poll(0.1)

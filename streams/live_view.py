@@ -1,0 +1,160 @@
+"""What `cityops demo` and `cityops up` show: a line of rates, and each incident as it lives."""
+
+import time
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from confluent_kafka import Consumer, TopicPartition
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from processors.city import City
+from schemas import records
+from schemas.codec import Codec
+from schemas.errors import Rejected
+from streams import topics
+from streams.health import Status
+from streams.settings import Settings
+
+COLOURS: Final = {
+    records.Change.OPENED: "yellow",
+    records.Change.CONFIRMED: "bold red",
+    records.Change.CHANGED: "cyan",
+    records.Change.RESOLVED: "green",
+    records.Change.CLOSED: "bright_black",
+    records.Change.DISMISSED: "bright_black",
+    records.Change.WITHDRAWN: "bright_black",
+}
+SHOWN_EVIDENCE: Final = 4
+ARROWS: Final = {0: "→", 1: "←"}
+
+
+class Changes:
+    """Follows incident.changes.v1 from an offset on; repeats are recognised by id and revision."""
+
+    def __init__(self, settings: Settings, codec: Codec, begin: int) -> None:
+        self._codec = codec
+        self._seen: set[tuple[str, int]] = set()
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": settings.kafka_bootstrap_servers,
+                "group.id": "unused",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 50,
+            }
+        )
+        self._consumer.assign([TopicPartition(settings.topic(topics.CHANGES), 0, begin)])
+
+    def poll(self, timeout_s: float) -> list[tuple[records.IncidentChange, int]]:
+        """Return the new changes, each with its broker timestamp in ms."""
+        found = []
+        for message in self._consumer.consume(200, timeout=timeout_s):
+            if message.error() is not None:
+                continue
+            try:
+                change = self._codec.read(message.value(), records.IncidentChange)
+            except Rejected:
+                continue
+            key = (change.incident.incident_id, change.incident.revision)
+            if key not in self._seen:
+                self._seen.add(key)
+                found.append((change, message.timestamp()[1]))
+        return found
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._consumer.close()
+
+
+def describe(change: records.IncidentChange, city: City) -> Text:
+    """Return one change in one or two lines: when, what, where, whom it affects, why."""
+    incident = change.incident
+    at = datetime.fromtimestamp(change.tick_ms / 1000, UTC).astimezone(ZoneInfo(city.time_zone))
+    colour = COLOURS[change.change]
+    text = Text(f"{at:%H:%M:%S} ", style="bright_black")
+    text.append(f"{incident.kind:<6}{change.change.value.lower():<10}", style=colour)
+    text.append(incident.place, style="bold")
+    if incident.provisional:
+        text.append(" (provisional)", style="magenta")
+    lines = sorted({f"{line.line_name} {ARROWS.get(line.direction_id, '')}".strip() for line in incident.lines})
+    if lines:
+        text.append(f" · lines {', '.join(lines)}", style="blue")
+    text.append(f" · {incident.severity.value.lower()} · {incident.incident_id} r{incident.revision}", "bright_black")
+    shown = [
+        f"{one.kind} {one.device_id} {one.distance_m:.0f} m"
+        for one in sorted(incident.evidence, key=lambda one: -one.weight)[:SHOWN_EVIDENCE]
+    ]
+    more = len(incident.evidence) - len(shown)
+    text.append(f"\n         {'; '.join(change.reasons)}", style="bright_black")
+    text.append(f"\n         evidence: {', '.join(shown)}{f' and {more} more' if more > 0 else ''}", "bright_black")
+    return text
+
+
+class RateLine:
+    """Turns worker counters into a line of rates."""
+
+    def __init__(self) -> None:
+        self._before: tuple[float, Status] | None = None
+        self.latencies_ms: list[int] = []
+
+    def text(self, status: Status | None, note: str) -> Text:
+        """Return the line for what /status says now."""
+        if status is None:
+            return Text(f"the worker does not answer · {note}", style="red")
+        now = time.monotonic()
+        before_s, before = self._before or (now - 1.0, status)
+        if now - before_s >= 1.0 or self._before is None:
+            self._before = (now, status)
+        span_s = max(0.2, now - before_s)
+
+        def rate(topic: str) -> str:
+            return f"{(_total(status.records, topic) - _total(before.records, topic)) / span_s:,.0f}/s"
+
+        rows = sum(status.rows_written.values()) - sum(before.rows_written.values())
+        lag = sum(one.lag for one in status.sources)
+        parts = [
+            f"positions {rate(topics.POSITIONS.name)}",
+            f"detections {rate(topics.DETECTIONS.name)}",
+            f"readings {rate(topics.READINGS.name)}",
+            f"observations {sum(status.observations.values()):,}",
+            f"rejected {sum(status.rejected.values()):,}",
+            f"rows {rows / span_s:,.0f}/s",
+            f"lag {lag:,}",
+        ]
+        if self.latencies_ms:
+            parts.append(f"tick to incident {sorted(self.latencies_ms)[len(self.latencies_ms) // 2]} ms")
+        line = Text(" · ".join(parts), style="white on blue")
+        if status.sink_waiting:
+            line.append(f"\nClickHouse takes no rows: {status.sink_waiting}; they wait in Kafka", style="bold red")
+        line.append(f"\n{note}", style="bright_black")
+        return line
+
+
+def _total(counts: dict[str, dict[str, int]], topic: str) -> int:
+    return sum(counts.get(topic, {}).values())
+
+
+class LiveView:
+    """The terminal: incidents scroll, the rates stay at the bottom."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(Text(""), console=console, refresh_per_second=4, transient=True)
+        self._console = console
+        self.rates = RateLine()
+
+    def __enter__(self) -> "LiveView":
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._live.stop()
+
+    def incident(self, text: Text) -> None:
+        """Scroll one incident change."""
+        self._console.print(text, soft_wrap=True)
+
+    def status(self, status: Status | None, note: str) -> None:
+        """Show the rates."""
+        self._live.update(Group(self.rates.text(status, note)))

@@ -1,0 +1,83 @@
+"""A session: the stack, the topics, the tables, the schemas and one worker, from nothing to ready and back."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from rich.console import Console
+
+from processors.city import City, load_city
+from schemas.codec import Codec
+from sinks.clickhouse.database import drop_database, migrate
+from streams.admin import delete_run, ensure_topics
+from streams.registry import load_codec
+from streams.settings import Settings
+from streams.stack import endpoints, start_stack
+from streams.workers import WorkerProcess, free_port
+
+WORKER_READY_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What is running."""
+
+    settings: Settings
+    codec: Codec
+    city: City
+    worker: WorkerProcess
+
+
+@contextmanager
+def stack_running(settings: Settings, console: Console) -> Iterator[Settings]:
+    """Make sure that Kafka, registry and ClickHouse answer; end on the way out only what was started here."""
+    handle = start_stack(settings, console=console)
+    try:
+        yield endpoints(settings)
+    finally:
+        handle.stop()
+
+
+@contextmanager
+def worker_running(settings: Settings, city: City, console: Console, *, fresh: bool) -> Iterator[Session]:
+    """Make topics, tables and schemas ready and run one worker.
+
+    fresh: what an earlier run of this name left (topics, database) goes first.
+    """
+    settings = replace(settings, web_port=free_port() if settings.run else settings.web_port)
+    settings = replace(settings, worker_id=f"{settings.run or 'live'}-worker")
+    with console.status("topics, tables and schemas"):
+        if fresh and settings.run:
+            delete_run(settings)
+            drop_database(settings.clickhouse_url, settings.database)
+        ensure_topics(settings)
+        migrate(settings.clickhouse_url, settings.database, settings.ttl_days)
+        codec = load_codec(settings)
+    worker = WorkerProcess(settings)
+    try:
+        with console.status("worker"):
+            worker.wait_ready(WORKER_READY_S)
+        yield Session(settings, codec, city, worker)
+    finally:
+        worker.stop()
+
+
+def city_of(settings: Settings) -> City:
+    """Load the city package that the settings name."""
+    return load_city(settings.city, settings.units, settings.gtfs)
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Treat SIGTERM like Ctrl-C, so that everything is taken down in order."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
