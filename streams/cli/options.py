@@ -1,0 +1,30 @@
+"""Options that several commands share."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+class Seconds(click.ParamType):
+    """A length of time: 90, 90s, 15m, 2h, 1d; the value is seconds."""
+
+    name = "time"
+    _units = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}  # noqa: RUF012
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds."""
+        if isinstance(value, (int, float)):
+            return float(value)
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(value))
+        if match is None or match[2] not in self._units:
+            self.fail(f"{value!r} is not a length of time: write 90s, 15m, 2h or 1d", param, ctx)
+        return float(match[1]) * self._units[match[2]]
+
+
+SECONDS = Seconds()
+FOLDER_OR_FILE = click.Path(exists=True, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+NEW_FILE = click.Path(dir_okay=False, path_type=Path)

@@ -1,0 +1,147 @@
+"""Commands that run things: demo, up, worker, simulate."""
+
+import os
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from streams.cli.options import FILE, FOLDER, FOLDER_OR_FILE, NEW_FILE, SECONDS
+from streams.settings import settings_from_env
+from streams.stack import endpoints
+
+
+@click.command()
+@click.option("--for", "for_s", type=SECONDS, help="How long, in wall time (60s, 5m); without it until Ctrl-C.")
+@click.option("--seed", default=7, show_default=True, help="Seed of the simulated city.")
+@click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.1, 100), help="Event time per second.")
+@click.option("--vehicles", default=1500, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("--report", type=NEW_FILE, help="Write the accounting as JSON here.")
+@click.option("--input", "inputs", multiple=True, type=FOLDER_OR_FILE, help="Recorded data instead of the simulator.")
+@click.option("--format", "form", type=click.Choice(["csv"]), default="csv", show_default=True)
+@click.option("--map", "mapping", default="", help="Which column is what: vehicle_id=...,at=...,lat=...,lon=...,speed=...")
+@click.option("--speed-unit", default="", help="m/s, km/h, mph or kn; otherwise by the column's name, else m/s.")
+@click.option("--time-zone", default="", help="Zone of times without an offset, such as America/Chicago.")
+@click.option("--gtfs", type=FOLDER_OR_FILE, help="The network as GTFS (folder or zip).")
+@click.option("--stops", type=FILE, help="Stops as GTFS stops.txt (may be .gz) where there is no whole GTFS.")
+@click.option("--units", type=FILE, help="Administrative units as GeoJSON polygons.")
+@click.option("--city", default="auto", show_default=True, help="A city package, or auto: derived from the input.")
+@click.option("--rules", type=FOLDER, help="Another folder of rules.")
+@click.option("--run", "run_name", default="", help="Name of an isolated run; recorded input runs as `recorded`.")
+def demo(
+    for_s: float | None,
+    seed: int,
+    speed: float,
+    vehicles: int,
+    report: Path | None,
+    inputs: tuple[Path, ...],
+    form: str,
+    mapping: str,
+    speed_unit: str,
+    time_zone: str,
+    gtfs: Path | None,
+    stops: Path | None,
+    units: Path | None,
+    city: str,
+    rules: Path | None,
+    run_name: str,
+) -> None:
+    """Show a city's stream becoming incidents: simulated, or recorded data of your own.
+
+    Starts Kafka, a schema registry and ClickHouse unless they run already, and stops what it started.
+
+    \b
+    Examples:
+      cityops demo
+      cityops demo --for 60s --seed 7 --report report.json
+      cityops demo --input positions.csv --map vehicle_id=bus,at=time,lat=lat,lon=lon --time-zone Europe/Berlin
+    """
+    settings = replace(settings_from_env(), gtfs=gtfs, units=units, rules=rules)
+    if run_name:
+        settings = settings.with_run(run_name, run_name)
+    console = Console()
+    if inputs:
+        from streams.recorded_demo import RecordedOptionsGiven, run_recorded_demo
+
+        given = RecordedOptionsGiven(inputs, mapping, speed_unit, time_zone, stops, city, report)
+        balances = run_recorded_demo(settings, given, console)
+    else:
+        from streams.demo import DemoOptions, run_demo
+
+        if city != "auto":
+            settings = replace(settings, city=Path(city))
+        balances = run_demo(settings, DemoOptions(for_s, seed, speed, vehicles, None, report), console)
+    sys.exit(0 if balances else 1)
+
+
+@click.command()
+def up() -> None:
+    """Run the stack and a worker for your own producers, and show what happens, until Ctrl-C.
+
+    \b
+    Example:
+      cityops up
+      eval "$(cityops stack env)"     # in another terminal: addresses for your producers
+    """
+    from streams.demo import run_up
+
+    run_up(settings_from_env(), Console())
+
+
+@click.command()
+@click.option("--run", "run_name", default=None, help="Name of an isolated run; without it the live one.")
+@click.option("--web-port", type=int, help="Port of /healthz, /readyz, /status and /metrics.  [default: 6066]")
+@click.option("--ticker/--no-ticker", default=None, help="Whether to append the time to the input topics.")
+@click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"]))
+def worker(run_name: str | None, web_port: int | None, ticker: bool | None, log_level: str) -> None:
+    """Run one worker in the foreground: ingest, detection, incidents, ClickHouse.
+
+    \b
+    Example:
+      cityops worker --web-port 6067
+    """
+    if run_name is not None:
+        os.environ["CITYOPS_RUN"] = run_name
+    if web_port is not None:
+        os.environ["CITYOPS_WEB_PORT"] = str(web_port)
+    if ticker is not None:
+        os.environ["CITYOPS_TICKER"] = "on" if ticker else "off"
+    endpoints(settings_from_env())
+    os.execv(  # noqa: S606 (the worker takes this process's place)
+        sys.executable, [sys.executable, "-m", "faust", "-A", "faust_app", "worker", "-l", log_level]
+    )
+
+
+@click.command()
+@click.option("--for", "for_s", type=SECONDS, help="How long (60s, 5m); without it until Ctrl-C.")
+@click.option("--seed", default=7, show_default=True)
+@click.option("--vehicles", default=1500, show_default=True, type=click.IntRange(1, 100_000))
+def simulate(for_s: float | None, seed: int, vehicles: int) -> None:
+    """Write a simulated city into the live topics, at the clock's pace; the worker's ticker tells the time.
+
+    \b
+    Example:
+      cityops simulate --for 5m --seed 7
+    """
+    import time
+
+    from processors.simulate import Simulation, SimulationRule
+    from streams.feed import Feeder
+    from streams.registry import load_codec
+    from streams.session import city_of
+
+    settings = endpoints(settings_from_env())
+    now_ms = time.time_ns() // 1_000_000
+    start_ms = now_ms - now_ms % 250
+    until_ms = None if for_s is None else start_ms + int(for_s * 1000)
+    simulation = Simulation(city_of(settings), seed, start_ms, SimulationRule(vehicles=vehicles), until_ms)
+    feeder = Feeder(settings, load_codec(settings), simulation, 1.0, ticks=False)
+    try:
+        feeder.run(for_s, threading.Event())
+    except KeyboardInterrupt:
+        pass
+    click.echo(f"sent {feeder.sent:,} records")
+
