@@ -1,0 +1,219 @@
+"""Sensors: noise around everyday levels once a minute, and what a crash or a fire does to those near it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from processors.batches import FloatArray, IntArray
+from processors.simulate.delivery import Channel, Outbox, phases_ms
+from processors.simulate.estate import Estate
+from processors.simulate.heartbeats import Heartbeats
+from processors.simulate.rule import READINGS, SimulationRule
+from processors.simulate.script import FIRE_FELT_M, SOUND_HEARD_M, Crash, Fire, Scene
+from schemas.records import SensorReading
+
+UNITS: Final = {
+    "sound_level": "dB",
+    "smoke_obscuration": "%/m",
+    "temperature": "Cel",
+    "fire_alarm": "1",
+    "pm2_5": "ug/m3",
+    "pm10": "ug/m3",
+}
+"""The quantities that are simulated and their UCUM units; others stay silent."""
+
+SOUND_MPS: Final = 343.0
+STREET_DB: Final = (65.0, 4.0)
+HORN_SHARE: Final = 0.005
+HORN_DB: Final = (78.0, 92.0)
+IMPACT_AT_10_M_DB: Final = (120.0, 2.0)
+ECHO_DB: Final = (14.0, 24.0)
+"""How much quieter the second after an impact is, and the one after that again."""
+
+SMOKE_PERCENT_PER_M: Final = (0.2, 0.06)
+SMOKE_PEAK_PERCENT_PER_M: Final = (8.0, 25.0)
+SMOKE_HALF_AFTER_S: Final = (8.0, 20.0)
+SMOKE_RISE_S: Final = 3.0
+HEAT_PEAK_CEL: Final = (70.0, 140.0)
+HEAT_HALF_AFTER_S: Final = (15.0, 40.0)
+HEAT_RISE_S: Final = 6.0
+ALARM_AFTER_S: Final = (4.0, 14.0)
+MEAN_CEL: Final = 27.0
+DAILY_SWING_CEL: Final = 4.0
+WARMEST_HOUR: Final = 14.0
+DUST_UG_M3: Final = {"pm2_5": 38.0, "pm10": 70.0}
+DUST_SPREAD: Final = 0.25
+
+
+Course = Callable[[float], float]
+"""The value of a gauge at a true time, epoch milliseconds."""
+
+
+@dataclass(slots=True)
+class _Effect:
+    """An unusual course of one gauge: read every `every_ms` until it ends; `level` gives the value at a time."""
+
+    gauge: int
+    next_ms: float
+    every_ms: float
+    until_ms: float
+    level: Course
+
+
+class Sensors:
+    """All sensors of a city; a gauge is one quantity of one sensor."""
+
+    def __init__(
+        self, estate: Estate, streams: Sequence[np.random.Generator], start_ms: int, rule: SimulationRule,
+        outbox: Outbox,
+    ) -> None:  # fmt: skip
+        """streams: the random numbers of everyday readings, of scenes, of heartbeats, of delivery."""
+        self._estate, self._rule = estate, rule
+        self._everyday, self._feeling, beating, delivery = streams
+        gauges = [
+            (row, quantity)
+            for row, device in enumerate(estate.devices)
+            for quantity in device.quantities
+            if quantity in UNITS
+        ]
+        self._sensor = np.array([row for row, _ in gauges], np.int64)
+        self._quantity = [quantity for _, quantity in gauges]
+        self._mean = np.array([_mean(quantity) for quantity in self._quantity])
+        self._spread = np.array([_spread(quantity) for quantity in self._quantity])
+        self._sound = np.array([quantity == "sound_level" for quantity in self._quantity], np.bool_)
+        self._heat = np.array([quantity == "temperature" for quantity in self._quantity], np.bool_)
+        every_s = np.full(len(gauges), rule.reading_every_s)
+        self._next_ms = phases_ms(len(gauges), start_ms, every_s, self._everyday)
+        self._channel = Channel(READINGS, estate.device_ids, start_ms, delivery, rule, outbox)
+        self._heartbeats = Heartbeats(estate.device_ids, self._channel, beating, start_ms, rule)
+        self._effects: list[_Effect] = []
+        self._hour = 0.0
+
+    def begin(self, scene: Scene) -> None:
+        """Let the sensors near a scene hear or feel it."""
+        if isinstance(scene, Crash):
+            self._hear(scene)
+        else:
+            self._feel(scene)
+
+    def step(self, tick_ms: int, local_hour: float) -> None:
+        """Send everything measured before a tick; local_hour: time of day, 0 <= local_hour < 24."""
+        self._hour = local_hour
+        self._heartbeats.step(tick_ms)
+        rows = np.flatnonzero(self._next_ms < tick_ms)
+        at_ms = self._next_ms[rows].astype(np.int64)
+        self._next_ms[rows] += self._rule.reading_every_s * 1000 + self._everyday.uniform(-500.0, 500.0, len(rows))
+        self._send(rows, at_ms, self._usual(rows, self._everyday))
+        unusual = [sample for effect in self._effects for sample in _samples(effect, tick_ms)]
+        self._effects = [effect for effect in self._effects if effect.next_ms < effect.until_ms]
+        gauges = np.array([gauge for gauge, _, _ in unusual], np.int64)
+        noise = self._usual(gauges, self._feeling) - self._mean[gauges]
+        values = np.array([value for _, _, value in unusual]) + np.where(self._sound[gauges], 0.0, noise)
+        self._send(gauges, np.array([at for _, at, _ in unusual], np.int64), np.maximum(values, 0.0))
+
+    def _hear(self, crash: Crash) -> None:
+        truth, rng = crash.truth, self._feeling
+        for sensor in self._estate.near(truth.latitude_deg, truth.longitude_deg, SOUND_HEARD_M):
+            away_m = self._estate.distance_m(sensor, truth.latitude_deg, truth.longitude_deg)
+            peak_db = rng.normal(*IMPACT_AT_10_M_DB) - 20 * np.log10(max(away_m, 10.0) / 10)
+            heard_ms = truth.at_ms + away_m / SOUND_MPS * 1000
+            echoes_db = np.maximum(peak_db - np.cumsum([0.0, *rng.uniform(*ECHO_DB, 2)]), STREET_DB[0])
+
+            def level(at_ms: float, heard_ms: float = heard_ms, echoes_db: FloatArray = echoes_db) -> float:
+                return float(echoes_db[min(round((at_ms - heard_ms) / 1000), len(echoes_db) - 1)])
+
+            for gauge in self._gauges(sensor, "sound_level"):
+                self._effects.append(_Effect(gauge, heard_ms, 1000.0, heard_ms + 2500, level))
+
+    def _feel(self, fire: Fire) -> None:
+        truth, rng = fire.truth, self._feeling
+        for sensor in self._estate.near(truth.latitude_deg, truth.longitude_deg, FIRE_FELT_M):
+            every_ms = rng.uniform(*self._rule.unusual_every_s) * 1000
+            courses: tuple[tuple[str, float, Course], ...] = (
+                ("smoke_obscuration", rng.uniform(0.0, every_ms), _smoke(truth.at_ms, rng)),
+                ("temperature", rng.uniform(0.0, every_ms), _heat(truth.at_ms, rng)),
+                ("fire_alarm", rng.uniform(*ALARM_AFTER_S) * 1000, lambda _: 1.0),
+            )
+            for quantity, after_ms, level in courses:
+                for gauge in self._gauges(sensor, quantity):
+                    self._effects.append(_Effect(gauge, truth.at_ms + after_ms, every_ms, fire.ends_ms, level))
+                    self._next_ms[gauge] = fire.ends_ms + rng.uniform(0.0, every_ms)
+
+    def _gauges(self, sensor: int, quantity: str) -> list[int]:
+        return [gauge for gauge in np.flatnonzero(self._sensor == sensor).tolist() if self._quantity[gauge] == quantity]
+
+    def _expected(self, gauges: IntArray) -> FloatArray:
+        swing = DAILY_SWING_CEL * np.cos((self._hour - WARMEST_HOUR) / 24 * 2 * np.pi)
+        return np.asarray(self._mean[gauges] + np.where(self._heat[gauges], swing, 0.0))
+
+    def _usual(self, gauges: IntArray, rng: np.random.Generator) -> FloatArray:
+        values = self._expected(gauges) + rng.normal(0.0, 1.0, len(gauges)) * self._spread[gauges]
+        horn = self._sound[gauges] & (rng.random(len(gauges)) < HORN_SHARE)
+        return np.maximum(np.where(horn, rng.uniform(*HORN_DB, len(gauges)), values), 0.0)
+
+    def _send(self, gauges: IntArray, at_ms: IntArray, values: FloatArray) -> None:
+        sensors = self._sensor[gauges]
+        stamps = at_ms + self._channel.ahead_ms[sensors]
+        records = [
+            self._reading(gauge, stamp, value)
+            for gauge, stamp, value in zip(gauges.tolist(), stamps.tolist(), values.tolist(), strict=True)
+        ]
+        self._channel.send(sensors, at_ms, records)
+
+    def _reading(self, gauge: int, at_ms: int, value: float) -> SensorReading:
+        device = self._estate.devices[int(self._sensor[gauge])]
+        quantity = self._quantity[gauge]
+        return SensorReading(
+            at_ms=at_ms,
+            latitude_deg=device.latitude_deg,
+            longitude_deg=device.longitude_deg,
+            value=round(value, 2),
+            sensor_id=device.device_id,
+            quantity=quantity,
+            measure_unit=UNITS[quantity],
+            host_camera_id=device.host_camera_id,
+        )
+
+
+def _samples(effect: _Effect, tick_ms: int) -> list[tuple[int, int, float]]:
+    """Gauge, true time and value of the readings before a tick."""
+    samples = []
+    while effect.next_ms < min(tick_ms, effect.until_ms):
+        samples.append((effect.gauge, int(effect.next_ms), effect.level(effect.next_ms)))
+        effect.next_ms += effect.every_ms
+    return samples
+
+
+def _smoke(at_ms: int, rng: np.random.Generator) -> Course:
+    peak = rng.uniform(*SMOKE_PEAK_PERCENT_PER_M)
+    return _rise(SMOKE_PERCENT_PER_M[0], peak, at_ms + rng.uniform(*SMOKE_HALF_AFTER_S) * 1000, SMOKE_RISE_S * 1000)
+
+
+def _heat(at_ms: int, rng: np.random.Generator) -> Course:
+    peak = rng.uniform(*HEAT_PEAK_CEL)
+    return _rise(MEAN_CEL, peak, at_ms + rng.uniform(*HEAT_HALF_AFTER_S) * 1000, HEAT_RISE_S * 1000)
+
+
+def _rise(base: float, peak: float, half_ms: float, rise_ms: float) -> Course:
+    """A logistic rise from base to peak, half-way at half_ms."""
+    return lambda at_ms: float(base + (peak - base) / (1 + np.exp(-(at_ms - half_ms) / rise_ms)))
+
+
+def _mean(quantity: str) -> float:
+    return {
+        "sound_level": STREET_DB[0],
+        "smoke_obscuration": SMOKE_PERCENT_PER_M[0],
+        "temperature": MEAN_CEL,
+        **DUST_UG_M3,
+    }.get(quantity, 0.0)
+
+
+def _spread(quantity: str) -> float:
+    return {
+        "sound_level": STREET_DB[1],
+        "smoke_obscuration": SMOKE_PERCENT_PER_M[1],
+        "temperature": 0.4,
+        **{name: mean * DUST_SPREAD for name, mean in DUST_UG_M3.items()},
+    }.get(quantity, 0.0)
