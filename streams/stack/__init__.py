@@ -1,16 +1,13 @@
 """The embedded stack: a real Kafka, schema registry and ClickHouse as supervised children on loopback."""
 
-from streams.stack.downloads import OnProgress, Step
 from streams.stack.start import StackHandle, endpoints, start_stack, stop_stack
 from streams.stack.state import PartState, Phase, StackState, read_state
 
 __all__ = [
-    "OnProgress",
     "PartState",
     "Phase",
     "StackHandle",
     "StackState",
-    "Step",
     "endpoints",
     "read_state",
     "start_stack",

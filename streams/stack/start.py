@@ -1,5 +1,6 @@
 """Start, find and stop the embedded stack of a home."""
 
+import os
 import subprocess
 import sys
 import time
@@ -7,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import psutil
+from rich.console import Console
 
 from schemas.errors import CityopsError, UsageError
 from streams.settings import PROJECT, Settings
+from streams.stack.bars import shown_on
 from streams.stack.downloads import OnProgress, Step, fetch
 from streams.stack.parts import CLICKHOUSE, KAFKA, REGISTRY
 from streams.stack.state import Phase, StackState, end_stale, read_state, write_state
@@ -49,30 +51,33 @@ class StackHandle:
 
 def start_stack(
     settings: Settings,
-    on_progress: OnProgress = lambda step: None,
+    console: Console | None = None,
+    *,
     wait_registry: bool = True,
     detached: bool = False,
 ) -> StackHandle:
     """Start the stack of `settings.home`, or find it running, and wait until Kafka and ClickHouse are ready.
 
+    console: shows downloads and parts as they become ready.
     wait_registry: wait for the registry too (some ten seconds more).
     detached: it outlives this process; otherwise it stops when this process ends, however it ends.
     Raises UsageError where the embedded packages are missing, CityopsError when a part does not come up.
     """
     home = settings.home.resolve()
+    wanted = (KAFKA, CLICKHOUSE, REGISTRY) if wait_registry else (KAFKA, CLICKHOUSE)
     state = read_state(home)
     supervisor: subprocess.Popen[bytes] | None = None
-    if state is None or not state.running:
-        fetch(on_progress)
-        supervisor = _spawn(home, owner_pid=0 if detached else psutil.Process().pid)
-    wanted = (KAFKA, CLICKHOUSE, REGISTRY) if wait_registry else (KAFKA, CLICKHOUSE)
-    try:
-        state = _wait_ready(home, supervisor, wanted, on_progress)
-    except BaseException:
-        if supervisor is not None and supervisor.poll() is None:
-            supervisor.terminate()
-            supervisor.wait(STOP_WITHIN_S + 1)
-        raise
+    with shown_on(console) as on_progress:
+        if state is None or not state.running:
+            fetch(on_progress)
+            supervisor = _spawn(home, owner_pid=0 if detached else os.getpid())
+        try:
+            state = _wait_ready(home, supervisor, wanted, on_progress)
+        except BaseException:
+            if supervisor is not None and supervisor.poll() is None:
+                supervisor.terminate()
+                supervisor.wait(STOP_WITHIN_S + 1)
+            raise
     lost_the_race = supervisor is not None and supervisor.poll() == ANOTHER_HOLDS_THE_HOME
     return StackHandle(_filled(settings, state), None if lost_the_race else supervisor)
 
