@@ -1,0 +1,131 @@
+"""The merge: blocks of many input partitions become one sequence of ticks that does not depend on how they arrived."""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from schemas.records import Observation, ObservationBlock
+
+SourceId = tuple[str, int]
+"""Input topic and partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class MergedTick:
+    """Everything observed up to a tick and after the one before, in the order (at_ms, observation_id)."""
+
+    tick_ms: int
+    observations: tuple[Observation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The last tick taken from a source."""
+
+    source: SourceId
+    tick_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class MergeState:
+    """A merge as of one block: what each source has reached, and the blocks that wait (empty ones too)."""
+
+    reached: tuple[Reached, ...]
+    waiting: tuple[ObservationBlock, ...]
+
+
+class Merge:
+    """Takes blocks in any interleaving of their sources, gives ticks up to the slowest source.
+
+    Sources need not have the same ticks: one has reached T when its last block's tick is T or later.
+    """
+
+    def __init__(self, sources: Sequence[SourceId]) -> None:
+        if not sources:
+            raise ValueError("a merge needs at least one source")
+        self._reached: dict[SourceId, int | None] = dict.fromkeys(sorted(sources))
+        self._waiting: dict[int, list[ObservationBlock]] = {}
+        self._ticks: list[int] = []
+
+    @property
+    def lead_ms(self) -> int:
+        """How far the fastest source is ahead of the slowest; of the first waiting tick while one never came."""
+        fastest = max((tick_ms for tick_ms in self._reached.values() if tick_ms is not None), default=0)
+        slowest = self._slowest_ms()
+        if slowest is None:
+            slowest = self._ticks[0] if self._ticks else fastest
+        return fastest - slowest
+
+    @property
+    def fastest_ms(self) -> int | None:
+        """The last tick of the fastest source; None before any block."""
+        return max((tick_ms for tick_ms in self._reached.values() if tick_ms is not None), default=None)
+
+    def repeats(self, block: ObservationBlock) -> bool:
+        """Tell whether the block is at or before the last one taken from its source.
+
+        Raises ValueError for a source that the merge was not told of.
+        """
+        source = (block.source_topic, block.source_partition)
+        if source not in self._reached:
+            raise ValueError(f"a block of {source}, which is not one of {list(self._reached)}")
+        reached = self._reached[source]
+        return reached is not None and block.tick_ms <= reached
+
+    def push(self, block: ObservationBlock) -> list[MergedTick]:
+        """Take one block and return the ticks that every source has now reached, in order; a repeat gives none."""
+        if self.repeats(block):
+            return []
+        self._reached[(block.source_topic, block.source_partition)] = block.tick_ms
+        self._keep(block)
+        slowest = self._slowest_ms()
+        merged = []
+        while slowest is not None and self._ticks and self._ticks[0] <= slowest:
+            merged.append(self._take(heapq.heappop(self._ticks)))
+        return merged
+
+    def waiting(self) -> tuple[ObservationBlock, ...]:
+        """Return the blocks not yet merged, by tick and source."""
+        blocks = [block for tick_ms in sorted(self._waiting) for block in self._waiting[tick_ms]]
+        return tuple(sorted(blocks, key=lambda block: (block.tick_ms, *_source_of(block))))
+
+    def state(self) -> MergeState:
+        """Return the state, a function of the blocks taken."""
+        reached = [Reached(source, tick_ms) for source, tick_ms in self._reached.items() if tick_ms is not None]
+        return MergeState(tuple(reached), self.waiting())
+
+    def restore(self, state: MergeState) -> None:
+        """Go back to a state. Raises ValueError when it has a source that the merge was not told of."""
+        self._waiting.clear()
+        self._ticks.clear()
+        self._reached = dict.fromkeys(self._reached)
+        for one in state.reached:
+            if one.source not in self._reached:
+                raise ValueError(f"the state has a source {one.source}, which is not one of {list(self._reached)}")
+            self._reached[one.source] = one.tick_ms
+        for block in state.waiting:
+            self._keep(block)
+
+    def _keep(self, block: ObservationBlock) -> None:
+        if block.tick_ms not in self._waiting:
+            heapq.heappush(self._ticks, block.tick_ms)
+        self._waiting.setdefault(block.tick_ms, []).append(block)
+
+    def _take(self, tick_ms: int) -> MergedTick:
+        blocks = sorted(self._waiting.pop(tick_ms), key=_source_of)
+        found = [observation for block in blocks for observation in block.observations]
+        # Stable: a claim and its withdrawal in one block keep their order.
+        found.sort(key=lambda one: (one.at_ms, one.observation_id))
+        return MergedTick(tick_ms, tuple(found))
+
+    def _slowest_ms(self) -> int | None:
+        slowest: int | None = None
+        for tick_ms in self._reached.values():
+            if tick_ms is None:
+                return None
+            slowest = tick_ms if slowest is None else min(slowest, tick_ms)
+        return slowest
+
+
+def _source_of(block: ObservationBlock) -> SourceId:
+    return block.source_topic, block.source_partition
