@@ -21,7 +21,7 @@ from processors.records_in import RawRecord
 from schemas import records
 from schemas.codec import Codec, schema_id_of
 from schemas.errors import Rejected, Retryable
-from sinks.clickhouse.database import migrate
+from sinks.clickhouse.migrations import migrate
 from sinks.clickhouse.writer import Writer, WriteResult
 from streams import topics
 from streams.checkpoints import CheckpointStore, Loaded

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from processors.city import City, load_city
 from schemas.codec import Codec
-from sinks.clickhouse.database import drop_database, migrate
+from sinks.clickhouse.migrations import drop_database, migrate
 from streams.admin import delete_run, ensure_topics
 from streams.registry import load_codec
 from streams.settings import Settings

@@ -155,7 +155,7 @@ class BatchConsumer(driver.Consumer):
         if wanted:
             await self._thread.seek_wait(wanted)
             self._delivered.update(wanted)
-        active = self._get_active_partitions() & set(self._delivered)
+        active = set(self._get_active_partitions())
         if not active:
             return
         generation = self.app.consumer_generation_id
@@ -163,7 +163,7 @@ class BatchConsumer(driver.Consumer):
         for tp, found in (records or {}).items():
             stale = not self.flow_active or generation != self.app.consumer_generation_id or tp in self._wanted
             if stale or not found:
-                self._wanted.setdefault(tp, self._delivered.get(tp, 0))
+                self._wanted.setdefault(tp, self._delivered[tp])
             else:
                 await self._deliver(tp, found)
 
