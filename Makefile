@@ -1,0 +1,47 @@
+# make demo: the whole thing on a fresh machine. make check: exactly what CI runs.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: help setup demo test check lint types clean
+
+help:
+	@echo "make demo [ARGS='--for 60s']   install, start everything, show a simulated city live"
+	@echo "make setup                     install only"
+	@echo "make test                      all tests, the real stack included"
+	@echo "make check                     lint, types and all tests: what CI runs"
+	@echo "make clean                     remove what was installed; data in .cityops/ stays"
+
+.venv/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "cityops needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/pyvenv.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[embedded]'
+	@touch $@
+
+.venv/installed-test: .venv/installed pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[embedded,test]'
+	@touch $@
+
+setup: .venv/installed
+
+demo: setup
+	@$(BIN)/cityops demo $(ARGS)
+
+lint: .venv/installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/cityops topics check-schemas
+
+types: .venv/installed-test
+	$(BIN)/mypy
+
+test: .venv/installed-test
+	$(BIN)/pytest
+
+check: lint types test
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
