@@ -175,7 +175,7 @@ class Script:
         latitude_deg = float(hearths.latitude_deg[place])
         metre_deg = float(np.degrees(1 / EARTH_RADIUS_M))
         longitude_deg = float(hearths.longitude_deg[place]) + east_m * metre_deg / np.cos(np.radians(latitude_deg))
-        truth = self._truth("fire", at_ms, latitude_deg + north_m * metre_deg, float(longitude_deg))
+        truth = self._truth("fire", at_ms, float(latitude_deg + north_m * metre_deg), float(longitude_deg))
         return Fire(truth, self._next_number(), at_ms + round(lasts_s * 1000))
 
     def _next_number(self) -> int:

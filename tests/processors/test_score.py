@@ -1,0 +1,174 @@
+"""Incidents against the ground truth, on literal cases."""
+
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.geo import EARTH_RADIUS_M
+from processors.score import KindScore, score
+from schemas.records import Change, Incident, IncidentChange, IncidentState, Severity, Truth
+
+START_MS = 1_790_000_000_000
+METRE_DEG = 57.29577951308232 / EARTH_RADIUS_M
+
+
+def truth(name: str, at_s: float = 0.0, north_m: float = 0.0, kind: str = "crash") -> Truth:
+    latitude_deg = 21.0 + north_m * METRE_DEG
+    at_ms = START_MS + round(at_s * 1000)
+    return Truth(at_ms=at_ms, latitude_deg=latitude_deg, longitude_deg=105.8, truth_id=name, kind=kind)
+
+
+def change(
+    name: str,
+    at_s: float = 0.0,
+    north_m: float = 0.0,
+    kind: str = "crash",
+    *,
+    revision: int = 1,
+    state: IncidentState = IncidentState.SUSPECTED,
+    provisional: bool = False,
+    replaces: tuple[str, ...] = (),
+    merged_into: str = "",
+) -> IncidentChange:
+    tick_ms = START_MS + round(at_s * 1000)
+    incident = Incident(
+        opened_at_ms=tick_ms,
+        last_evidence_at_ms=tick_ms,
+        tick_ms=tick_ms,
+        latitude_deg=21.0 + north_m * METRE_DEG,
+        longitude_deg=105.8,
+        radius_m=10.0,
+        score=0.9,
+        revision=revision,
+        witnesses=1,
+        provisional=provisional,
+        state=state,
+        severity=Severity.SEVERE,
+        incident_id=name,
+        kind=kind,
+        rule_id=kind,
+        rules_version="1",
+        city_version="1",
+        unit_code="",
+        unit_name="",
+        place="",
+        merged_into=merged_into,
+        replaces=replaces,
+        evidence=(),
+    )
+    return IncidentChange(tick_ms=tick_ms, change=Change.OPENED, incident=incident)
+
+
+def test_score_finds_a_truth_and_times_it() -> None:
+    changes = [change("i1", 3.25, 50), change("i1", 9, 500, revision=2, state=IncidentState.CONFIRMED)]
+    assert score([truth("t1")], changes) == {"crash": KindScore(1, 1, 0, 3.25)}
+
+
+def test_score_keeps_kinds_apart() -> None:
+    found = score([truth("t1", kind="fire")], [change("i1", kind="crash")])
+    assert found == {"crash": KindScore(0, 0, 1, None), "fire": KindScore(1, 0, 0, None)}
+
+
+def test_score_of_nothing_is_empty() -> None:
+    assert score([], []) == {}
+
+
+def test_score_reaches_200_m() -> None:
+    assert score([truth("t1")], [change("i1", 1, 199.9)])["crash"].detected == 1
+    assert score([truth("t1")], [change("i1", 1, 200.1)])["crash"] == KindScore(1, 0, 1, None)
+
+
+def test_score_reaches_from_30_s_before_to_120_s_after() -> None:
+    for at_s, detected in ((-30.25, 0), (-30, 1), (0, 1), (120, 1), (120.25, 0)):
+        assert score([truth("t1")], [change("i1", at_s)])["crash"].detected == detected, at_s
+
+
+def test_score_gives_one_incident_to_one_truth() -> None:
+    assert score([truth("t1"), truth("t2", north_m=50)], [change("i1", 1)])["crash"] == KindScore(2, 1, 0, 1.0)
+    assert score([truth("t1")], [change("i1", 1), change("i2", 2, 10)])["crash"] == KindScore(1, 1, 1, 1.0)
+
+
+def test_score_takes_the_nearest_incident_for_a_truth() -> None:
+    found = score([truth("t1")], [change("far", 1, 100), change("near", 7, 10)])
+    assert found["crash"] == KindScore(1, 1, 1, 7.0)
+
+
+def test_score_detects_as_many_truths_as_possible() -> None:
+    # "both" is nearest to t1, but t2 has no other; t1 can make do with "one".
+    truths = [truth("t1", north_m=0), truth("t2", north_m=250)]
+    changes = [change("both", 2, 60), change("one", 4, -150)]
+    assert score(truths, changes)["crash"] == KindScore(2, 2, 0, 3.0)
+
+
+def test_score_counts_provisional_and_ordered_once_at_the_earlier_tick() -> None:
+    changes = [
+        change("p1", 2, provisional=True),
+        change("i1", 6, replaces=("p1",)),
+        change("p1", 6, provisional=True, revision=2, state=IncidentState.WITHDRAWN),
+    ]
+    assert score([truth("t1")], changes)["crash"] == KindScore(1, 1, 0, 2.0)
+
+
+def test_score_learns_of_a_replacement_from_a_later_revision() -> None:
+    changes = [change("p1", 2, provisional=True), change("i1", 6), change("i1", 7, revision=2, replaces=("p1",))]
+    assert score([truth("t1")], changes)["crash"] == KindScore(1, 1, 0, 2.0)
+
+
+def test_score_counts_an_unreplaced_provisional_as_its_own() -> None:
+    assert score([truth("t1")], [change("p1", 2, provisional=True)])["crash"] == KindScore(1, 1, 0, 2.0)
+    assert score([], [change("p1", 2, provisional=True)])["crash"] == KindScore(0, 0, 1, None)
+
+
+def test_score_does_not_call_a_merged_incident_false_when_its_target_matches() -> None:
+    changes = [
+        change("i1", 2),
+        change("i2", 3, 150),
+        change("i2", 5, 150, revision=2, state=IncidentState.CLOSED, merged_into="i1"),
+    ]
+    assert score([truth("t1")], changes)["crash"] == KindScore(1, 1, 0, 2.0)
+
+
+def test_score_forgets_withdrawn_incidents() -> None:
+    withdrawn = change("i1", 5, revision=2, state=IncidentState.WITHDRAWN)
+    assert score([truth("t1")], [change("i1", 2), withdrawn])["crash"] == KindScore(1, 0, 0, None)
+    assert score([], [change("i1", 2), withdrawn]) == {}
+
+
+def test_score_counts_resolved_closed_and_dismissed_incidents() -> None:
+    for state in (IncidentState.RESOLVED, IncidentState.CLOSED, IncidentState.DISMISSED):
+        changes = [change("i1", 2), change("i1", 100, revision=2, state=state)]
+        assert score([truth("t1")], changes)["crash"].detected == 1
+        assert score([], changes)["crash"].false == 1
+
+
+def test_score_survives_a_circle_of_merges() -> None:
+    changes = [change("i1", 2, merged_into="i2"), change("i2", 3, merged_into="i1")]
+    assert score([truth("t1")], changes)["crash"].detected == 1
+
+
+def test_score_collapses_when_the_truth_is_shifted_by_ten_minutes() -> None:
+    truths = [truth(f"t{i}", 20 * i, 1_000 * i) for i in range(6)]
+    changes = [change(f"i{i}", 20 * i + 4, 1_000 * i + 20) for i in range(6)]
+    assert score(truths, changes)["crash"] == KindScore(6, 6, 0, 4.0)
+    shifted = [truth(f"t{i}", 20 * i + 600, 1_000 * i) for i in range(6)]
+    assert score(shifted, changes)["crash"] == KindScore(6, 0, 6, None)
+
+
+places = st.tuples(st.integers(0, 200), st.integers(0, 600))
+
+
+@given(st.lists(places, max_size=6), st.lists(places, max_size=6), st.randoms(use_true_random=False))
+def test_score_adds_up_and_ignores_order_and_repeats(
+    truth_places: list[tuple[int, int]], incident_places: list[tuple[int, int]], random: Random
+) -> None:
+    truths = [truth(f"t{index}", at_s, north_m) for index, (at_s, north_m) in enumerate(truth_places)]
+    changes = [change(f"i{index}", at_s, north_m) for index, (at_s, north_m) in enumerate(incident_places)]
+    plain = score(truths, changes)
+    mixed_truths, mixed_changes = truths * 2, changes * 2
+    random.shuffle(mixed_truths)
+    random.shuffle(mixed_changes)
+    assert score(mixed_truths, mixed_changes) == plain
+    for found in plain.values():
+        assert found.detected + found.false == len(changes)
+        assert found.detected <= found.truth == len(truths)
