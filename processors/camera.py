@@ -1,0 +1,129 @@
+"""Camera: what the detections of one camera say: the same claim twice within seconds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from processors.batches import BoolArray, DetectionBatch, HashArray, SmallArray
+from processors.city import City
+from processors.domain import KEY_SEPARATOR, Domain, Findings, Message, Mistakes, domain_of
+from processors.heartbeat import HEARTBEAT_FORM
+from processors.history import Columns, Track
+from processors.ingest import read_detections, text_hashes
+
+CLAIMS: Final = ("crash", "smoke", "fire")
+"""Kinds of detections that become observations, as camera_crash and so on."""
+
+NO_CLAIM: Final = -1
+_CLAIM_OF: Final[Mapping[str, int]] = {kind: index for index, kind in enumerate(CLAIMS)}
+
+
+@dataclass(frozen=True, slots=True)
+class CameraRule:
+    """Thresholds; their sources are in docs/thresholds.md#camera."""
+
+    confidence: float = 0.5
+    pair_ms: int = 10_000
+
+
+CAMERA_RULE: Final = CameraRule()
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionForm:
+    """Camera detections. One camera and kind has one history; tracks tell detections of one frame apart."""
+
+    rule: CameraRule
+    record: str = "CameraDetection"
+    table: str = "detections"
+    device_field: str = "camera_id"
+
+    @property
+    def remembered(self) -> dict[str, Any]:
+        """Return the columns that detectors need."""
+        return {
+            "latitude_deg": np.float64,
+            "longitude_deg": np.float64,
+            "confidence": np.float32,
+            "claim": np.int8,
+            "snapshot_url": object,
+        }
+
+    def read(self, messages: Sequence[Message], city: City, mistakes: Mistakes) -> DetectionBatch:
+        """Return n detections as columns."""
+        return read_detections(messages, city, mistakes)
+
+    def keys(self, batch: DetectionBatch) -> list[str]:
+        """Return camera and kind."""
+        pairs = zip(batch.camera_id.tolist(), batch.kind.tolist(), strict=True)
+        return [f"{camera_id}{KEY_SEPARATOR}{kind}" for camera_id, kind in pairs]
+
+    def ties(self, batch: DetectionBatch) -> HashArray:
+        """Return the tracks as numbers."""
+        return text_hashes(batch.track_id.tolist())
+
+    def needs_whole(self, batch: DetectionBatch) -> BoolArray:
+        """Return the rows that claim something: any number of weak or simultaneous ones may lie in between."""
+        return np.asarray(_claims(batch) != NO_CLAIM)
+
+    def place(self, batch: DetectionBatch, city: City) -> tuple[Columns, Columns]:
+        """Find the units of n detections."""
+        claim = _claims(batch)
+        rows: Columns = {
+            "source_offset": batch.offset,
+            "at_ms": batch.at_ms,
+            "camera_id": batch.camera_id,
+            "kind": batch.kind,
+            "track_id": batch.track_id,
+            "object_class": batch.object_class,
+            "confidence": batch.confidence,
+            "latitude_deg": batch.latitude_deg,
+            "longitude_deg": batch.longitude_deg,
+            "unit_code": city.locate_units(batch.latitude_deg, batch.longitude_deg),
+            "model_version": batch.model_version,
+            "snapshot_url": batch.snapshot_url,
+            "clip_url": batch.clip_url,
+        }
+        remembered: Columns = {
+            "latitude_deg": batch.latitude_deg,
+            "longitude_deg": batch.longitude_deg,
+            "confidence": batch.confidence,
+            "claim": claim,
+            "snapshot_url": np.where(claim != NO_CLAIM, batch.snapshot_url, "").astype(object),
+        }
+        return rows, remembered
+
+    def detect(self, track: Track) -> Findings:
+        """Return the second of every first close pair of strong detections of one camera and kind.
+
+        Detections of one instant are one look, represented by the surest. A finding is a look at most `pair_ms`
+        after the look before it, which itself is not that close to its own predecessor; its score is the higher
+        confidence of the two. Source: docs/thresholds.md#camera.
+        """
+        columns = track.columns
+        strong = np.flatnonzero((columns["claim"] != NO_CLAIM) & (columns["confidence"] >= self.rule.confidence))
+        order = np.lexsort((track.tie[strong], -columns["confidence"][strong], track.at_ms[strong], track.slot[strong]))
+        look = strong[order]
+        same = np.zeros(len(look), bool)
+        same[1:] = (np.diff(track.at_ms[look]) == 0) & (np.diff(track.slot[look]) == 0)
+        look = look[~same]
+        close = np.zeros(len(look), bool)
+        close[1:] = (np.diff(track.at_ms[look]) <= self.rule.pair_ms) & (np.diff(track.slot[look]) == 0)
+        opens = close.copy()
+        opens[1:] &= ~close[:-1]
+        second = np.flatnonzero(opens & track.anchor[look])
+        row = look[second]
+        score = np.maximum(columns["confidence"][row], columns["confidence"][look[second - 1]])
+        kind = tuple(f"camera_{CLAIMS[claim]}" for claim in columns["claim"][row].tolist())
+        return Findings(row, kind, score.astype(np.float64))
+
+
+def camera_domain(rule: CameraRule = CAMERA_RULE) -> Domain:
+    """Return what camera.detections.v1 is made of."""
+    return domain_of(DetectionForm(rule), HEARTBEAT_FORM)
+
+
+def _claims(batch: DetectionBatch) -> SmallArray:
+    return np.array([_CLAIM_OF.get(kind, NO_CLAIM) for kind in batch.kind.tolist()], dtype=np.int8)

@@ -1,0 +1,76 @@
+"""Claims: what a detector says of tracks as observations, and what late records change about it."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from processors.domain import KEY_SEPARATOR, Form
+from processors.history import History, Track
+from schemas.ids import content_id
+from schemas.records import Observation
+
+
+def changed_claims(
+    form: Form[Any], history: History, before: Track, after: Track, source_topic: str, source_partition: int
+) -> list[Observation]:
+    """Return what the records of one interval add to a form's claims and, as withdrawn, what they take back.
+
+    An id stands for all that is claimed, so another score or place is another observation. The source is the
+    anchor's record where it is new, otherwise the last new record of its key up to the anchor's time: the cause.
+    """
+
+    def claims(track: Track) -> dict[str, Observation]:
+        found = form.detect(track)
+        made = [
+            _observation(history, track, row, kind, score, _cause(after, track, row), source_topic, source_partition)
+            for row, kind, score in zip(found.row.tolist(), found.kind, found.score.tolist(), strict=True)
+        ]
+        return {observation.observation_id: observation for observation in made}
+
+    was, now = claims(before), claims(after)
+    added = [observation for name, observation in now.items() if name not in was]
+    return added + [replace(observation, withdrawn=True) for name, observation in was.items() if name not in now]
+
+
+def _cause(after: Track, track: Track, row: int) -> int:
+    own = int(track.columns["offset"][row])
+    if own >= 0:
+        return own
+    low, high = np.searchsorted(after.slot, (track.slot[row], track.slot[row] + 1)).tolist()
+    earlier = after.at_ms[low:high] <= track.at_ms[row]
+    return int(after.columns["offset"][low:high][earlier].max())
+
+
+def _observation(
+    history: History,
+    track: Track,
+    row: int,
+    kind: str,
+    score: float,
+    source_offset: int,
+    source_topic: str,
+    source_partition: int,
+) -> Observation:
+    columns = track.columns
+    device_id = history.key_of(int(track.slot[row])).partition(KEY_SEPARATOR)[0]
+    at_ms, score_milli, content_hash = int(track.at_ms[row]), round(score * 1000), int(columns["content_hash"][row])
+
+    def told(name: str, otherwise: str = "") -> str:
+        return str(columns[name][row]) if name in columns else otherwise
+
+    return Observation(
+        at_ms=at_ms,
+        latitude_deg=float(columns["latitude_deg"][row]),
+        longitude_deg=float(columns["longitude_deg"][row]),
+        score=float(np.float32(score_milli / 1000)),
+        source_offset=source_offset,
+        source_partition=source_partition,
+        source_topic=source_topic,
+        observation_id=content_id("o", kind, device_id, at_ms, score_milli, content_hash),
+        kind=kind,
+        device_id=device_id,
+        witness_id=told("witness_id", device_id),
+        line_id=told("line_id"),
+        snapshot_url=told("snapshot_url"),
+    )

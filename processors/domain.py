@@ -1,0 +1,99 @@
+"""What one input topic is made of: its record types, and how each is read, remembered, stored and judged."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from processors.batches import Batch, BoolArray, HashArray, IntArray
+from processors.city import City
+from processors.history import Columns, Track
+from processors.records_in import RawRecord
+from schemas.errors import Reason
+
+KEY_SEPARATOR: Final = "\x1f"
+"""Parts the device id from the rest of a history key; no valid id holds a control character."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A record and the fields that its bytes say."""
+
+    raw: RawRecord
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Mistakes:
+    """What is wrong with n records of one batch, by row."""
+
+    by_row: dict[int, list[tuple[Reason, str]]] = field(default_factory=dict)
+
+    def note(self, rows: npt.NDArray[Any], reason: Reason, words: Callable[[int], str]) -> None:
+        """Note a mistake of the rows in a mask (n,); words(row) says what is wrong."""
+        for row in np.flatnonzero(rows).tolist():
+            self.by_row.setdefault(row, []).append((reason, words(row)))
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a detector claims: rows of a track, what of each and how sure (0 to 1)."""
+
+    row: IntArray
+    kind: tuple[str, ...]
+    score: npt.NDArray[np.float64]
+
+
+B = TypeVar("B", bound=Batch)
+
+
+class Form(Protocol[B]):
+    """One record type of a topic. Everything is a function of the arguments, row by row."""
+
+    @property
+    def record(self) -> str:
+        """Short name of the record."""
+
+    @property
+    def table(self) -> str:
+        """The table that its used records go to."""
+
+    @property
+    def device_field(self) -> str:
+        """The field that names the device; it decides the shard."""
+
+    @property
+    def remembered(self) -> Mapping[str, Any]:
+        """Columns that its detectors need of the past, with their dtypes (object = text)."""
+
+    def read(self, messages: Sequence[Message], city: City, mistakes: Mistakes) -> B:
+        """Turn n messages into columns and note what is wrong with them; rows with a mistake are not used."""
+
+    def keys(self, batch: B) -> list[str]:
+        """Return what each row is about: the device, and what of it has a history of its own."""
+
+    def ties(self, batch: B) -> HashArray:
+        """Return what tells rows of one key and time apart, 0 where there can be one only."""
+
+    def place(self, batch: B, city: City) -> tuple[Columns, Columns]:
+        """Return the table's columns and the remembered columns of n used rows."""
+
+    def needs_whole(self, batch: B) -> BoolArray:
+        """Tell which rows need the whole history of their key; the others need its DEPTH newest records."""
+
+    def detect(self, track: Track) -> Findings:
+        """Return what is claimed at the anchors of a track: a function of each key's records alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """The record types of one topic, by short name."""
+
+    forms: Mapping[str, Form[Any]]
+
+
+def domain_of(*forms: Form[Any]) -> Domain:
+    """Return the domain of those record types."""
+    return Domain({form.record: form for form in forms})

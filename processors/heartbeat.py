@@ -1,0 +1,61 @@
+"""Heartbeats of cameras and sensors: stored; nothing is concluded from them yet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from processors.batches import BoolArray, HashArray, HeartbeatBatch
+from processors.city import City
+from processors.domain import Findings, Message, Mistakes
+from processors.history import Columns, Track
+from processors.ingest import read_heartbeats
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatForm:
+    """Heartbeats."""
+
+    record: str = "Heartbeat"
+    table: str = "heartbeats"
+    device_field: str = "device_id"
+
+    @property
+    def remembered(self) -> dict[str, Any]:
+        """Return no columns."""
+        return {}
+
+    def read(self, messages: Sequence[Message], city: City, mistakes: Mistakes) -> HeartbeatBatch:
+        """Return n heartbeats as columns."""
+        return read_heartbeats(messages, city, mistakes)
+
+    def keys(self, batch: HeartbeatBatch) -> list[str]:
+        """Return the devices."""
+        keys: list[str] = batch.device_id.tolist()
+        return keys
+
+    def ties(self, batch: HeartbeatBatch) -> HashArray:
+        """Return zeros: a device has one heartbeat at a time."""
+        return np.zeros(len(batch), np.uint64)
+
+    def needs_whole(self, batch: HeartbeatBatch) -> BoolArray:
+        """Return no row."""
+        return np.zeros(len(batch), bool)
+
+    def place(self, batch: HeartbeatBatch, city: City) -> tuple[Columns, Columns]:
+        """Return the table's columns; there is nothing to remember."""
+        rows: Columns = {
+            "source_offset": batch.offset,
+            "at_ms": batch.at_ms,
+            "device_id": batch.device_id,
+            "firmware_version": batch.firmware_version,
+        }
+        return rows, {}
+
+    def detect(self, track: Track) -> Findings:
+        """Return nothing."""
+        return Findings(np.zeros(0, np.int64), (), np.zeros(0))
+
+
+HEARTBEAT_FORM: Final = HeartbeatForm()

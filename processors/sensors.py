@@ -1,0 +1,147 @@
+"""Sensors: what the readings of one sensor say: a quantity has just risen over its threshold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from processors.batches import BoolArray, HashArray, ReadingBatch
+from processors.city import City
+from processors.domain import KEY_SEPARATOR, Domain, Findings, Message, Mistakes, domain_of
+from processors.heartbeat import HEARTBEAT_FORM
+from processors.history import Columns, Track
+from processors.ingest import read_readings
+from processors.rows import texts
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRule:
+    """A threshold of one quantity; its source is in docs/thresholds.md#sensors.
+
+    The score rises from `score` at the threshold to `top_score` at `top` and above.
+    """
+
+    quantity: str
+    measure_unit: str
+    threshold: float
+    top: float
+    score: float
+    top_score: float
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class SensorRule:
+    """Thresholds, and how long a reading says what was before the next one."""
+
+    edges: tuple[EdgeRule, ...] = (
+        EdgeRule("sound_level", "dB", 95.0, 115.0, 0.5, 0.9, "impact_sound"),
+        EdgeRule("smoke_obscuration", "%/m", 5.0, 15.0, 0.6, 0.9, "smoke"),
+        EdgeRule("temperature", "Cel", 57.0, 87.0, 0.6, 0.9, "heat"),
+        EdgeRule("fire_alarm", "1", 1.0, 1.0, 0.7, 0.7, "fire_alarm"),
+    )
+    memory_ms: int = 300_000
+
+
+SENSOR_RULE: Final = SensorRule()
+NO_EDGE: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingForm:
+    """Sensor readings. One sensor and quantity has one history."""
+
+    rule: SensorRule
+    record: str = "SensorReading"
+    table: str = "readings"
+    device_field: str = "sensor_id"
+
+    @property
+    def remembered(self) -> dict[str, Any]:
+        """Return the columns that detectors need."""
+        return {
+            "latitude_deg": np.float64,
+            "longitude_deg": np.float64,
+            "value": np.float64,
+            "edge": np.int8,
+            "witness_id": object,
+        }
+
+    def read(self, messages: Sequence[Message], city: City, mistakes: Mistakes) -> ReadingBatch:
+        """Return n readings as columns."""
+        return read_readings(messages, city, mistakes)
+
+    def keys(self, batch: ReadingBatch) -> list[str]:
+        """Return sensor and quantity."""
+        pairs = zip(batch.sensor_id.tolist(), batch.quantity.tolist(), strict=True)
+        return [f"{sensor_id}{KEY_SEPARATOR}{quantity}" for sensor_id, quantity in pairs]
+
+    def ties(self, batch: ReadingBatch) -> HashArray:
+        """Return zeros: a quantity has one value at a time."""
+        return np.zeros(len(batch), np.uint64)
+
+    def needs_whole(self, batch: ReadingBatch) -> BoolArray:
+        """Return no row: the detector looks one record back."""
+        return np.zeros(len(batch), bool)
+
+    def place(self, batch: ReadingBatch, city: City) -> tuple[Columns, Columns]:
+        """Find the units of n readings, and what their sensors are independent of."""
+        edges = {(edge.quantity, edge.measure_unit): index for index, edge in enumerate(self.rule.edges)}
+        measured = zip(batch.quantity.tolist(), batch.measure_unit.tolist(), strict=True)
+        hosts = zip(batch.sensor_id.tolist(), batch.host_camera_id.tolist(), strict=True)
+        rows: Columns = {
+            "source_offset": batch.offset,
+            "at_ms": batch.at_ms,
+            "sensor_id": batch.sensor_id,
+            "quantity": batch.quantity,
+            "measure_unit": batch.measure_unit,
+            "value": batch.value,
+            "latitude_deg": batch.latitude_deg,
+            "longitude_deg": batch.longitude_deg,
+            "unit_code": city.locate_units(batch.latitude_deg, batch.longitude_deg),
+            "host_camera_id": batch.host_camera_id,
+        }
+        remembered: Columns = {
+            "latitude_deg": batch.latitude_deg,
+            "longitude_deg": batch.longitude_deg,
+            "value": batch.value,
+            "edge": np.array([edges.get(pair, NO_EDGE) for pair in measured], dtype=np.int8),
+            "witness_id": texts([witness(sensor_id, host, city) for sensor_id, host in hosts]),
+        }
+        return rows, remembered
+
+    def detect(self, track: Track) -> Findings:
+        """Return the readings at or above their threshold whose predecessor was below it, or too long ago.
+
+        A reading in another unit than the threshold's is never a finding and counts as below. NaN never occurs here.
+        Source: docs/thresholds.md#sensors.
+        """
+        edge, value = track.columns["edge"], track.columns["value"]
+        rules = self.rule.edges
+        limit = np.array([rule.threshold for rule in rules] + [np.inf])  # NO_EDGE = -1 takes the last
+        above = (edge != NO_EDGE) & (value >= limit[edge])
+        risen = above.copy()
+        recent = (np.diff(track.at_ms) <= self.rule.memory_ms) & (np.diff(track.slot) == 0)
+        risen[1:] &= ~(recent & above[:-1])
+        row = np.flatnonzero(risen & track.anchor)
+        found = [rules[index] for index in edge[row].tolist()]
+        score = [_score(rule, reading) for rule, reading in zip(found, value[row].tolist(), strict=True)]
+        return Findings(row, tuple(rule.kind for rule in found), np.array(score, dtype=np.float64))
+
+
+def witness(sensor_id: str, host_camera_id: str, city: City) -> str:
+    """Return what a sensor is independent of: the camera whose pole it shares, told or registered, else itself."""
+    registered = city.sensors.get(sensor_id)
+    return host_camera_id or (registered.host_camera_id if registered is not None else "") or sensor_id
+
+
+def sensor_domain(rule: SensorRule = SENSOR_RULE) -> Domain:
+    """Return what sensor.readings.v1 is made of."""
+    return domain_of(ReadingForm(rule), HEARTBEAT_FORM)
+
+
+def _score(rule: EdgeRule, value: float) -> float:
+    span = rule.top - rule.threshold
+    share = min(1.0, (value - rule.threshold) / span) if span > 0 else 1.0
+    return rule.score + (rule.top_score - rule.score) * share
