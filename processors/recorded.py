@@ -63,9 +63,11 @@ REQUIRED: Final = ("vehicle_id", "at", "lat", "lon")
 
 _UNIT_IN_NAME: Final = {
     "mps": SpeedUnit.MPS,
+    "ms": SpeedUnit.MPS,
     "kmh": SpeedUnit.KMH,
     "kph": SpeedUnit.KMH,
     "mph": SpeedUnit.MPH,
+    "kn": SpeedUnit.KNOTS,
     "knots": SpeedUnit.KNOTS,
 }
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -143,6 +145,16 @@ def layout_of(path: str, header_line: str, given: Mapping[str, str]) -> Layout:
         wanted = ",".join(f"{name}=COLUMN" for name in missing)
         raise UsageError(f"add {wanted} to --map: {path} has the columns {_listed(header)}")
     return Layout(delimiter, header, columns)
+
+
+def parse_unit(text: str) -> SpeedUnit | None:
+    """Return the unit that --speed-unit names (`m/s`, `km/h`, `kmh`, `mph`, `kn`, ...); None for an empty text."""
+    if not text:
+        return None
+    unit = _UNIT_IN_NAME.get(re.sub(r"[\s/_]", "", text.lower()))
+    if unit is None:
+        raise UsageError(f"--speed-unit {text!r} is not one of {', '.join(SpeedUnit)}")
+    return unit
 
 
 def unit_by_name(layout: Layout) -> SpeedUnit | None:

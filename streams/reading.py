@@ -18,15 +18,8 @@ STUCK_POLLS: Final = 15
 PARTITION_FETCH_BYTES: Final = 16_777_216
 
 
-@dataclass(frozen=True, slots=True)
-class Vector:
-    """One offset a partition, by (topic of the catalogue, partition); what it does not name stands at 0."""
-
-    offsets: Mapping[tuple[str, int], int]
-
-    def at(self, topic: Topic, partition: int) -> int:
-        """Return the offset of one partition."""
-        return self.offsets.get((topic.name, partition), 0)
+Vector = Mapping[tuple[str, int], int]
+"""(topic of the catalogue, partition) -> offset; what it does not name stands at 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +53,14 @@ class LogReader:
 
         Raises Retryable when Kafka stops answering.
         """
-        wanted = {one: end.at(topic, one.partition) for one in self._partitions([topic])}
+        wanted = {one: end.get((topic.name, one.partition), 0) for one in self._partitions([topic])}
         starts = self._consumer.beginning_offsets(list(wanted))
-        open_parts = {one for one in wanted if max(begin.at(topic, one.partition), starts[one]) < wanted[one]}
+        open_parts = {
+            one for one in wanted if max(begin.get((topic.name, one.partition), 0), starts[one]) < wanted[one]
+        }
         self._consumer.assign(sorted(open_parts))
         for one in open_parts:
-            self._consumer.seek(one, max(begin.at(topic, one.partition), starts[one]))
+            self._consumer.seek(one, max(begin.get((topic.name, one.partition), 0), starts[one]))
         stuck = 0
         while open_parts:
             polled = self._consumer.poll(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
@@ -91,7 +86,7 @@ class LogReader:
 
     def _vector(self, offsets: Mapping[TopicPartition, int]) -> Vector:
         names = {self._settings.topic(topic): topic.name for topic in CATALOGUE}
-        return Vector({(names[one.topic], one.partition): offset for one, offset in offsets.items()})
+        return {(names[one.topic], one.partition): offset for one, offset in offsets.items()}
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from processors.recorded import (
     SpeedUnit,
     layout_of,
     parse_map,
+    parse_unit,
     read_lines,
     read_time,
     unit_by_name,
@@ -234,3 +235,11 @@ def test_missing_column_lists_what_the_file_has() -> None:
         layout_of("a.csv", "bus,when,lon", {"vehicle_id": "bus"})
     with pytest.raises(UsageError, match="has 2 columns 'at'"):
         layout_of("a.csv", "id,at,at,lat,lon", {"at": "at"})
+
+
+def test_unit_is_read_as_people_write_it() -> None:
+    names = ["m/s", "mps", "km/h", "KMH", "kph", "mph", "kn", "knots", ""]
+    mps, kmh, mph, knots = SpeedUnit
+    assert [parse_unit(name) for name in names] == [mps, mps, kmh, kmh, kmh, mph, knots, knots, None]
+    with pytest.raises(UsageError, match="not one of m/s, km/h, mph, knots"):
+        parse_unit("furlongs")
