@@ -1,5 +1,6 @@
 """`cityops demo`: a simulated or a recorded city through the real thing, shown live and accounted for."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +20,14 @@ from streams.settings import Settings
 from streams.workers import Offsets, wait_drained
 
 DRAIN_S: Final = 120.0
-INPUTS_AND_TRUTH: Final = (*topics.INPUTS, topics.TRUTH, topics.CHANGES, topics.OBSERVATIONS, topics.ROWS, topics.REJECTED)
+INPUTS_AND_TRUTH: Final = (
+    *topics.INPUTS,
+    topics.TRUTH,
+    topics.CHANGES,
+    topics.OBSERVATIONS,
+    topics.ROWS,
+    topics.REJECTED,
+)
 
 Vector = Mapping[tuple[str, int], int]
 """(topic, partition) -> offset."""
@@ -57,14 +65,26 @@ def run_demo(settings: Settings, options: DemoOptions, console: Console) -> bool
                 return True
 
 
+def run_up(settings: Settings, console: Console) -> None:
+    """Run the stack and one worker for somebody else's producers until Ctrl-C."""
+    with stopped_by_signals(), stack_running(settings, console) as settings:
+        city = city_of(settings)
+        with worker_running(settings, city, console, fresh=False) as session:
+            console.print(
+                f"Kafka {session.settings.kafka_bootstrap_servers} · registry {session.settings.schema_registry_url} · "
+                f"status http://127.0.0.1:{session.settings.web_port}/status · `cityops stack env` prints all addresses"
+            )
+            begin = offsets_now(session.settings)[topics.CHANGES.name, 0]
+            with contextlib.suppress(KeyboardInterrupt):
+                _watch(session, begin, console, "Ctrl-C stops", lambda: True, live=True)
+
+
 def offsets_now(settings: Settings) -> Vector:
     """Return the ends of every topic that a report reads."""
     offsets = Offsets(settings)
     try:
         return {
-            (topic.name, partition): end
-            for topic in INPUTS_AND_TRUTH
-            for partition, end in offsets.ends(topic).items()
+            (topic.name, partition): end for topic in INPUTS_AND_TRUTH for partition, end in offsets.ends(topic).items()
         }
     finally:
         offsets.close()
@@ -120,7 +140,9 @@ def account(
             session.settings, session.worker, inputs, DRAIN_S, lambda left: spinner.update(f"{left:,} records left")
         )
     with console.status("accounting: reading every topic and ClickHouse again"):
-        report = build_report(session.settings, session.codec, Scope(begin, offsets_now(session.settings)), seed=seed, scored=scored)
+        report = build_report(
+            session.settings, session.codec, Scope(begin, offsets_now(session.settings)), seed=seed, scored=scored
+        )
     console.print(render(report))
     if report_path is not None:
         write_report(report, report_path)
