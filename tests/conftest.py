@@ -23,6 +23,12 @@ def settings_in(home: Path) -> Settings:
     )
 
 
+@pytest.fixture
+def stackless(tmp_path: Path) -> Settings:
+    """Settings of an empty home where nothing runs."""
+    return settings_in(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings with the addresses of a running Kafka and ClickHouse; use a run of your own to be alone on it."""
