@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from processors.city import Bounds, City, Device, Headway, Line, Pattern, pattern_along
+from processors.city import Bounds, City, Device, Headway, Line, Pattern, Stop, pattern_along
 
 SOUTH_DEG, WEST_DEG = 21.0, 105.8
 METRE_NORTH_DEG = 1 / 111_195.0
@@ -42,12 +42,18 @@ def build_city() -> City:
             sensors.append(sensor(f"room-{index}", (east_m + 5.0, 6_005.0), ("smoke_obscuration", "temperature")))
             cameras.append(camera(100 + index, (east_m + 30.0, 6_030.0)))
     sensors.append(sensor("dust-0", (100.0, 100.0), ("pm2_5", "pm10")))
+    stops = {
+        stop_id: Stop(stop_id, stop_id, *spot(*place))
+        for line_id, places in (("01", [(m, 3_000.0) for m in reach]), ("02", [(4_000.0, m) for m in reach]))
+        for stop_id, place in ((f"{line_id}-{index}", place) for index, place in enumerate(places))
+    }
     return City(
         name="testville",
         version="1",
         time_zone="Asia/Ho_Chi_Minh",
         bounds=Bounds(SOUTH_DEG - 0.01, WEST_DEG - 0.01, SOUTH_DEG + 0.12, WEST_DEG + 0.13),
         lines=lines,
+        stops=tuple(stops.values()),
         cameras={device.device_id: device for device in cameras},
         sensors={device.device_id: device for device in sensors},
     )
