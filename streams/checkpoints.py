@@ -119,7 +119,7 @@ class CheckpointStore:
             first, _ = consumer.get_watermark_offsets(TopicPartition(self._topic, 0), timeout=30)
             consumer.assign([TopicPartition(self._topic, 0, first)])
             while True:
-                for message in consumer.consume(1000, timeout=1.0):
+                for message in consumer.consume(1000, timeout=0.1):
                     if message.error() is None:
                         _fold(latest, message.key().decode(), message.value())
                     elif message.error().code() == KafkaError._PARTITION_EOF:

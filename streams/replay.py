@@ -59,7 +59,7 @@ class TickIndex:
         """Return (offset, at_ms) of the first tick at or after an offset; None = there is none."""
         self._consumer.assign([TopicPartition(*self._tp, offset)])
         while True:
-            for message in self._consumer.consume(500, timeout=1.0):
+            for message in self._consumer.consume(500, timeout=0.1):
                 if message.error() is not None:
                     return None
                 try:
