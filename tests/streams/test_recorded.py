@@ -8,15 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.recorded import FAR_MS, NEAR_TICK_MS, SpeedUnit, tick_times
-from schemas.errors import UsageError
+from schemas.codec import local_codec
+from schemas.errors import Retryable, UsageError
+from schemas.ids import shard_of
+from schemas.records import VehiclePosition
+from streams import topics
+from streams.admin import ensure_topics
+from streams.reading import reading
 from streams.recorded import (
     RecordedOptions,
     Recording,
     read_recorded,
     recorded_settings,
+    send_recorded,
     write_refused,
 )
-from streams.settings import PROJECT, settings_from_env
+from streams.settings import PROJECT, Settings, settings_from_env
 
 CAPMETRO = PROJECT.parent / "shared" / "data" / "capmetro" / "2015-09-06.csv"
 HEADER = "vehicle_id,timestamp,speed,latitude,longitude\n"
@@ -132,3 +139,49 @@ def test_capmetro_day_is_read_whole() -> None:
     assert len({row.position.vehicle_id for row in read.rows}) == 146
     assert read.rows[0].position.at_ms == 1_441_515_647_000
     assert [row.position.at_ms for row in read.rows] == sorted(row.position.at_ms for row in read.rows)
+
+
+@pytest.mark.stack
+def test_rows_arrive_in_order_with_the_same_ticks_everywhere(stack: Settings, tmp_path: Path) -> None:
+    lines = [f"bus-{n % 7},{1_441_520_000 + n * 3},5,30,-97" for n in range(500)]
+    read = recording(write(tmp_path / "a.csv", HEADER + "\n".join(lines)))
+    settings = recorded_settings(stack, "recorded-test")
+    ensure_topics(settings)
+    codec = local_codec()
+    with reading(settings) as log:
+        begin = log.end()
+    done: list[tuple[int, int]] = []
+    sent = send_recorded(settings, codec, read.rows, 3, lambda so_far, total: done.append((so_far, total)))
+    assert (sent.rows, sent.sent, sent.refused, done[-1]) == (500, 500, 3, (500, 500))
+    assert (sent.first_at_ms, sent.last_at_ms) == (1_441_520_000_000, 1_441_521_497_000)
+
+    ticks: dict[tuple[str, int], list[int]] = {}
+    positions: list[VehiclePosition] = []
+    with reading(settings) as log:
+        end = log.end()
+        for topic in topics.INPUTS:
+            for message in log.read(topic, begin, end):
+                name, fields = codec.decode(message.value)
+                known = ticks.setdefault((topic.name, message.partition), [])
+                if name == "Tick":
+                    known.append(fields["at_ms"])
+                    continue
+                position = codec.read(message.value or b"", VehiclePosition)
+                assert message.key == position.vehicle_id.encode()
+                assert message.partition == shard_of(position.vehicle_id) % 4
+                assert known == [] or known[-1] < position.at_ms
+                positions.append(position)
+    assert len(ticks) == sum(topic.partitions for topic in topics.INPUTS)
+    (same,) = {tuple(known) for known in ticks.values()}
+    assert len(same) == sent.ticks
+    assert sorted((one.at_ms, one.vehicle_id) for one in positions) == [
+        (row.position.at_ms, row.position.vehicle_id) for row in read.rows
+    ]
+
+
+def test_unreachable_kafka_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.recorded.SEND_TIMEOUT_MS", 1_500)
+    read = recording(write(tmp_path / "a.csv", HEADER + "1,1441520002,5,30,-97"))
+    nowhere = replace(recorded_settings(settings_from_env(), "none"), kafka_bootstrap_servers="127.0.0.1:9")
+    with pytest.raises(Retryable, match="did not take the records"):
+        send_recorded(nowhere, local_codec(), read.rows, 0, lambda done, total: None)
