@@ -100,7 +100,7 @@ class Polygons:
         return np.where(table.any(axis=1), table.argmax(axis=1), -1)
 
 
-def polygons(rings: list[tuple[int, FloatArray, FloatArray]], strip_m: float = 100.0) -> Polygons:
+def polygons(rings: list[tuple[int, FloatArray, FloatArray]], strip_m: float = 25.0) -> Polygons:
     """Index rings (area index, x_m, y_m), closed or not; an area may have many, holes among them."""
     area = np.concatenate([np.full(len(x_m), index) for index, x_m, _ in rings])
     x_m = np.concatenate([x_m for _, x_m, _ in rings])

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from processors.areas import Areas
 from processors.batches import Float32Array, FloatArray, SmallArray, TextArray
-from processors.city_files import CityInvalid, read_package
+from processors.city_derived import derived_package
+from processors.city_files import CityInvalid, Package, read_package
 from processors.geo import Plane, Segments, first_minimum, points_as_segments, reach_grid
 from processors.line_match import NOT_GIVEN, UNKNOWN, LineMatcher
 from processors.network import Bounds, Device, Headway, Line, Pattern, Stop, Unit, Venue, pattern_along
@@ -35,6 +36,7 @@ __all__ = [
     "Stop",
     "Unit",
     "Venue",
+    "derive_city",
     "load_city",
     "pattern_along",
 ]
@@ -222,7 +224,27 @@ def load_city(folder: Path, units: Path | None = None, gtfs: Path | None = None)
 
     Raises CityInvalid with every mistake found.
     """
-    package = read_package(folder, units, gtfs)
+    return _city(read_package(folder, units, gtfs))
+
+
+def derive_city(
+    name: str,
+    time_zone: str,
+    latitude_deg: FloatArray,
+    longitude_deg: FloatArray,
+    gtfs: Path | None = None,
+    stops: Path | None = None,
+    units: Path | None = None,
+) -> City:
+    """Derive a city from the extent of n recorded positions, with a margin of 5 km.
+
+    Lines and stops come from `gtfs`, or stops alone from `stops` (columns of GTFS stops.txt, .gz or not), units from
+    `units` (GeoJSON); what is not given is empty. Raises CityInvalid with every mistake found.
+    """
+    return _city(derived_package(name, time_zone, latitude_deg, longitude_deg, gtfs, stops, units))
+
+
+def _city(package: Package) -> City:
     return City(
         name=package.name,
         version=package.version,

@@ -1,7 +1,7 @@
 """Read and check a city package: every mistake at once, with file and line."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
@@ -22,10 +22,14 @@ from processors.city_models import (
     VenuesEntry,
 )
 from processors.estate import expand_estate
+from processors.gtfs import read_feed
+from processors.gtfs_network import check_times, lines_of, timetable_of
 from processors.network import Bounds, Device, Headway, Line, Pattern, Stop, Unit, Venue, pattern_along
 from processors.timetable import Timetable, seconds_of
+from processors.units_file import read_units
 from processors.yaml_files import Mistakes, YamlFile, read_yaml
 from schemas.errors import UsageError
+from schemas.ids import content_id
 
 FILES: Final = ("city.yaml", "units.yaml", "stops.yaml", "lines.yaml", "venues.yaml", "estate.yaml")
 """The files of a package; only the first must be there."""
@@ -58,15 +62,44 @@ class Package:
     timetable: Timetable | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """What a GTFS feed says."""
+
+    version: str
+    lines: tuple[Line, ...]
+    stops: tuple[Stop, ...]
+    timetable: Timetable | None
+
+
 def read_package(folder: Path, units: Path | None = None, gtfs: Path | None = None) -> Package:
     """Read a folder; `units` (GeoJSON) and `gtfs` (folder or zip) replace its own. Raises CityInvalid."""
     if not (folder / FILES[0]).is_file():
         raise CityInvalid(str(folder), [f"{FILES[0]} is missing: name a folder like cities/hanoi"])
     mistakes = Mistakes()
     package = _Reader(folder, mistakes).package()
+    if package is not None and units is not None:
+        found, areas = read_units(units, package.bounds.plane(), mistakes)
+        version = content_id("c", package.version, content_version([units] if units.is_file() else []))
+        package = replace(package, units=found, areas=areas, version=version.removeprefix("c-")[:12])
+    if package is not None and gtfs is not None:
+        network = read_network(gtfs, package.time_zone, mistakes)
+        version = content_id("c", package.version, network.version).removeprefix("c-")[:12]
+        package = replace(
+            package, lines=network.lines, stops=network.stops, timetable=network.timetable, version=version
+        )
     if mistakes.found or package is None:
         raise CityInvalid(str(folder), mistakes.found)
     return package
+
+
+def read_network(path: Path, time_zone: str, mistakes: Mistakes) -> Network:
+    """Read a GTFS feed, folder or zip; times are local to `time_zone`, whatever the agency says of itself."""
+    feed = read_feed(path, mistakes)
+    if mistakes.found:
+        return Network(feed.version, (), (), None)
+    check_times(feed, mistakes)
+    return Network(feed.version, lines_of(feed, mistakes), tuple(feed.stops.values()), timetable_of(feed, time_zone))
 
 
 def content_version(paths: Iterable[Path]) -> str:

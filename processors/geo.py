@@ -48,6 +48,12 @@ class Plane:
         y_m = (np.asarray(latitude_deg, np.float64) - self.latitude_deg) * north_m
         return x_m, y_m
 
+    def degrees(self, x_m: float, y_m: float) -> tuple[float, float]:
+        """Return latitude and longitude of a point of the plane."""
+        north_m = math.radians(1.0) * EARTH_RADIUS_M
+        east_m = north_m * math.cos(math.radians(self.latitude_deg))
+        return self.latitude_deg + y_m / north_m, self.longitude_deg + x_m / east_m
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segments:

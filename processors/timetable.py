@@ -21,9 +21,9 @@ SCHEDULED_SPEED_MPS: Final = {"bus": 4.4, "brt": 5.4, "metro": 9.2}
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Days on which trips run: weekdays (Monday first) between two dates, except and besides single dates."""
+    """Days on which trips run: seven weekdays (Monday first) between two dates, except and besides single dates."""
 
-    weekdays: tuple[bool, bool, bool, bool, bool, bool, bool]
+    weekdays: tuple[bool, ...]
     first_day: date
     last_day: date
     added: frozenset[date] = frozenset()
