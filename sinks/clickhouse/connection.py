@@ -1,7 +1,8 @@
 """Connections to ClickHouse: its address, its time-outs, and what its errors mean."""
 
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -26,7 +27,25 @@ NEVER: Final = frozenset(
         ErrorCodes.UNKNOWN_FUNCTION,
     }
 )
-"""Codes of what no later attempt can change; every other error of a server may pass."""
+"""Codes of what no later attempt at an insert can change; every other error of a server may pass."""
+
+PASSING: Final = frozenset(
+    {
+        ErrorCodes.TIMEOUT_EXCEEDED,
+        ErrorCodes.TOO_MANY_SIMULTANEOUS_QUERIES,
+        ErrorCodes.SOCKET_TIMEOUT,
+        ErrorCodes.NETWORK_ERROR,
+        ErrorCodes.ABORTED,
+        ErrorCodes.MEMORY_LIMIT_EXCEEDED,
+        ErrorCodes.TABLE_IS_READ_ONLY,
+        ErrorCodes.NOT_ENOUGH_SPACE,
+        ErrorCodes.TOO_MANY_PARTS,
+        ErrorCodes.UNFINISHED,
+        517,  # CANNOT_ASSIGN_ALTER, which clickhouse-driver does not name
+        ErrorCodes.KEEPER_EXCEPTION,
+    }
+)
+"""Codes of what a later attempt at a query or a migration may get past; every other is somebody's mistake."""
 
 LOGIN: Final = frozenset(
     {
@@ -37,6 +56,9 @@ LOGIN: Final = frozenset(
         516,  # AUTHENTICATION_FAILED, likewise
     }
 )
+
+# The driver logs a traceback for every refused connection; Retryable says it once, in a sentence.
+logging.getLogger("clickhouse_driver.connection").setLevel(logging.CRITICAL)
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
@@ -67,14 +89,24 @@ def connect(url: str, database: str = "") -> Client:
     return Client.from_url(split._replace(path=f"/{database}", query=urlencode(query)).geturl())
 
 
+def is_final(code: int) -> bool:
+    """Tell whether an insert that failed with this code can never succeed."""
+    return code in NEVER
+
+
+def is_somebodys(code: int) -> bool:
+    """Tell whether a query or migration that failed with this code is a mistake to be told."""
+    return code not in PASSING
+
+
 @contextmanager
-def errors_of(url: str, mistake: type[CityopsError], mistakes: frozenset[int]) -> Iterator[None]:
-    """Turn a server's and a network's errors into `mistake` for these codes, otherwise into Retryable."""
+def errors_of(url: str, mistake: type[CityopsError], is_mistake: Callable[[int], bool]) -> Iterator[None]:
+    """Turn a server's and a network's errors into `mistake` where its code is one, otherwise into Retryable."""
     try:
         yield
     except ServerException as error:
         said = f"ClickHouse at {address_of(url)} says {_first_line(error.message)} (code {error.code})"
-        if error.code in mistakes:
+        if is_mistake(error.code):
             raise mistake(said) from error
         raise Retryable(said, retry_after_s=5.0 if error.code in LOGIN else 1.0) from error
     except (Error, OSError, EOFError) as error:

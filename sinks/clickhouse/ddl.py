@@ -33,6 +33,8 @@ AGED: Final = {
 
 _DAILY: Final = f"SETTINGS non_replicated_deduplication_window = {WINDOW}, ttl_only_drop_parts = 1"
 _QUANTILES: Final = "quantilesTDigestIf(0.5, 0.85, 0.95)"
+_STATE: Final = _QUANTILES.replace("If(", "IfState(")
+_MERGED: Final = f"{_QUANTILES.replace('If(', 'IfMerge(')}(a.speed_quantiles_mm_s)"
 
 _MINUTES_TABLE: Final = f"""
 CREATE TABLE IF NOT EXISTS {MINUTES} (
@@ -63,7 +65,7 @@ SELECT
     sumIf(toInt64(speed_mm_s), speed_mm_s >= 0) AS speed_sum_mm_s,
     min(known_mm_s) AS speed_min_mm_s,
     max(known_mm_s) AS speed_max_mm_s,
-    {_QUANTILES.replace("If(", "IfState(")}(speed_mm_s, speed_mm_s >= 0) AS speed_quantiles_mm_s
+    {_STATE}(speed_mm_s, speed_mm_s >= 0) AS speed_quantiles_mm_s
 FROM (
     SELECT
         vehicle_id,
@@ -95,10 +97,9 @@ SELECT
     if(speeds = 0, NULL, speed_sum_mm_s / speeds / 1000) AS speed_mean_mps,
     min(a.speed_min_mm_s) / 1000 AS speed_min_mps,
     max(a.speed_max_mm_s) / 1000 AS speed_max_mps,
-    {_QUANTILES.replace("If(", "IfMerge(")}(a.speed_quantiles_mm_s) AS quantiles_mm_s,
-    if(speeds = 0, NULL, quantiles_mm_s[1] / 1000) AS speed_p50_mps,
-    if(speeds = 0, NULL, quantiles_mm_s[2] / 1000) AS speed_p85_mps,
-    if(speeds = 0, NULL, quantiles_mm_s[3] / 1000) AS speed_p95_mps
+    if(speeds = 0, NULL, {_MERGED}[1] / 1000) AS speed_p50_mps,
+    if(speeds = 0, NULL, {_MERGED}[2] / 1000) AS speed_p85_mps,
+    if(speeds = 0, NULL, {_MERGED}[3] / 1000) AS speed_p95_mps
 FROM {MINUTES} AS a
 GROUP BY dimension, key, minute"""
 

@@ -13,7 +13,7 @@ from clickhouse_driver import Client
 
 from schemas.errors import UsageError
 from schemas.tables import INCIDENT_LOG, TABLES
-from sinks.clickhouse.connection import LOGIN, NEVER, connect, errors_of, quoted_database
+from sinks.clickhouse.connection import connect, errors_of, is_somebodys, quoted_database
 from sinks.clickhouse.ddl import AGED, STATES, add_column, age, create_tables, stored_columns, ttl_of
 
 
@@ -65,7 +65,7 @@ def migrate(url: str, database: str, ttl_days: int | None) -> tuple[int, ...]:
     Raises UsageError for a database that a newer cityops made, that was changed by hand, or that refuses the login;
     Retryable for a server that does not answer now.
     """
-    with errors_of(url, UsageError, NEVER | LOGIN):
+    with errors_of(url, UsageError, is_somebodys):
         with connect(url) as client:
             client.execute(f"CREATE DATABASE IF NOT EXISTS {quoted_database(database)}")
         with connect(url, database) as client:
@@ -77,7 +77,7 @@ def migrate(url: str, database: str, ttl_days: int | None) -> tuple[int, ...]:
 
 def drop_database(url: str, database: str) -> None:
     """Drop the database of a run and everything in it, if it is there."""
-    with errors_of(url, UsageError, NEVER | LOGIN), connect(url) as client:
+    with errors_of(url, UsageError, is_somebodys), connect(url) as client:
         client.execute(f"DROP DATABASE IF EXISTS {quoted_database(database)} SYNC")
 
 

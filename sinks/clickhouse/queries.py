@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from schemas.errors import UsageError
 from schemas.tables import TABLES
-from sinks.clickhouse.connection import LOGIN, NEVER, connect, errors_of
+from sinks.clickhouse.connection import connect, errors_of, is_somebodys
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def query(
 
     Raises UsageError for a query, database or login the server refuses, Retryable when it does not answer now.
     """
-    with errors_of(url, UsageError, NEVER | LOGIN), connect(url, database) as client:
+    with errors_of(url, UsageError, is_somebodys), connect(url, database) as client:
         rows, columns = client.execute(
             sql, dict(parameters) if parameters else None, with_column_types=True, settings={"readonly": 2}
         )
@@ -54,7 +54,7 @@ def stored_offsets(url: str, database: str, table: str, source_topic: str) -> St
     """Return the source offsets of the rows a table holds from one topic. Raises what `query` raises."""
     if table not in TABLES:
         raise UsageError(f"there is no table {table!r}; tables: {', '.join(TABLES)}")
-    with errors_of(url, UsageError, NEVER | LOGIN), connect(url, database) as client:
+    with errors_of(url, UsageError, is_somebodys), connect(url, database) as client:
         columns = client.execute(
             f"SELECT source_partition, source_offset FROM {table} WHERE source_topic = %(topic)s ORDER BY ALL",  # noqa: S608
             {"topic": source_topic},

@@ -9,6 +9,9 @@ import importlib.machinery
 import importlib.util
 import os
 import sys
+from pathlib import Path
+
+from sinks.clickhouse.orphans import forget_orphans
 
 SERVE = (
     "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; "
@@ -22,6 +25,7 @@ def main(folder: str) -> None:
     assert package is not None
     assert package.submodule_search_locations is not None
     library = os.path.join(package.submodule_search_locations[0], "_chdb.abi3.so")
+    forget_orphans(Path(folder))
     os.chdir(folder)  # the server reads config.xml from the working folder
     loader = importlib.machinery.ExtensionFileLoader("_chdb", library)
     spec = importlib.util.spec_from_loader("_chdb", loader)

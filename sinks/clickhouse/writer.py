@@ -8,7 +8,7 @@ import numpy.typing as npt
 from schemas.columns import UTF8, unpack
 from schemas.records import RowFrame
 from schemas.tables import TABLES, Table
-from sinks.clickhouse.connection import NEVER, connect, errors_of, quoted_database
+from sinks.clickhouse.connection import connect, errors_of, is_final, quoted_database
 from sinks.clickhouse.ddl import SOURCE
 from sinks.contract import FrameRefused, WriteResult
 
@@ -48,7 +48,7 @@ class Writer:
             raise FrameRefused(f"{token_of(frame)}: there is no table {frame.table!r}; tables: {', '.join(TABLES)}")
         columns = _checked(frame, table)
         if frame.rows:
-            with errors_of(self._url, FrameRefused, NEVER):
+            with errors_of(self._url, FrameRefused, is_final):
                 self._insert(frame, table, columns)
         return WriteResult(frame.table, frame.rows)
 

@@ -1,0 +1,129 @@
+"""Versions of the database, on the real server."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from schemas.errors import Retryable, UsageError
+from schemas.tables import TABLES
+from sinks.clickhouse.connection import connect
+from sinks.clickhouse.ddl import AGED
+from sinks.clickhouse.migrations import Added, apply, check_columns, drop_database, migrate, plan
+from sinks.clickhouse.queries import query
+from sinks.clickhouse.writer import Writer
+from tests.sinks.frames import frame
+
+pytestmark = pytest.mark.stack
+
+LATER = (
+    Added(2, "positions", "stop_id"),
+    Added(3, "incident_log", "rules_version"),
+    Added(4, "incident_log", "reasons"),
+)
+
+
+@pytest.fixture
+def empty(url: str) -> Iterator[str]:
+    name = "cityops_migrations"
+    drop_database(url, name)
+    yield name
+    drop_database(url, name)
+
+
+def created(url: str, database: str) -> dict[str, str]:
+    sql = "SELECT name, create_table_query FROM system.tables WHERE database = %(database)s"
+    return dict(query(url, database, sql, {"database": database}).rows)
+
+
+def columns(url: str, database: str) -> set[tuple[str, ...]]:
+    sql = "SELECT table, name, type FROM system.columns WHERE database = %(database)s"
+    return set(query(url, database, sql, {"database": database}).rows)
+
+
+def test_migrate_twice_does_it_once(url: str, empty: str) -> None:
+    assert migrate(url, empty, ttl_days=90) == (1,)
+    before = created(url, empty)
+    assert migrate(url, empty, ttl_days=90) == ()
+    assert created(url, empty) == before
+    assert set(TABLES) | {"incidents", "minutes", "schema_migrations"} <= set(before)
+
+
+def test_migrate_in_several_processes_at_once_does_no_harm(url: str, empty: str) -> None:
+    with ThreadPoolExecutor(6) as threads:
+        applied = list(threads.map(lambda _: migrate(url, empty, 30), range(6)))
+    assert (1,) in applied
+    assert query(url, empty, "SELECT DISTINCT version FROM schema_migrations").rows == ((1,),)
+    Writer(url, empty).write(frame("positions", 2))
+
+
+def test_database_of_a_newer_version_is_refused(url: str, empty: str) -> None:
+    migrate(url, empty, ttl_days=None)
+    with connect(url, empty) as client:
+        client.execute("INSERT INTO schema_migrations (version, name) VALUES", [(99, "from the future")])
+    with pytest.raises(UsageError, match=f"{empty} is at version 99, this cityops knows up to 1: install the newer"):
+        migrate(url, empty, ttl_days=None)
+
+
+def test_migration_that_was_changed_afterwards_is_refused(url: str, empty: str) -> None:
+    migrate(url, empty, ttl_days=None)
+    with connect(url, empty) as client, pytest.raises(UsageError, match=r"migration 1 \(tables\) is not the one"):
+        apply(client, empty, plan((Added(2, "positions", "cell"),)))
+
+
+def test_table_changed_by_hand_is_refused_with_every_difference(url: str, empty: str) -> None:
+    migrate(url, empty, ttl_days=None)
+    with connect(url, empty) as client:
+        client.execute("ALTER TABLE readings DROP COLUMN measure_unit, ADD COLUMN colour UInt8")
+        client.execute("ALTER TABLE heartbeats MODIFY COLUMN firmware_version String")
+    with pytest.raises(UsageError) as refused:
+        migrate(url, empty, ttl_days=None)
+    assert str(refused.value) == (
+        f"ClickHouse database {empty} differs from schemas/tables.py: "
+        "heartbeats.firmware_version is String instead of LowCardinality(String); "
+        "readings.colour is UInt8 instead of absent; "
+        "readings.measure_unit is absent instead of LowCardinality(String)"
+    )
+
+
+def test_columns_that_came_later_reach_old_and_new_databases(url: str, empty: str, database: str) -> None:
+    with connect(url) as client:
+        client.execute(f"CREATE DATABASE {empty}")
+    with connect(url, empty) as client:
+        assert apply(client, empty, plan(LATER)[:1]) == (1,)
+        with pytest.raises(UsageError, match=r"incident_log\.reasons is absent"):
+            check_columns(client, empty)
+        assert apply(client, empty, plan(LATER)) == (2, 3, 4)
+        assert apply(client, empty, plan(LATER)) == ()
+        check_columns(client, empty)
+    assert columns(url, empty) == columns(url, database)
+    incident = frame("incident_log", 1, incident_id="i", rules_version="v7", reasons="a\nb")
+    Writer(url, empty).write(incident)
+    assert query(url, empty, "SELECT rules_version, reasons FROM incidents").rows == (("v7", ["a", "b"]),)
+
+
+def test_time_to_live_follows_the_last_migrate(url: str, empty: str) -> None:
+    migrate(url, empty, ttl_days=90)
+    assert all("toIntervalDay(90)" in created(url, empty)[name] for name in AGED)
+    migrate(url, empty, ttl_days=14)
+    assert all("toIntervalDay(14)" in created(url, empty)[name] for name in AGED)
+    migrate(url, empty, ttl_days=None)
+    assert not any(" TTL " in created(url, empty)[name] for name in AGED)
+
+
+def test_wrong_address_and_login_are_told_in_a_sentence(url: str) -> None:
+    password = url.split(":")[2].split("@")[0]
+    with pytest.raises(UsageError, match="Authentication failed") as refused:
+        migrate(url.replace(password, "s3cretw0rd"), "cityops", None)
+    assert "s3cretw0rd" not in str(refused.value)
+    for wrong in ("http://localhost:8123", "localhost:9000", "clickhouse://h:port", ""):
+        with pytest.raises(UsageError, match="must look like clickhouse://"):
+            migrate(wrong, "cityops", None)
+    with pytest.raises(UsageError, match="cannot name a ClickHouse database"):
+        migrate(url, "x`; DROP DATABASE y", None)
+    with pytest.raises(Retryable):
+        migrate("clickhouse://u:p@127.0.0.1:1", "cityops", None)
+
+
+def test_drop_database_that_is_not_there_is_no_mistake(url: str) -> None:
+    drop_database(url, "cityops_never_made")
