@@ -1,9 +1,10 @@
 """The simulator: the same again for the same seed, and as hard as docs/simulator.md says."""
 
 import itertools
+import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 
@@ -445,3 +446,9 @@ def test_hanoi_has_three_crashes_and_three_fires_in_a_minute_most_of_them_watche
     assert all(truth.at_ms <= START_MS + 40_000 for truth in truths)
     watched = [truth for truth in truths if Estate(hanoi().cameras).near(truth.latitude_deg, truth.longitude_deg, 120)]
     assert len(watched) >= len(truths) / 2
+
+
+def test_docs_list_every_setting_with_its_default() -> None:
+    text = (PROJECT / "docs" / "simulator.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(\w+)` \| (.+?) \|", text, re.MULTILINE)
+    assert listed == [(item.name, str(getattr(SimulationRule(), item.name))) for item in fields(SimulationRule)]
