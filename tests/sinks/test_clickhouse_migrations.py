@@ -111,6 +111,17 @@ def test_time_to_live_follows_the_last_migrate(url: str, empty: str) -> None:
     assert not any(" TTL " in created(url, empty)[name] for name in AGED)
 
 
+def test_rows_past_their_time_to_live_go_and_others_stay(url: str, empty: str) -> None:
+    migrate(url, empty, ttl_days=30)
+    ((now_ms,),) = query(url, empty, "SELECT toUnixTimestamp64Milli(now64(3))").rows
+    Writer(url, empty).write(frame("positions", 2, at_ms=[now_ms, now_ms - 32 * 86_400_000], line_id=["new", "old"]))
+    with connect(url, empty) as client:
+        for table in ("positions", "minute_aggregates"):
+            client.execute(f"OPTIMIZE TABLE {table} FINAL")
+    assert query(url, empty, "SELECT line_id FROM positions").rows == (("new",),)
+    assert query(url, empty, "SELECT key FROM minutes").rows == (("new",),)
+
+
 def test_wrong_address_and_login_are_told_in_a_sentence(url: str) -> None:
     password = url.split(":")[2].split("@")[0]
     with pytest.raises(UsageError, match="Authentication failed") as refused:
