@@ -58,11 +58,14 @@ def start_stack(
 ) -> StackHandle:
     """Start the stack of `settings.home`, or find it running, and wait until Kafka and ClickHouse are ready.
 
+    Where all three addresses are set those servers are used and nothing is started.
     console: shows downloads and parts as they become ready.
     wait_registry: wait for the registry too (some ten seconds more).
     detached: it outlives this process; otherwise it stops when this process ends, however it ends.
     Raises UsageError where the embedded packages are missing, CityopsError when a part does not come up.
     """
+    if settings.kafka_bootstrap_servers and settings.schema_registry_url and settings.clickhouse_url:
+        return StackHandle(settings, None)
     home = settings.home.resolve()
     wanted = (KAFKA, CLICKHOUSE, REGISTRY) if wait_registry else (KAFKA, CLICKHOUSE)
     state = read_state(home)

@@ -100,6 +100,40 @@ class StackState:
         return self.supervisor is not None and self.supervisor.process() is not None
 
 
+@dataclass(frozen=True, slots=True)
+class PartReport:
+    """One line of `cityops stack status`; None = it does not run."""
+
+    name: str
+    phase: Phase
+    ready: bool
+    pid: int | None
+    port: int | None
+    uptime_s: float | None
+    restarts: int
+    said: str
+
+
+def report(state: StackState | None) -> tuple[PartReport, ...]:
+    """Return what runs now, the supervisor first; the state file may be older than the truth."""
+    if state is None:
+        return (_report_of("supervisor", Phase.DOWN, None, None, 0, ""),)
+    supervisor = _report_of("supervisor", Phase.READY, state.supervisor, None, 0, "")
+    parts = (_report_of(part.name, part.phase, part.mark, part.port, part.restarts, part.said) for part in state.parts)
+    return (supervisor, *parts)
+
+
+def _report_of(
+    name: str, phase: Phase, mark: ProcessMark | None, port: int | None, restarts: int, said: str
+) -> PartReport:
+    runs = mark is not None and mark.process() is not None
+    if not runs and phase is not Phase.WAITING:
+        phase = Phase.DOWN
+    pid = mark.pid if mark is not None and runs else None
+    uptime_s = round(time.time() - mark.started_at_s, 1) if mark is not None and runs else None
+    return PartReport(name, phase, runs and phase is Phase.READY, pid, port, uptime_s, restarts, said)
+
+
 def mark_of(pid: int, command: tuple[str, ...]) -> ProcessMark:
     """Return the mark of a process that runs now."""
     try:

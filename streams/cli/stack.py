@@ -1,0 +1,112 @@
+"""Commands of the embedded stack: up, down, status, env."""
+
+import sys
+import time
+from dataclasses import replace
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from streams.settings import settings_from_env
+from streams.stack import PartReport, StackState, endpoints, read_state, report, start_stack, stop_stack
+
+
+@click.group()
+def stack() -> None:
+    """Run a real Kafka, schema registry and ClickHouse on this machine, without Docker or Java.
+
+    \b
+    Example:
+      cityops stack up
+    """
+
+
+@stack.command()
+@click.option("--wait-registry/--no-wait-registry", default=True, help="Also wait for the registry (ten seconds more).")
+def up(wait_registry: bool) -> None:
+    """Start the stack in the background; it stays up until `cityops stack down`.
+
+    \b
+    Example:
+      cityops stack up && eval "$(cityops stack env)"
+    """
+    settings = replace(settings_from_env(), kafka_bootstrap_servers="", schema_registry_url="", clickhouse_url="")
+    started_at_s = time.monotonic()
+    handle = start_stack(settings, Console(stderr=True), wait_registry=wait_registry, detached=True)
+    if handle.owned:
+        click.echo(f"The stack is up after {time.monotonic() - started_at_s:.0f} s. Its data is in {settings.home}.")
+    else:
+        click.echo(f"The stack of {settings.home} is already up.")
+
+
+@stack.command()
+def down() -> None:
+    """Stop the stack; its data stays.
+
+    \b
+    Example:
+      cityops stack down
+    """
+    settings = settings_from_env()
+    stopped = stop_stack(settings.home.resolve())
+    click.echo("The stack is down." if stopped else f"No stack was running in {settings.home}.")
+
+
+@stack.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(as_json: bool) -> None:
+    """Show what runs: each part's state, pid, port, uptime and restarts. Exit status 1 unless all are ready.
+
+    \b
+    Example:
+      cityops stack status --json
+    """
+    parts = report(read_state(settings_from_env().home.resolve()))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(parts), indent=2).decode())
+    else:
+        Console().print(_table(parts))
+    sys.exit(0 if all(part.ready for part in parts) else 1)
+
+
+@stack.command()
+def env() -> None:
+    """Print the addresses as shell exports, with what kcat, clickhouse-client and DBeaver need.
+
+    \b
+    Example:
+      eval "$(cityops stack env)"
+    """
+    settings = endpoints(settings_from_env())
+    click.echo(f"export KAFKA_BOOTSTRAP_SERVERS='{settings.kafka_bootstrap_servers}'")
+    click.echo(f"export SCHEMA_REGISTRY_URL='{settings.schema_registry_url}'")
+    click.echo(f"export CLICKHOUSE_URL='{settings.clickhouse_url}'")
+    state = read_state(settings.home.resolve())
+    if state is not None and state.clickhouse_url == settings.clickhouse_url:
+        click.echo(_clients(state))
+
+
+def _clients(state: StackState) -> str:
+    user, _, password = state.clickhouse_url.removeprefix("clickhouse://").rpartition("@")[0].partition(":")
+    tcp, http = state.ports.clickhouse, state.ports.clickhouse_http
+    return "\n".join(
+        (
+            f"# Kafka port {state.ports.kafka}, registry port {state.ports.registry}, "
+            f"ClickHouse ports {tcp} (native) and {http} (HTTP)",
+            f"# kcat -b {state.kafka_bootstrap_servers} -L",
+            f"# clickhouse-client --host 127.0.0.1 --port {tcp} --user {user} --password '{password}' -d cityops",
+            f"# DBeaver (ClickHouse): jdbc:clickhouse://127.0.0.1:{http}/cityops, user {user}, password {password}",
+        )
+    )
+
+
+def _table(parts: tuple[PartReport, ...]) -> Table:
+    table = Table("part", "state", "pid", "port", "uptime", "restarts", "")
+    for part in parts:
+        pid = "" if part.pid is None else str(part.pid)
+        port = "" if part.port is None else str(part.port)
+        uptime = "" if part.uptime_s is None else f"{part.uptime_s:.0f} s"
+        table.add_row(part.name, part.phase, pid, port, uptime, str(part.restarts), part.said)
+    return table
