@@ -33,6 +33,8 @@ from schemas.errors import Reason
 from schemas.ids import SHARDS
 from schemas.records import Header, Observation, ObservationBlock, Rejected, RowFrame
 
+__all__ = ["Counts", "Domain", "Forwarded", "IngestRule", "Outcome", "PartitionEngine"]
+
 TICK: Final = "Tick"
 REACH_MS: Final = 600_000
 """How far back of a record any detector looks: at most 5 records, no more than 2 minutes from each to the next."""

@@ -1,0 +1,277 @@
+"""Properties of the partition engine; the oracle is tests/processors/oracle.py."""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from processors.checkpoint import Checkpoint
+from processors.partition_engine import Forwarded, PartitionEngine
+from processors.records_in import RawRecord
+from schemas.columns import unpack
+from schemas.ids import shard_of
+from schemas.records import Tick
+from tests.processors import worlds
+from tests.processors.builders import (
+    CODEC,
+    Run,
+    cut,
+    device_of,
+    engine,
+    log_of,
+    run,
+)
+from tests.processors.oracle import claim_of, expect
+from tests.processors.worlds import RULE, Topic, arrivals, distinct, timeline, timeline_log
+
+quick = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+def machine(topic: Topic, partition: int = 0, partitions: int = 1) -> PartitionEngine:
+    return engine(topic.domain(), topic=topic.name, partition=partition, partitions=partitions, rule=RULE)
+
+
+def stored(runs: Sequence[Run]) -> dict[str, list[dict[str, Any]]]:
+    """The rows of all frames by table."""
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for one in runs:
+        for frame in one.frames:
+            columns = {name: values.tolist() for name, values in unpack(frame.columns).items()}
+            assert all(len(values) == frame.rows for values in columns.values())
+            assert all(frame.first_offset <= offset <= frame.last_offset for offset in columns["source_offset"])
+            rows[frame.table] += [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return rows
+
+
+def offsets(rows: dict[str, list[dict[str, Any]]], *tables: str) -> list[int]:
+    return sorted(row["source_offset"] for table in tables for row in rows[table])
+
+
+def without_source(rows: dict[str, list[dict[str, Any]]], *, but: Sequence[str] = ()) -> dict[str, Counter[str]]:
+    """Rows by table as multisets, without offsets and the columns named."""
+    left_out = {"source_offset", *but}
+    return {
+        table: Counter(repr({name: value for name, value in row.items() if name not in left_out}) for row in found)
+        for table, found in rows.items()
+        if found
+    }
+
+
+USED = ("positions", "detections", "readings", "heartbeats")
+
+
+@dataclass
+class Store:
+    """What a checkpoint store holds; it takes exactly what a checkpoint lists."""
+
+    parts: dict[str, bytes]
+    last: Checkpoint | None = None
+
+    def take(self, checkpoint: Checkpoint | None) -> None:
+        if checkpoint is None:
+            return
+        assert not set(self.parts) & set(checkpoint.new_parts), "a part is written once"
+        before = set(self.parts)
+        self.parts = {name: part for name, part in {**self.parts, **checkpoint.new_parts}.items()
+                      if name not in checkpoint.dropped}  # fmt: skip
+        assert set(checkpoint.dropped) <= before
+        assert set(self.parts) == set(checkpoint.live)
+        self.last = checkpoint
+
+
+def run_with_store(started: PartitionEngine, polls: Sequence[Sequence[RawRecord]], store: Store) -> Run:
+    outcomes = []
+    for poll in polls:
+        outcome = started.push(poll)
+        store.take(outcome.checkpoint)
+        outcomes.append(outcome)
+    return Run(outcomes)
+
+
+def assert_same(one: Run, other: Run) -> None:
+    assert one.blocks == other.blocks
+    assert one.frames == other.frames
+    assert one.rejected == other.rejected
+    assert one.forwarded == other.forwarded
+
+
+@quick
+@given(st.data())
+def test_engine_agrees_with_the_oracle(data: st.DataObject) -> None:
+    topic = data.draw(worlds.topics)
+    log = timeline_log(data.draw(arrivals(topic)))
+    outcome = run(machine(topic), log)
+    rows, expected = stored([outcome]), expect(log, topic.taken, RULE)
+    assert offsets(rows, *USED) == sorted(expected.used)
+    assert offsets(rows, "duplicates") == sorted(expected.duplicate)
+    assert {one.source_offset: one.reason for one in outcome.rejected} == expected.rejected
+    assert offsets(rows, "rejected") == sorted(expected.rejected)
+    assert {claim_of(one) for one in outcome.standing.values()} == expected.claims
+    assert len(rows["observations"]) == len(outcome.observations)
+    counts = outcome.outcomes[0].counts
+    assert counts.used + counts.duplicate + sum(counts.rejected.values()) + counts.ticks == len(log)
+
+
+@quick
+@given(st.data())
+def test_poll_cuts_change_nothing(data: st.DataObject) -> None:
+    topic = data.draw(worlds.topics)
+    log = timeline_log(data.draw(arrivals(topic)))
+    whole, pieces = Store({}), Store({})
+    once = run_with_store(machine(topic), [log], whole)
+    polls = cut(log, data.draw(st.lists(st.integers(0, 999), max_size=30)))
+    assert_same(run_with_store(machine(topic), polls, pieces), once)
+    assert whole.parts == pieces.parts
+    assert whole.last is not None
+    assert pieces.last is not None
+    assert replace(whole.last, new_parts={}, dropped=()) == replace(pieces.last, new_parts={}, dropped=())
+
+
+@quick
+@given(st.data())
+def test_a_restored_engine_goes_on_as_if_it_had_never_stopped(data: st.DataObject) -> None:
+    topic = data.draw(worlds.topics)
+    log = timeline_log(data.draw(arrivals(topic)))
+    polls = cut(log, data.draw(st.lists(st.integers(0, 999), min_size=1, max_size=20)))
+    before_stop = data.draw(st.integers(1, len(polls)))
+    store = Store({})
+    run_with_store(machine(topic), polls[:before_stop], store)
+    assume(store.last is not None)
+    assert store.last is not None
+    stopped = store.last
+    again = machine(topic)
+    again.restore(store.parts, stopped.live, stopped.next_offset, stopped.tick_ms)
+    assert (again.next_offset, again.tick_ms) == (stopped.next_offset, stopped.tick_ms)
+    rest = log[stopped.next_offset :]
+    went_on = run_with_store(again, cut(rest, data.draw(st.lists(st.integers(0, 999), max_size=5))), store)
+    never = Store({})
+    whole = run_with_store(machine(topic), [log], never)
+    assert went_on.blocks == [block for block in whole.blocks if block.tick_ms > stopped.tick_ms]
+    assert went_on.frames == [frame for frame in whole.frames if frame.first_offset >= stopped.next_offset]
+    assert went_on.rejected == [one for one in whole.rejected if one.source_offset >= stopped.next_offset]
+    assert store.parts == never.parts
+
+
+def by_partition(entries: Sequence[Any], partitions: int) -> list[list[RawRecord]]:
+    """The log of every partition: its own devices' records and every tick."""
+    return [
+        log_of(
+            one for one in entries
+            if isinstance(one, Tick) or shard_of(device_of(one)) % partitions == partition
+        )
+        for partition in range(partitions)
+    ]  # fmt: skip
+
+
+@settings(quick, max_examples=15)
+@given(st.data())
+def test_partition_counts_change_nothing_but_partitions_and_offsets(data: st.DataObject) -> None:
+    topic = data.draw(worlds.topics)
+    entries = timeline(data.draw(arrivals(topic)))
+    answers = []
+    for partitions in (1, data.draw(st.sampled_from([2, 4, 8, 16, 32, 64]))):
+        logs = by_partition(entries, partitions)
+        runs = [run(machine(topic, partition, partitions), log) for partition, log in enumerate(logs)]
+        assert not any(one.forwarded for one in runs)
+        observed = {(observation.observation_id, observation.withdrawn, block.tick_ms, claim_of(observation))
+                    for one in runs for block in one.blocks for observation in block.observations}  # fmt: skip
+        answers.append((without_source(stored(runs)), observed))
+    assert answers[0] == answers[1]
+
+
+@quick
+@given(st.data())
+def test_injected_duplicates_are_only_counted(data: st.DataObject) -> None:
+    topic = data.draw(worlds.topics)
+    entries = timeline(data.draw(arrivals(topic)))
+    plain = run(machine(topic), log_of(entries))
+    crowded = list(entries)
+    for where, later in data.draw(st.lists(st.tuples(st.integers(0, 999), st.integers(1, 15)), max_size=15)):
+        index = where % len(crowded)
+        if isinstance(crowded[index], Tick):
+            continue
+        crowded.insert(min(index + later, len(crowded) - 1), crowded[index])
+    copied = run(machine(topic), log_of(crowded))
+    assume(copied.outcomes[0].counts.rejected == plain.outcomes[0].counts.rejected)  # a copy may come too late
+    before, after = plain.outcomes[0].counts, copied.outcomes[0].counts
+    assert replace(after, duplicate=before.duplicate) == before
+    assert after.duplicate == before.duplicate + len(crowded) - len(entries)
+    assert [claim_of(one) for one in copied.observations] == [claim_of(one) for one in plain.observations]
+    some, others = without_source(stored([plain])), without_source(stored([copied]))
+    assert all(some.get(table) == others.get(table) for table in {*some, *others} - {"duplicates"})
+
+
+@quick
+@given(st.data())
+def test_order_within_the_lateness_bound_changes_nothing_in_the_end(data: st.DataObject) -> None:
+    topic = data.draw(worlds.topics)
+    records = distinct(data.draw(worlds.records(topic, 60)))
+    chance = random.Random(data.draw(st.integers(0, 1 << 32)))
+    delays = [[chance.randint(-30, 60) for _ in records] for _ in range(2)] + [[0] * len(records)]
+    answers = []
+    for delay_s in delays:
+        sent = [worlds.Sent(one, one.at_ms + 1000 * late) for one, late in zip(records, delay_s, strict=True)]
+        outcome = run(machine(topic), timeline_log(sent))
+        rows = stored([outcome])
+        assert outcome.outcomes[0].counts.used == len(records)
+        used = {table: found for table, found in rows.items() if table in USED}
+        standing = {name: claim_of(one) for name, one in outcome.standing.items()}
+        answers.append((without_source(used), standing))
+    assert answers[0] == answers[1] == answers[2]
+
+
+@settings(quick, max_examples=15)
+@given(st.data())
+def test_records_in_the_wrong_partition_are_forwarded_and_count_once(data: st.DataObject) -> None:
+    topic = data.draw(worlds.topics)
+    partitions = data.draw(st.sampled_from([2, 4]))
+    chance = random.Random(data.draw(st.integers(0, 1 << 32)))
+    records = distinct(data.draw(worlds.records(topic, 40)))
+    sent = [worlds.Sent(one, one.at_ms) for one in records]
+    right = [run(machine(topic, partition, partitions), log)
+             for partition, log in enumerate(by_partition(timeline(sent), partitions))]  # fmt: skip
+    machines = [machine(topic, partition, partitions) for partition in range(partitions)]
+    runs: list[list[Any]] = [[] for _ in machines]
+    queues: list[list[RawRecord]] = [[] for _ in machines]
+    ends, astray = [0] * partitions, 0
+
+    def append(partition: int, key: bytes | None, value: bytes | None) -> None:
+        queues[partition].append(RawRecord(ends[partition], key, value))
+        ends[partition] += 1
+
+    for entry in timeline(sent):
+        if not isinstance(entry, Tick):
+            append(chance.randrange(partitions), None, CODEC.encode(entry))
+            continue
+        for partition in range(partitions):
+            append(partition, None, CODEC.encode(entry))
+        forwarded: list[Forwarded] = []
+        for partition, each in enumerate(machines):
+            outcome = each.push(queues[partition])
+            queues[partition] = []
+            runs[partition].append(outcome)
+            forwarded += outcome.forwarded
+        for one in forwarded:
+            assert shard_of(one.key.decode()) % partitions == one.to_partition
+            append(one.to_partition, one.key, one.record.value)
+        astray += len(forwarded)
+    strewn = [Run(outcomes) for outcomes in runs]
+    rows = stored(strewn)
+    assert (
+        len(rows["forwarded"]) == astray == sum(outcome.counts.forwarded for one in strewn for outcome in one.outcomes)
+    )
+    assert not rows["rejected"]
+    rows_right = stored(right)
+    assert without_source({table: rows[table] for table in USED}) == without_source(
+        {table: rows_right[table] for table in USED}
+    )
+    claims = [
+        {name: claim_of(claim) for one in side for name, claim in one.standing.items()} for side in (right, strewn)
+    ]
+    assert claims[0] == claims[1]
