@@ -68,7 +68,7 @@ def linked(a: Observation, b: Observation, rule: Rule) -> bool:
 
 
 def conclude(standing: Iterable[Observation], rule: Rule) -> list[Cluster]:
-    """Return the clusters of a set of observations, by their first member; kinds the rule doesn't weigh are left out."""
+    """Return the clusters of a set of observations, by first member; kinds the rule does not weigh are left out."""
     weighed = [one for one in canonical(standing) if one.kind in rule.evidence]
     firm = _held([one for one in weighed if not rule.is_passing(one.kind)], rule)
     left = _joined([one for one in weighed if rule.is_passing(one.kind)], firm, rule)

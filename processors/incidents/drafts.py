@@ -1,0 +1,152 @@
+"""From a verdict to the record of an incident, and whether it differs from what was published."""
+
+from collections.abc import Set
+from dataclasses import dataclass, replace
+from typing import Final
+
+from processors.city import City
+from processors.incidents.effects import Surroundings, centre_of, evidence_at, representative, surroundings, trips_due
+from processors.incidents.rules import Rule
+from processors.incidents.verdict import Verdict
+from processors.incidents.words import change_reasons, opening_reasons, withdrawal_reasons
+from schemas.records import Change, DueTrip, Incident, IncidentChange, IncidentState
+
+REFRESH_MS: Final = 60_000
+"""Claims that only repeat what a witness said before make a revision at most this often."""
+
+_OVER: Final = (IncidentState.RESOLVED, IncidentState.CLOSED, IncidentState.WITHDRAWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Drafter:
+    """Writes the revisions of one rule's incidents."""
+
+    rule: Rule
+    rules_version: str
+    city: City
+    horizon_ms: int
+
+    def state_at(self, tick_ms: int, verdict: Verdict, last_claim_ms: int) -> IncidentState:
+        """Return the state as of a tick.
+
+        last_claim_ms: event time of the newest claim of the cluster, evidence or not: while it is within the horizon,
+        the cluster may still change.
+        """
+        if tick_ms - last_claim_ms > self.horizon_ms:
+            return IncidentState.CLOSED
+        if tick_ms - verdict.evidence[-1].at_ms >= self.rule.resolve_after_s * 1000:
+            return IncidentState.RESOLVED
+        return verdict.state
+
+    def revise(
+        self, before: Incident | None, draft: Incident, tick_ms: int, standing: Set[str]
+    ) -> IncidentChange | None:
+        """Return the revision that makes `draft` of what was published before; None if it says nothing new.
+
+        standing: ids of all observations that stand.
+        """
+        if before is not None and _same(before, draft):
+            return None
+        due: tuple[DueTrip, ...] = ()
+        if draft.state not in _OVER:
+            due = trips_due(self.city, draft.stop_ids, draft.lines, tick_ms, self.rule.near)
+        incident = replace(draft, tick_ms=tick_ms, revision=before.revision + 1 if before else 1, due_trips=due)
+        if before is None:
+            return IncidentChange(
+                tick_ms=tick_ms, change=Change.OPENED, reasons=opening_reasons(incident, self.city), incident=incident
+            )
+        quiet_s = self.horizon_ms // 1000 if draft.state is IncidentState.CLOSED else self.rule.resolve_after_s
+        reasons = change_reasons(before, incident, standing, quiet_s, self.city)
+        return IncidentChange(tick_ms=tick_ms, change=_change(before, incident), reasons=reasons, incident=incident)
+
+    def withdraw(self, before: Incident, merged_into: str, tick_ms: int, standing: Set[str]) -> IncidentChange:
+        """Return the revision that takes an incident back."""
+        return IncidentChange(
+            tick_ms=tick_ms,
+            change=Change.WITHDRAWN,
+            reasons=withdrawal_reasons(before, merged_into, standing, self.city),
+            incident=replace(
+                before,
+                tick_ms=tick_ms,
+                revision=before.revision + 1,
+                state=IncidentState.WITHDRAWN,
+                merged_into=merged_into,
+                due_trips=(),
+            ),
+        )
+
+    def draft(
+        self,
+        before: Incident | None,
+        incident_id: str,
+        verdict: Verdict,
+        state: IncidentState,
+        replaces: tuple[str, ...],
+    ) -> Incident:
+        """Return the incident as the verdict has it; revision, tick and due trips are still open."""
+        shown = representative(verdict.evidence)
+        latitude_deg, longitude_deg = centre_of(shown, self.rule)
+        around = self._around(before, latitude_deg, longitude_deg)
+        evidence = tuple(evidence_at(shown, latitude_deg, longitude_deg, self.rule))
+        sure = verdict.state is IncidentState.CONFIRMED
+        severity = self.rule.severity.confirmed if sure else self.rule.severity.suspected
+        return Incident(
+            opened_at_ms=verdict.evidence[0].at_ms,
+            last_evidence_at_ms=verdict.evidence[-1].at_ms,
+            tick_ms=0,
+            latitude_deg=latitude_deg,
+            longitude_deg=longitude_deg,
+            radius_m=max(one.distance_m for one in evidence),
+            score=verdict.score,
+            revision=0,
+            witnesses=verdict.witnesses,
+            state=state,
+            severity=severity,
+            incident_id=incident_id,
+            kind=self.rule.kind,
+            rule_id=self.rule.id,
+            rules_version=self.rules_version,
+            city_version=self.city.version,
+            unit_code=around.unit_code,
+            unit_name=around.unit_name,
+            place=around.place,
+            replaces=replaces,
+            lines=around.lines,
+            stop_ids=around.stop_ids,
+            evidence=evidence,
+        )
+
+    def _around(self, before: Incident | None, latitude_deg: float, longitude_deg: float) -> Surroundings:
+        if (
+            before is not None
+            and (before.latitude_deg, before.longitude_deg) == (latitude_deg, longitude_deg)
+            and (before.city_version, before.rules_version) == (self.city.version, self.rules_version)
+        ):
+            return Surroundings(before.unit_code, before.unit_name, before.place, before.lines, before.stop_ids)
+        return surroundings(self.city, latitude_deg, longitude_deg, self.rule.near)
+
+
+def _same(before: Incident, draft: Incident) -> bool:
+    last_ms = draft.last_evidence_at_ms
+    if last_ms // REFRESH_MS == before.last_evidence_at_ms // REFRESH_MS:
+        last_ms = before.last_evidence_at_ms
+    return before == replace(
+        draft,
+        tick_ms=before.tick_ms,
+        revision=before.revision,
+        due_trips=before.due_trips,
+        provisional=before.provisional,
+        last_evidence_at_ms=last_ms,
+    )
+
+
+def _change(before: Incident, after: Incident) -> Change:
+    if before.state is IncidentState.WITHDRAWN:
+        return Change.OPENED
+    if before.state is after.state:
+        return Change.CHANGED
+    if after.state in (IncidentState.RESOLVED, IncidentState.CLOSED):
+        return Change(after.state.value)
+    if before.state is IncidentState.SUSPECTED and after.state is IncidentState.CONFIRMED:
+        return Change.CONFIRMED
+    return Change.CHANGED

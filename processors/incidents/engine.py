@@ -1,0 +1,188 @@
+"""The correlator of one region: blocks of observations in, incident revisions, rows and checkpoints out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from processors.checkpoint import Checkpoint
+from processors.city import City
+from processors.incidents.evaluator import RuleEvaluator, RuleState
+from processors.incidents.merge import Merge, MergeState, SourceId
+from processors.incidents.rows import log_columns
+from processors.incidents.rules import RuleSet, RulesInvalid
+from processors.rows import RowBuffer
+from schemas.records import Incident, IncidentChange, ObservationBlock, RowFrame
+from schemas.tables import INCIDENT_LOG
+
+STATE_FORMAT: Final = 1
+SOURCE_TOPIC: Final = "observations.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class CorrelationRule:
+    """How far back observations count, and when rows and checkpoints are cut.
+
+    provisional_after_ms: how long the merge may wait before life-safety incidents are published early; 0 = never.
+    block_rows, block_ms: rows are cut by the first tick with so many, or when tick // block_ms changes.
+    """
+
+    horizon_ms: int = 1_800_000
+    provisional_after_ms: int = 2_000
+    block_rows: int = 20_000
+    block_ms: int = 2_000
+    checkpoint_ms: int = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentOutcome:
+    """What some blocks led to: revisions in order, rows, and the last checkpoint if one was due."""
+
+    changes: tuple[IncidentChange, ...]
+    frames: tuple[RowFrame, ...]
+    checkpoint: Checkpoint | None
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    format: int
+    rules_version: str
+    next_offset: int
+    tick_ms: int
+    merge: MergeState
+    rules: tuple[RuleState, ...]
+
+
+class IncidentEngine:
+    """Concludes incidents; everything is a function of the blocks in the order of their offsets.
+
+    sources: every input topic and partition whose blocks are merged.
+    """
+
+    def __init__(self, rules: RuleSet, city: City, sources: Sequence[SourceId], rule: CorrelationRule) -> None:
+        """Raises RulesInvalid when a rule resolves its incidents later than the horizon forgets them."""
+        for one in rules.rules:
+            if one.resolve_after_s * 1000 > rule.horizon_ms:
+                raise RulesInvalid(
+                    f"rule {one.id}: resolve_after_s {one.resolve_after_s} is beyond the horizon of "
+                    f"{rule.horizon_ms // 1000} s"
+                )
+        self._rules, self._rule = rules, rule
+        self._merge = Merge(sources)
+        self._evaluators = [RuleEvaluator(one, rules.version, city, rule.horizon_ms) for one in rules.rules]
+        self._urgent = [one for one in self._evaluators if one.rule.life_safety and rule.provisional_after_ms > 0]
+        self._next_offset = 0
+        self._tick_ms: int | None = None
+        self._rows = RowBuffer(SOURCE_TOPIC, 0, 0)
+        self._live: tuple[str, ...] = ()
+
+    @property
+    def next_offset(self) -> int:
+        """The first offset of observations.v1 not taken yet."""
+        return self._next_offset
+
+    @property
+    def tick_ms(self) -> int | None:
+        """The last tick that every source has reached; None before the first."""
+        return self._tick_ms
+
+    def open_incidents(self) -> tuple[Incident, ...]:
+        """Return the incidents that are not closed or withdrawn, as published last, oldest first; none provisional."""
+        incidents = [incident for evaluator in self._evaluators for incident in evaluator.incidents()]
+        return tuple(sorted(incidents, key=lambda one: (one.opened_at_ms, one.incident_id)))
+
+    def push(self, blocks: Sequence[tuple[int, ObservationBlock]]) -> IncidentOutcome:
+        """Take blocks with their offsets in observations.v1, ascending; offsets taken before are left out."""
+        changes: list[IncidentChange] = []
+        frames: list[RowFrame] = []
+        state: _State | None = None
+        for offset, block in blocks:
+            if offset < self._next_offset:
+                continue
+            self._next_offset = offset + 1
+            tick_before_ms = self._tick_ms
+            made = self._take(block)
+            if made:
+                self._rows.add(INCIDENT_LOG.name, log_columns(made, offset))
+                changes += made
+            if self._cuts(tick_before_ms):
+                assert self._tick_ms is not None
+                frames += self._rows.cut(self._tick_ms, offset)
+            if self._changes_slot(tick_before_ms, self._rule.checkpoint_ms):
+                state = self._state()
+        checkpoint = None if state is None else self._checkpoint(state)
+        return IncidentOutcome(tuple(changes), tuple(frames), checkpoint)
+
+    def restore(
+        self, checkpoint_parts: Mapping[str, bytes], live: Sequence[str], next_offset: int, tick_ms: int
+    ) -> None:
+        """Go back to a checkpoint; call it on a new engine. Other rules than then are applied at the next tick.
+
+        Raises ValueError when the checkpoint is not one of this format, of these sources, of that offset and tick.
+        """
+        state = msgspec.msgpack.decode(checkpoint_parts[live[-1]], type=_State)
+        if (state.format, state.next_offset, state.tick_ms) != (STATE_FORMAT, next_offset, tick_ms):
+            raise ValueError(f"checkpoint {live[-1]} is not what its head says, or of another format")
+        self._merge.restore(state.merge)
+        self._next_offset, self._tick_ms = state.next_offset, state.tick_ms
+        self._rows = RowBuffer(SOURCE_TOPIC, 0, state.next_offset)
+        self._live = tuple(live)
+        same_rules = state.rules_version == self._rules.version
+        kept = {one.rule_id: one for one in state.rules}
+        for evaluator in self._evaluators:
+            if evaluator.rule.id in kept:
+                evaluator.restore(kept[evaluator.rule.id], same_rules)
+        for evaluator in self._urgent:
+            for block in self._merge.waiting():
+                evaluator.wait(block)
+
+    def _take(self, block: ObservationBlock) -> list[IncidentChange]:
+        if self._merge.repeats(block):
+            return []
+        stalled = self._is_stalled()
+        for evaluator in self._urgent:
+            evaluator.wait(block)
+        changes: list[IncidentChange] = []
+        for tick in self._merge.push(block):
+            self._tick_ms = tick.tick_ms
+            for evaluator in self._evaluators:
+                changes += evaluator.advance(tick)
+        if self._is_stalled():
+            fastest_ms = self._merge.fastest_ms
+            assert fastest_ms is not None
+            for evaluator in self._urgent:
+                changes += evaluator.look_ahead(fastest_ms, block if stalled else None)
+        return changes
+
+    def _is_stalled(self) -> bool:
+        return bool(self._urgent) and self._merge.lead_ms > self._rule.provisional_after_ms
+
+    def _cuts(self, tick_before_ms: int | None) -> bool:
+        if self._tick_ms == tick_before_ms:
+            return False
+        full = self._rows.rows >= self._rule.block_rows
+        aged = self._changes_slot(tick_before_ms, self._rule.block_ms)
+        return full or aged or self._changes_slot(tick_before_ms, self._rule.checkpoint_ms)
+
+    def _changes_slot(self, tick_before_ms: int | None, slot_ms: int) -> bool:
+        if tick_before_ms is None or self._tick_ms is None:
+            return False
+        return self._tick_ms // slot_ms != tick_before_ms // slot_ms
+
+    def _state(self) -> _State:
+        assert self._tick_ms is not None
+        return _State(
+            format=STATE_FORMAT,
+            rules_version=self._rules.version,
+            next_offset=self._next_offset,
+            tick_ms=self._tick_ms,
+            merge=self._merge.state(),
+            rules=tuple(evaluator.state() for evaluator in self._evaluators),
+        )
+
+    def _checkpoint(self, state: _State) -> Checkpoint:
+        key = f"state/{state.next_offset}"
+        dropped = tuple(part for part in self._live if part != key)
+        self._live = (key,)
+        return Checkpoint(state.next_offset, state.tick_ms, {key: msgspec.msgpack.encode(state)}, (key,), dropped)

@@ -1,0 +1,42 @@
+"""Which incident a cluster is: identity follows shared evidence."""
+
+from collections.abc import Collection, Container, Mapping, Sequence, Set
+
+from schemas.ids import content_id
+
+
+def match_by_evidence(old: Mapping[str, Set[str]], new: Sequence[Set[str]]) -> dict[str, int]:
+    """Return incident id -> index of the set of evidence that goes on as that incident, one to one.
+
+    The pair that shares most comes first, of equals the lower incident id, then the earlier set.
+    """
+    pairs = [
+        (-len(evidence & other), incident_id, index)
+        for incident_id, evidence in old.items()
+        for index, other in enumerate(new)
+        if evidence & other
+    ]
+    matched: dict[str, int] = {}
+    for _, incident_id, index in sorted(pairs):
+        if incident_id not in matched and index not in matched.values():
+            matched[incident_id] = index
+    return matched
+
+
+def heir_of(evidence: Set[str], new: Sequence[Set[str]]) -> int | None:
+    """Return the index of the set that took over most of the evidence, of equals the first; None if none took any."""
+    shared = [len(evidence & other) for other in new]
+    return shared.index(max(shared)) if any(shared) else None
+
+
+def new_incident_id(rule_id: str, evidence_ids: Collection[str], taken: Container[str]) -> str:
+    """Return the id of an incident by the evidence of its first revision.
+
+    taken: ids of incidents that go on; one of them may have begun with the same evidence and moved away since.
+    """
+    incident_id = content_id("i", rule_id, *sorted(evidence_ids))
+    again = 0
+    while incident_id in taken:
+        again += 1
+        incident_id = content_id("i", rule_id, *sorted(evidence_ids), again)
+    return incident_id

@@ -1,0 +1,121 @@
+"""Provisional incidents: what life-safety rules conclude while the merge waits for a stalled source.
+
+They look at what stands and at what waits, in any order of arrival, are published once under ids of their own (and
+once more if confirmed), and end when the merge has caught up: the ordered incident names them in `replaces`, or they
+are withdrawn. A function of the log of blocks, not of the merged sequence.
+"""
+
+from collections.abc import Iterable, Set
+from dataclasses import dataclass, replace
+
+from processors.incidents.clusters import conclude
+from processors.incidents.drafts import Drafter
+from processors.incidents.grid import Grid, neighbourhood
+from processors.incidents.standing import StandingClaims
+from processors.incidents.verdict import Verdict, judge
+from schemas.ids import content_id
+from schemas.records import Incident, IncidentChange, IncidentState, Observation, ObservationBlock
+
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """A provisional incident that the merge has not caught up with.
+
+    until_ms: the fastest source's tick when it was published; once merged, all its evidence is.
+    """
+
+    incident: Incident
+    evidence_ids: tuple[str, ...]
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    tick_ms: int
+    observation: Observation | None
+
+
+class Lookout:
+    """Watches what waits for the merge, for one rule."""
+
+    def __init__(self, drafter: Drafter, latitude_deg: float) -> None:
+        """latitude_deg: see Grid."""
+        self.pending: dict[str, Early] = {}
+        self._drafter = drafter
+        self._grid = Grid(drafter.rule, latitude_deg)
+        self._waiting: dict[str, _Waiting] = {}
+
+    def wait(self, block: ObservationBlock) -> None:
+        """Take note of a block that waits for the merge."""
+        for one in block.observations:
+            if one.kind in self._drafter.rule.evidence:
+                self._forget(one.observation_id)
+                kept = None if one.withdrawn else one
+                self._waiting[one.observation_id] = _Waiting(block.tick_ms, kept)
+                if kept is not None:
+                    self._grid.add(kept)
+
+    def merged(self, tick_ms: int, observations: Iterable[Observation]) -> None:
+        """Take note of what waits no more."""
+        for one in observations:
+            waiting = self._waiting.get(one.observation_id)
+            if waiting is not None and waiting.tick_ms <= tick_ms:
+                self._forget(one.observation_id)
+
+    def look(
+        self, tick_ms: int, block: ObservationBlock | None, claims: StandingClaims, known: Set[str]
+    ) -> list[IncidentChange]:
+        """Return what is new when a block has come during a stall, or (None) when the stall begins.
+
+        known: ids of the observations that ordered incidents rest on.
+        """
+        waiting = [one.observation for one in self._waiting.values() if one.observation is not None]
+        if block is not None:
+            waiting = [one for one in block.observations if one.kind in self._drafter.rule.evidence]
+        if not waiting:
+            return []
+        rule = self._drafter.rule
+        near = neighbourhood([claims.grid, self._grid], waiting, rule)
+        taken_back = {name for name in near if name in self._waiting and self._waiting[name].observation is None}
+        clusters = conclude((one for name, one in near.items() if name not in taken_back), rule)
+        changes = []
+        for verdict in (judge(cluster, rule) for cluster in clusters):
+            if verdict is not None and known.isdisjoint([one.observation_id for one in verdict.evidence]):
+                change = self._publish(tick_ms, verdict)
+                changes += [change] if change is not None else []
+        return changes
+
+    def replaced_by(self, evidence: Set[str]) -> tuple[str, ...]:
+        """Return the ids of pending incidents that share evidence with an ordered one."""
+        return tuple(
+            sorted(name for name, early in self.pending.items() if not evidence.isdisjoint(early.evidence_ids))
+        )
+
+    def end(self, name: str, merged_into: str, tick_ms: int, standing: Set[str]) -> IncidentChange:
+        """Take a pending incident back in favour of an ordered one, or for good ("")."""
+        early = self.pending.pop(name)
+        return self._drafter.withdraw(early.incident, merged_into, tick_ms, standing)
+
+    def overdue(self, tick_ms: int) -> list[str]:
+        """Return the ids of pending incidents that the merge has caught up with."""
+        return sorted(name for name, early in self.pending.items() if early.until_ms <= tick_ms)
+
+    def _publish(self, tick_ms: int, verdict: Verdict) -> IncidentChange | None:
+        if tick_ms - verdict.evidence[-1].at_ms >= self._drafter.rule.resolve_after_s * 1000:
+            return None
+        evidence = {one.observation_id for one in verdict.evidence}
+        known = [self.pending[name] for name in self.replaced_by(evidence)]
+        if any(early.incident.state is verdict.state or verdict.state is IncidentState.SUSPECTED for early in known):
+            return None
+        before = known[0].incident if known else None
+        name = before.incident_id if before else content_id("p", self._drafter.rule.id, tick_ms, *sorted(evidence))
+        draft = replace(self._drafter.draft(before, name, verdict, verdict.state, ()), provisional=True)
+        change = self._drafter.revise(before, draft, tick_ms, evidence)
+        if change is not None:
+            self.pending[name] = Early(change.incident, tuple(sorted(evidence)), tick_ms)
+        return change
+
+    def _forget(self, observation_id: str) -> None:
+        waiting = self._waiting.pop(observation_id, None)
+        if waiting is not None and waiting.observation is not None:
+            self._grid.remove(waiting.observation)

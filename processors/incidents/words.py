@@ -1,0 +1,121 @@
+"""Why a revision was made, in words for the people who read it."""
+
+from collections.abc import Sequence, Set
+from typing import Final
+
+from processors.city import City
+from processors.incidents.clusters import ground_m
+from schemas.records import Evidence, Incident, IncidentState
+
+LISTED: Final = 4
+"""Pieces of evidence named one by one; the others are counted."""
+
+_OVER: Final = {IncidentState.RESOLVED, IncidentState.CLOSED}
+
+
+def claim_in_words(one: Evidence, city: City) -> str:
+    """Say who claims what: "smoke by camera CAM-12", "stationary vehicle TX-3"."""
+    noun = "camera" if one.device_id in city.cameras or one.kind.startswith("camera_") else "vehicle"
+    if one.device_id in city.sensors:
+        noun = "sensor"
+    what = one.kind.removeprefix("camera_").replace("_", " ")
+    if noun in what.split():
+        return f"{what} {one.device_id}"
+    return f"{what} by {noun} {one.device_id}"
+
+
+def opening_reasons(incident: Incident, city: City) -> tuple[str, ...]:
+    """Say what a first revision rests on."""
+    word = "confirmed" if incident.state is IncidentState.CONFIRMED else "suspected"
+    first, *others = incident.evidence
+    reasons = [f"{word}: {claim_in_words(first, city)}"]
+    return (*reasons, *_listed([f"{word}: {_beside(one, first, city)}" for one in others]))
+
+
+def change_reasons(before: Incident, after: Incident, standing: Set[str], quiet_s: int, city: City) -> tuple[str, ...]:
+    """Say what is different from the revision before.
+
+    standing: ids of all observations that stand, to tell what was withdrawn from what went elsewhere.
+    quiet_s: seconds without new evidence.
+    """
+    over = []
+    if after.state is not before.state and after.state in _OVER:
+        word = "no new evidence" if after.state is IncidentState.RESOLVED else "closed: no new evidence"
+        over.append(f"{word} for {_duration(quiet_s)}")
+    changes = [*_evidence_changes(before, after, standing, city), *_framing(before, after)]
+    return (*over, *_turns(before, after), *(changes or _again(before, after, over)))
+
+
+def withdrawal_reasons(before: Incident, merged_into: str, standing: Set[str], city: City) -> tuple[str, ...]:
+    """Say why an incident is no more."""
+    if merged_into:
+        return (f"merged into {merged_into}, which has most of its evidence",)
+    gone = [one for one in before.evidence if one.observation_id not in standing]
+    if gone:
+        return _listed([f"evidence withdrawn: {claim_in_words(one, city)}" for one in gone])
+    return ("what is left of its evidence does not make an incident",)
+
+
+def _turns(before: Incident, after: Incident) -> list[str]:
+    if before.state in _OVER and after.state not in _OVER:
+        return ["evidence again"]
+    if before.state is IncidentState.WITHDRAWN:
+        return ["its evidence stands again"]
+    if before.state is IncidentState.CONFIRMED and after.state is IncidentState.SUSPECTED:
+        return ["no longer confirmed"]
+    return []
+
+
+def _evidence_changes(before: Incident, after: Incident, standing: Set[str], city: City) -> list[str]:
+    had = {one.observation_id for one in before.evidence}
+    has = {one.observation_id for one in after.evidence}
+    confirmed = after.state is IncidentState.CONFIRMED and before.state is not IncidentState.CONFIRMED
+    word = "confirmed" if confirmed else "new evidence"
+    new = [one for one in after.evidence if one.observation_id not in had]
+    first = after.evidence[0]
+    told = [f"{word}: {claim_in_words(one, city) if one is first else _beside(one, first, city)}" for one in new]
+    if confirmed and not new:
+        told.append("confirmed: its evidence is now strong enough")
+    kept = {(one.witness_id, one.kind) for one in after.evidence}
+    for one in before.evidence:
+        if one.observation_id in has:
+            continue
+        if one.observation_id not in standing:
+            told.append(f"evidence withdrawn: {claim_in_words(one, city)}")
+        elif (one.witness_id, one.kind) not in kept:
+            told.append(f"no longer evidence of it: {claim_in_words(one, city)}")
+    return list(_listed(told))
+
+
+def _framing(before: Incident, after: Incident) -> list[str]:
+    told = [f"replaces provisional {name}" for name in after.replaces if name not in before.replaces]
+    if before.rules_version != after.rules_version:
+        told.append("the rules changed")
+    if before.city_version != after.city_version:
+        told.append("the city package changed")
+    return told
+
+
+def _again(before: Incident, after: Incident, over: Sequence[str]) -> list[str]:
+    """Say that witnesses claim again what they claimed before, when that is all there is to say."""
+    return ["claimed again by its witnesses"] if not over and before.state is after.state else []
+
+
+def _beside(one: Evidence, first: Evidence, city: City) -> str:
+    away_m = ground_m(one.latitude_deg, one.longitude_deg, first.latitude_deg, first.longitude_deg)
+    after_s = round((one.at_ms - first.at_ms) / 1000)
+    return f"{claim_in_words(one, city)} {away_m:.0f} m away, {after_s} s after the {_short(first)}"
+
+
+def _short(one: Evidence) -> str:
+    return one.kind.removeprefix("camera_").replace("_", " ")
+
+
+def _listed(reasons: Sequence[str]) -> tuple[str, ...]:
+    if len(reasons) <= LISTED:
+        return tuple(reasons)
+    return (*reasons[:LISTED], f"and {len(reasons) - LISTED} more")
+
+
+def _duration(seconds: int) -> str:
+    return f"{seconds // 60} min" if seconds % 60 == 0 else f"{seconds} s"
