@@ -1,0 +1,164 @@
+"""cityops incidents: what the city's incidents are, and how each came to be."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from schemas.codec import Codec
+from schemas.errors import CityopsError
+from schemas.records import Incident, IncidentChange, IncidentState
+from streams import topics
+from streams.cli.showing import city_zone, codec_of, json_text, local_time, settings_of
+from streams.settings import Settings
+
+
+@click.group()
+def incidents() -> None:
+    """List incidents, and show one with all its revisions and evidence."""
+
+
+@incidents.command("list")
+@click.option("--kind", default=None, help="Only of this kind, such as crash.")
+@click.option("--state", type=click.Choice(list(IncidentState), case_sensitive=False), help="Only in this state.")
+@click.option("--run", "run_name", default="", help="Name of an isolated run; without it the live one.")
+@click.option("--json", "as_json", is_flag=True, help="Print the incidents, whole, as JSON.")
+def list_incidents(kind: str | None, state: str | None, run_name: str, as_json: bool) -> None:
+    """List the current state of every incident, the newest last.
+
+    \b
+    Examples:
+      cityops incidents list --kind fire --state confirmed
+      cityops incidents list --json
+    """
+    settings = settings_of(run_name)
+    wanted = None if state is None else IncidentState(state)
+    found = [
+        one
+        for one in read_incidents(settings, codec_of(settings))
+        if kind in (None, one.kind) and wanted in (None, one.state)
+    ]
+    if as_json:
+        click.echo(json_text(found))
+        return
+    zone = city_zone(settings)
+    table = Table("incident", "opened", "kind", "state", "severity", "place", "lines", "evidence")
+    for one in found:
+        state_shown = f"{one.state.lower()}{', provisional' if one.provisional else ''}"
+        lines = ", ".join(dict.fromkeys(line.line_name or line.line_id for line in one.lines))
+        told = f"{len(one.evidence)} by {one.witnesses}"
+        opened = local_time(one.opened_at_ms, zone)
+        table.add_row(one.incident_id, opened, one.kind, state_shown, one.severity.lower(), one.place, lines, told)
+    console = Console()
+    console.print(table)
+    console.print(f"{len(found):,} incidents")
+
+
+@incidents.command("show")
+@click.argument("incident_id", metavar="ID")
+@click.option("--run", "run_name", default="", help="Name of an isolated run; without it the live one.")
+@click.option("--json", "as_json", is_flag=True, help="Print every revision as JSON.")
+def show_incident(incident_id: str, run_name: str, as_json: bool) -> None:
+    """Show one incident: every revision with its reasons, the evidence, the lines and trips affected.
+
+    \b
+    Example:
+      cityops incidents show i-0011223344556677
+    """
+    settings = settings_of(run_name)
+    revisions = read_revisions(settings, codec_of(settings), incident_id)
+    if not revisions:
+        raise CityopsError(f"there is no incident {incident_id}: `cityops incidents list` shows those there are")
+    if as_json:
+        click.echo(json_text(revisions))
+        return
+    zone = city_zone(settings)
+    console = Console()
+    now = revisions[-1].incident
+    console.print(f"{now.incident_id}: {now.kind}, {now.state.lower()}, {now.severity.lower()}", style="bold")
+    console.print(f"{now.place} ({now.unit_name}), {now.latitude_deg:.5f}, {now.longitude_deg:.5f}")
+    console.print(f"opened {local_time(now.opened_at_ms, zone)}, rule {now.rule_id} of {now.rules_version}")
+    if now.replaces:
+        console.print(f"replaces {', '.join(now.replaces)}")
+    if now.merged_into:
+        console.print(f"merged into {now.merged_into}")
+    console.print(_revisions_table(revisions, zone))
+    console.print(_evidence_table(now, zone))
+    if now.lines:
+        console.print(_lines_table(now))
+    for trip in now.due_trips:
+        due = local_time(trip.due_at_ms, zone)
+        console.print(f"trip of line {trip.line_id} due at stop {trip.stop_id} at {due} {trip.trip_id}".rstrip())
+
+
+def read_incidents(settings: Settings, codec: Codec) -> list[Incident]:
+    """Return the newest revision of every incident on incidents.v1, in the order in which they opened."""
+    from streams.reading import reading
+
+    newest: dict[str, Incident] = {}
+    with reading(settings) as log:
+        for message in log.read(topics.INCIDENTS, {}, log.end([topics.INCIDENTS])):
+            if message.value is None:
+                newest.pop((message.key or b"").decode(), None)
+                continue
+            one = codec.read(message.value, Incident)
+            known = newest.get(one.incident_id)
+            if known is None or known.revision <= one.revision:
+                newest[one.incident_id] = one
+    return sorted(newest.values(), key=lambda one: (one.opened_at_ms, one.incident_id))
+
+
+def read_revisions(settings: Settings, codec: Codec, incident_id: str) -> list[IncidentChange]:
+    """Return every revision of one incident on incident.changes.v1, each once, in their order."""
+    from streams.reading import reading
+
+    found: dict[int, IncidentChange] = {}
+    with reading(settings) as log:
+        for message in log.read(topics.CHANGES, {}, log.end([topics.CHANGES])):
+            if message.key == incident_id.encode() and message.value is not None:
+                change = codec.read(message.value, IncidentChange)
+                found.setdefault(change.incident.revision, change)
+    return [found[revision] for revision in sorted(found)]
+
+
+def _revisions_table(revisions: list[IncidentChange], zone: ZoneInfo) -> Table:
+    table = Table("revision", "at", "change", "state", "score", "evidence", "reasons")
+    for one in revisions:
+        incident = one.incident
+        table.add_row(
+            str(incident.revision),
+            local_time(one.tick_ms, zone),
+            one.change.lower(),
+            incident.state.lower(),
+            f"{incident.score:.2f}",
+            str(len(incident.evidence)),
+            "; ".join(one.reasons),
+        )
+    return table
+
+
+def _evidence_table(incident: Incident, zone: ZoneInfo) -> Table:
+    table = Table("evidence", "at", "kind", "device", "score", "weight", "distance", "snapshot")
+    for one in incident.evidence:
+        at = datetime.fromtimestamp(one.at_ms / 1000, zone).strftime("%H:%M:%S.%f")[:-3]
+        table.add_row(
+            one.observation_id,
+            at,
+            one.kind,
+            one.device_id,
+            f"{one.score:.2f}",
+            f"{one.weight:.2f}",
+            f"{one.distance_m:.0f} m",
+            one.snapshot_url,
+        )
+    return table
+
+
+def _lines_table(incident: Incident) -> Table:
+    table = Table("line", "name", "direction", "distance")
+    for one in incident.lines:
+        direction = "" if one.direction_id < 0 else str(one.direction_id)
+        table.add_row(one.line_id, one.line_name, direction, f"{one.distance_m:.0f} m")
+    return table

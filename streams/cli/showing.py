@@ -1,0 +1,40 @@
+"""What the commands that show things share: whose topics, which zone, which form."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from schemas.codec import Codec
+from streams.settings import Settings, settings_from_env
+from streams.stack import endpoints
+
+
+def settings_of(run: str) -> Settings:
+    """Return the settings of a run (empty = as the environment says), with the addresses of the running servers."""
+    settings = settings_from_env()
+    return endpoints(settings.with_run(run, run) if run else settings)
+
+
+def codec_of(settings: Settings) -> Codec:
+    """Return the registry's codec."""
+    from streams.registry import load_codec
+
+    return load_codec(settings)
+
+
+def city_zone(settings: Settings) -> ZoneInfo:
+    """Return the time zone of the settings' city. Raises UsageError when its package is invalid."""
+    from processors.city import load_city
+
+    return ZoneInfo(load_city(settings.city, settings.units, settings.gtfs).time_zone)
+
+
+def local_time(at_ms: int, zone: ZoneInfo) -> str:
+    """Return `2026-11-22 18:04:05` in a zone."""
+    return datetime.fromtimestamp(at_ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def json_text(value: object) -> str:
+    """Return indented JSON; bytes become base64."""
+    return msgspec.json.format(msgspec.json.encode(value)).decode()

@@ -1,0 +1,124 @@
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from click.testing import CliRunner, Result
+from kafka import KafkaProducer
+
+from schemas.records import Change, Header, IncidentState, Rejected
+from streams import topics
+from streams.admin import ensure_topics
+from streams.cli import cli
+from streams.cli.rejected import hex_dump
+from streams.registry import load_codec
+from streams.settings import Settings
+from tests.streams.incidents import change, incident
+
+RUN = "cli-reading"
+PLACE = "vehicle.positions.v1/2/17"
+
+
+def test_hex_dump_shows_offset_bytes_and_text() -> None:
+    assert hex_dump(b"") == "no value"
+    first, second = hex_dump(b"\x00\x00\x00\x00\x2agarbage in here").splitlines()
+    assert first == "00000000  00 00 00 00 2a 67 61 72 62 61 67 65 20 69 6e 20  |....*garbage in |"
+    assert second.startswith("00000010  68 65 72 65 ")
+    assert second.endswith("  |here|")
+    assert hex_dump(bytes(5000)).endswith("... 3,976 more bytes (--json has them all)")
+
+
+@pytest.fixture(scope="module")
+def filled(stack_with_registry: Settings) -> Settings:
+    settings = stack_with_registry.with_run(RUN, RUN)
+    ensure_topics(settings)
+    codec = load_codec(settings)
+    reject = Rejected(
+        tick_ms=1_700_000_000_000, source_offset=17, source_partition=2, source_topic="vehicle.positions.v1",
+        reason="not_avro", errors=("the message does not begin with 0 and a schema id", "nor with anything known"),
+        key=b"bus-1", value=b"garbage", headers=(Header(name="gateway", value=b"g7"),),
+    )  # fmt: skip
+    late = replace(reject, source_offset=18, reason="late", errors=("11 min late",))
+    opened = incident()
+    confirmed = replace(opened, revision=2, state=IncidentState.CONFIRMED)
+    plan: Sequence[tuple[topics.Topic, bytes, object]] = (
+        (topics.REJECTED, b"1", reject), (topics.REJECTED, b"1", reject), (topics.REJECTED, b"2", late),
+        (topics.INCIDENTS, b"i-1", opened), (topics.INCIDENTS, b"i-1", confirmed),
+        (topics.INCIDENTS, b"i-1", opened), (topics.INCIDENTS, b"i-2", incident("i-2", kind="fire")),
+        (topics.CHANGES, b"i-1", change(opened)), (topics.CHANGES, b"i-1", change(opened)),
+        (topics.CHANGES, b"i-1", change(confirmed, Change.CONFIRMED, ["a second witness"])),
+    )  # fmt: skip
+    producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers)
+    for topic, key, record in plan:
+        producer.send(settings.topic(topic), codec.encode(record), key).get(10)
+    producer.close()
+    return settings
+
+
+def run(settings: Settings, *arguments: str) -> Result:
+    env = {
+        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+        "SCHEMA_REGISTRY_URL": settings.schema_registry_url,
+        "CLICKHOUSE_URL": settings.clickhouse_url,
+        "CITYOPS_HOME": str(settings.home),
+        "COLUMNS": "200",
+    }
+    return CliRunner(env=env).invoke(cli, [*arguments, "--run", RUN])
+
+
+def said(settings: Settings, *arguments: str) -> str:
+    result = run(settings, *arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.mark.stack
+def test_rejected_are_listed_once_and_by_reason(filled: Settings) -> None:
+    text = said(filled, "rejected", "list")
+    assert text.count(PLACE) == 1
+    assert "2 records, 2 shown: not_avro 1, late 1" in text
+    listed = json.loads(said(filled, "rejected", "list", "--reason", "late", "--json"))
+    assert listed["reasons"] == {"late": 1}
+    assert listed["records"][0]["errors"] == ["11 min late"]
+
+
+@pytest.mark.stack
+def test_one_rejected_record_is_shown_whole(filled: Settings) -> None:
+    text = said(filled, "rejected", "show", PLACE)
+    for part in ("not_avro", "nor with anything known", "key: b'bus-1'", "header gateway: b'g7'", "|garbage|"):
+        assert part in text
+    shown = json.loads(said(filled, "rejected", "show", PLACE, "--json"))
+    assert shown["decoded"].startswith("the message does not begin")
+    assert shown["record"]["value"] == "Z2FyYmFnZQ=="
+
+
+@pytest.mark.stack
+def test_incidents_are_listed_as_they_are_now(filled: Settings) -> None:
+    listed = json.loads(said(filled, "incidents", "list", "--json"))
+    assert [(one["incident_id"], one["revision"], one["state"]) for one in listed] == [
+        ("i-1", 2, "CONFIRMED"),
+        ("i-2", 1, "SUSPECTED"),
+    ]
+    text = said(filled, "incidents", "list", "--state", "confirmed")
+    assert "near Kim Mã stop" in text
+    assert "2023-11-15 05:13:20" in text
+    assert "1 incidents" in text
+    assert "i-2" not in text
+    assert "i-1" not in said(filled, "incidents", "list", "--kind", "fire")
+
+
+@pytest.mark.stack
+def test_one_incident_is_shown_with_its_revisions(filled: Settings) -> None:
+    text = said(filled, "incidents", "show", "i-1")
+    for part in ("i-1: crash, confirmed, moderate", "a second witness", "because", "o-1", "hard_stop", "3 m"):
+        assert part in text
+    revisions = json.loads(said(filled, "incidents", "show", "i-1", "--json"))
+    assert [one["change"] for one in revisions] == ["OPENED", "CONFIRMED"]
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("arguments", [("rejected", "show", "vehicle.positions.v1/0/1"), ("incidents", "show", "i-9")])
+def test_unknown_id_is_one_sentence(filled: Settings, arguments: tuple[str, ...]) -> None:
+    result = run(filled, *arguments)
+    assert result.exit_code == 1
+    assert arguments[-1] in str(result.exception)
