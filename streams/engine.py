@@ -22,7 +22,8 @@ from schemas import records
 from schemas.codec import Codec, schema_id_of
 from schemas.errors import Rejected, Retryable
 from sinks.clickhouse.migrations import migrate
-from sinks.clickhouse.writer import Writer, WriteResult
+from sinks.clickhouse.writer import Writer
+from sinks.contract import WriteResult
 from streams import topics
 from streams.checkpoints import CheckpointStore, Loaded
 from streams.health import Health

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import faust
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faust.exceptions import ImproperlyConfigured
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -29,6 +30,7 @@ WRITTEN_FOR: Final = "0.15.3"
 PAUSE_S: Final = 0.025
 """Between polls: many small polls would dominate the processor time."""
 FETCH_TIMEOUT_S: Final = 0.5
+RETRY_S: Final = 2
 
 if faust.__version__ != WRITTEN_FOR:
     raise ImproperlyConfigured(
@@ -144,11 +146,22 @@ class BatchConsumer(driver.Consumer):
                 if not self.flow_active:
                     await self.wait_first(self.can_resume_flow.wait(), fetcher._stopped.wait())
                     continue
-                await self._poll_once()
+                await self._poll_patiently()
                 await asyncio.sleep(PAUSE_S)
         except (asyncio.CancelledError, *self.consumer_stopped_errors):
             if not self.app.should_stop:
                 raise
+
+    async def _poll_patiently(self) -> None:
+        """Poll; what a broker or a damaged batch answers instead of records is told and tried again, never fatal."""
+        try:
+            await self._poll_once()
+        except ConsumerStoppedError:
+            raise
+        except (KafkaError, TimeoutError) as error:
+            self.log.warning("reading failed (%r); trying again in %d s", error, RETRY_S)
+            self._wanted = {**self._delivered, **self._wanted}
+            await asyncio.sleep(RETRY_S)
 
     async def _poll_once(self) -> None:
         wanted, self._wanted = self._wanted, {}

@@ -84,7 +84,7 @@ class WorkerProcess:
         """Return what /status says; None while it does not answer."""
         url = f"http://127.0.0.1:{self.settings.web_port}/status"
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 (a loopback address)
+            with urllib.request.urlopen(url, timeout=2) as answer:
                 return msgspec.json.decode(answer.read(), type=Status)
         except (OSError, urllib.error.URLError, msgspec.DecodeError):
             return None

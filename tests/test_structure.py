@@ -7,7 +7,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
 ORDER = ["schemas", "processors", "sinks", "streams"]
-IMPURE = {"time", "socket", "os", "random", "asyncio", "threading", "subprocess", "faust", "urllib", "requests", "httpx"}
+IMPURE = {"time", "socket", "os", "random", "asyncio", "threading", "subprocess", "faust", "urllib", "httpx"}
 MAY_NAME_THE_TRUTH = {"streams/topics.py", "streams/feed.py", "streams/report.py", "streams/demo.py"}
 
 

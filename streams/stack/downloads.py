@@ -74,14 +74,14 @@ def fetch(on_progress: OnProgress) -> Downloads:
     cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
     with _alone(cache / "lock"):
-        jars = _kept_jars(cache / "kafka-jars.json") or _download_kafka(cache / "kafka-jars.json", on_progress)
+        jars = kept_jars(cache / "kafka-jars.json") or _download_kafka(cache / "kafka-jars.json", on_progress)
         folder = cache / REGISTRY_JAR.removesuffix("-runner.jar")
         if not (folder / REGISTRY_JAR).exists():
             _download_registry(folder, on_progress)
     return Downloads(Path(JAVA), jars, folder)
 
 
-def _kept_jars(listing: Path) -> tuple[Path, ...]:
+def kept_jars(listing: Path) -> tuple[Path, ...]:
     """Return the jars of an earlier download if every one is still whole, otherwise nothing."""
     try:
         jars = msgspec.json.decode(listing.read_bytes(), type=tuple[Jar, ...])
@@ -110,7 +110,7 @@ def _download_registry(folder: Path, on_progress: OnProgress) -> None:
     context = MavenContext(repo_cache=GlobalSettings.load().repo_cache)
     with _explained("the schema registry"):
         component = context.project(group, name).at_version(version)
-        archive = _whole(component.artifact(classifier="all", packaging="tar.gz"), _is_whole_tar, on_progress)
+        archive = _whole(component.artifact(classifier="all", packaging="tar.gz"), is_whole_tar, on_progress)
     on_progress(Step("schema registry: unpacking"))
     fresh = folder.with_suffix(".unpacking")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -132,7 +132,8 @@ def _whole(artifact: "Artifact", is_whole: Callable[[Path], bool], on_progress: 
     return path
 
 
-def _is_whole_tar(path: Path) -> bool:
+def is_whole_tar(path: Path) -> bool:
+    """Tell whether the registry's archive can be read to its end."""
     try:
         with tarfile.open(path) as tar:
             return any(member.name.endswith(REGISTRY_JAR) for member in tar.getmembers())
