@@ -24,6 +24,7 @@ class Part:
     ready: asks the part whether it does its work.
     after: name of a part that has to be ready first, or "".
     stops_on_eof: ends cleanly when its standard input ends; otherwise on SIGTERM.
+    stop_within_s: how long it may take to end before it is killed.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Part:
     environment: Mapping[str, str] = field(default_factory=dict)
     after: str = ""
     stops_on_eof: bool = False
+    stop_within_s: float = 4.0
 
 
 def listens(port: int) -> bool:

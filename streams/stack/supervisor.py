@@ -37,7 +37,6 @@ from streams.stack.state import (
 
 LOOK_EVERY_S: Final = 0.1
 ASK_EVERY_S: Final = 0.25
-STOP_WITHIN_S: Final = 4.0
 FIRST_BACK_OFF_S: Final = 0.5
 LONGEST_BACK_OFF_S: Final = 30.0
 STEADY_AFTER_S: Final = 30.0
@@ -88,12 +87,12 @@ class Supervised:
         else:
             self._process.terminate()
 
-    def wait_stopped(self, give_up_at_s: float) -> None:
-        """Wait until the child has ended, by force after monotonic time `give_up_at_s`."""
+    def wait_stopped(self, asked_at_s: float) -> None:
+        """Wait until the child has ended, by force when it takes longer than it may."""
         if self._process is None:
             return
         try:
-            self._process.wait(max(0.0, give_up_at_s - time.monotonic()))
+            self._process.wait(max(0.0, asked_at_s + self.part.stop_within_s - time.monotonic()))
         except subprocess.TimeoutExpired:
             log.warning("%s did not stop in time and was killed", self.part.name)
             self._process.kill()
@@ -155,11 +154,11 @@ class Supervisor:
             self._write()
 
     def _stop(self) -> None:
-        give_up_at_s = time.monotonic() + STOP_WITHIN_S
+        asked_at_s = time.monotonic()
         for one in self._all:
             one.ask_to_stop()
         for one in self._all:
-            one.wait_stopped(give_up_at_s)
+            one.wait_stopped(asked_at_s)
         state = dataclasses.replace(self._empty, supervisor=None, parts=tuple(one.state() for one in self._all))
         write_state(self._home, state)
         log.info("stopped")
