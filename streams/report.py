@@ -100,7 +100,7 @@ def build_report(
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """Return the report in its published form (docs/report.md)."""
+    """Return the report as the JSON object that `--report` writes."""
     sent = report.sent
     return {
         "run": report.run,
