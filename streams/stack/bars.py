@@ -16,17 +16,20 @@ def shown_on(console: Console | None) -> Iterator[OnProgress]:
         yield lambda step: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        bars: dict[str, TaskID] = {}
+    progress = Progress(*columns, console=console, transient=True)
+    bars: dict[str, TaskID] = {}
 
-        def show(step: Step) -> None:
-            if step.done_bytes is None:
-                console.print(step.text, highlight=False)
-                return
-            if step.text not in bars:
-                bars[step.text] = progress.add_task(step.text, total=step.total_bytes)
-            progress.update(bars[step.text], completed=step.done_bytes)
-            if step.done_bytes == step.total_bytes:
-                progress.update(bars[step.text], visible=False)
+    def show(step: Step) -> None:
+        if step.done_bytes is None:
+            console.print(step.text, highlight=False)
+            return
+        progress.start()  # with the first download: nothing is drawn where there is none
+        if step.text not in bars:
+            bars[step.text] = progress.add_task(step.text, total=step.total_bytes)
+        progress.update(bars[step.text], completed=step.done_bytes, visible=step.done_bytes != step.total_bytes)
 
+    try:
         yield show
+    finally:
+        if bars:
+            progress.stop()
