@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -27,9 +27,11 @@ from processors.gtfs_network import check_times, lines_of, timetable_of
 from processors.network import Bounds, Device, Headway, Line, Pattern, Stop, Unit, Venue, pattern_along
 from processors.timetable import Timetable, seconds_of
 from processors.units_file import read_units
-from processors.yaml_files import Mistakes, YamlFile, read_yaml
+from processors.yaml_files import Entry, Mistakes, YamlFile, read_yaml
 from schemas.errors import UsageError
 from schemas.ids import content_id
+
+_Model = TypeVar("_Model", bound=Entry)
 
 FILES: Final = ("city.yaml", "units.yaml", "stops.yaml", "lines.yaml", "venues.yaml", "estate.yaml")
 """The files of a package; only the first must be there."""
@@ -116,11 +118,8 @@ class _Reader:
 
     def __init__(self, folder: Path, mistakes: Mistakes) -> None:
         self._folder, self._mistakes = folder, mistakes
-        self._files = {
-            name: file
-            for name in FILES
-            if (folder / name).is_file() and (file := read_yaml(folder / name, mistakes)) is not None
-        }
+        self._unread: set[str] = set()
+        """Files that are there but wrong; what refers to them is not checked, to tell no mistake twice."""
 
     def package(self) -> Package | None:
         """Return the package, None if city.yaml is wrong."""
@@ -147,9 +146,17 @@ class _Reader:
             timetable=None,
         )
 
+    def _entry(self, name: str, model: type[_Model]) -> tuple[YamlFile | None, _Model | None]:
+        if not (self._folder / name).is_file():
+            return None, None
+        file = read_yaml(self._folder / name, self._mistakes)
+        entry = file.validated(model, self._mistakes) if file is not None else None
+        if entry is None:
+            self._unread.add(name)
+        return file, entry
+
     def _city(self) -> CityEntry | None:
-        file = self._files.get("city.yaml")
-        city = file.validated(CityEntry, self._mistakes) if file else None
+        file, city = self._entry("city.yaml", CityEntry)
         if file is None or city is None:
             return None
         try:
@@ -163,8 +170,7 @@ class _Reader:
         return city
 
     def _units(self, bounds: Bounds | None) -> tuple[Unit, ...]:
-        file = self._files.get("units.yaml")
-        entry = file.validated(UnitsEntry, self._mistakes) if file else None
+        file, entry = self._entry("units.yaml", UnitsEntry)
         if file is None or entry is None:
             return ()
         self._check_unique(file, "units", "code", [unit.code for unit in entry.units])
@@ -173,8 +179,7 @@ class _Reader:
         return tuple(Unit(item.code, item.name, item.kind, item.lat, item.lon, item.area_km2) for item in entry.units)
 
     def _stops(self, bounds: Bounds | None) -> tuple[Stop, ...]:
-        file = self._files.get("stops.yaml")
-        entry = file.validated(StopsEntry, self._mistakes) if file else None
+        file, entry = self._entry("stops.yaml", StopsEntry)
         if file is None or entry is None:
             return ()
         self._check_unique(file, "stops", "id", [stop.id for stop in entry.stops])
@@ -183,8 +188,7 @@ class _Reader:
         return tuple(Stop(item.id, item.name, item.lat, item.lon) for item in entry.stops)
 
     def _lines(self, stops: Sequence[Stop]) -> tuple[Line, ...]:
-        file = self._files.get("lines.yaml")
-        entry = file.validated(LinesEntry, self._mistakes) if file else None
+        file, entry = self._entry("lines.yaml", LinesEntry)
         if file is None or entry is None:
             return ()
         self._check_unique(file, "lines", "id", [line.id for line in entry.lines])
@@ -210,7 +214,7 @@ class _Reader:
             elif item in places:
                 stop_at[len(vertices)] = item
                 vertices.append(places[item])
-            else:
+            elif "stops.yaml" not in self._unread:
                 self._note(file, (*at, place), f"line {line.id} names the stop {item}, which stops.yaml does not have")
         if len(line.directions[way]) < 2 or sum(isinstance(item, str) for item in line.directions[way]) < 2:
             self._note(file, at, f"line {line.id} direction {way} needs at least 2 stops")
@@ -231,8 +235,7 @@ class _Reader:
                 self._note(file, where, f"line {line.id}: headway periods overlap at {line.headways[place].from_}")
 
     def _venues(self, bounds: Bounds | None) -> tuple[Venue, ...]:
-        file = self._files.get("venues.yaml")
-        entry = file.validated(VenuesEntry, self._mistakes) if file else None
+        file, entry = self._entry("venues.yaml", VenuesEntry)
         if file is None or entry is None:
             return ()
         self._check_unique(file, "venues", "id", [venue.id for venue in entry.venues])
@@ -248,8 +251,7 @@ class _Reader:
         stops: Sequence[Stop],
         venues: Sequence[Venue],
     ) -> tuple[Device, ...]:
-        file = self._files.get("estate.yaml")
-        entry = file.validated(EstateEntry, self._mistakes) if file else None
+        file, entry = self._entry("estate.yaml", EstateEntry)
         if file is None or entry is None:
             return ()
         self._check_rules(file, entry, units, lines, venues)
@@ -261,7 +263,7 @@ class _Reader:
             self._check_inside(file, path, device.device_id, device.latitude_deg, device.longitude_deg, bounds)
         cameras = {device.device_id for device in devices.values() if device.kind == "camera"}
         for index, item in enumerate(entry.devices):
-            if item.host_camera and item.host_camera not in cameras:
+            if item.host_camera and item.host_camera not in cameras and not self._unread:
                 self._note(file, ("devices", index), f"{item.id}: host camera {item.host_camera} is not known")
             if item.kind == "sensor" and not item.quantities:
                 self._note(file, ("devices", index), f"{item.id}: a sensor needs quantities")
@@ -273,15 +275,15 @@ class _Reader:
         known_lines = {line.line_id for line in lines}
         for index, at_stops in enumerate(entry.at_stops):
             for line_id in at_stops.lines:
-                if line_id not in known_lines:
+                if line_id not in known_lines and "lines.yaml" not in self._unread:
                     self._note(file, ("at_stops", index), f"line {line_id} is not known")
-        for key, rules, kinds in (
-            ("at_units", entry.at_units, {unit.kind for unit in units}),
-            ("at_venues", entry.at_venues, {venue.kind for venue in venues}),
+        for key, source, rules, kinds in (
+            ("at_units", "units.yaml", entry.at_units, {unit.kind for unit in units}),
+            ("at_venues", "venues.yaml", entry.at_venues, {venue.kind for venue in venues}),
         ):
             for index, rule in enumerate(rules):
                 for kind in rule.kinds:
-                    if kind not in kinds:
+                    if kind not in kinds and source not in self._unread:
                         self._note(file, (key, index), f"there is nothing of kind {kind}")
 
     def _check_unique(self, file: YamlFile, items: str, key: str, values: Sequence[str]) -> None:

@@ -6,6 +6,8 @@ A device's id is the rule's prefix and the id of its place, so it stays the same
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from processors.city_models import EstateEntry, PlaceRuleEntry
 from processors.geo import haversine_m
 from processors.network import Device, Line, Stop, Unit, Venue
@@ -74,5 +76,6 @@ def _devices(
 def _crowded(place: Place, taken: Sequence[Place], spacing_m: float) -> bool:
     if spacing_m == 0.0:
         return False
-    here = (place.latitude_deg, place.longitude_deg)
-    return any(float(haversine_m(*here, other.latitude_deg, other.longitude_deg)) < spacing_m for other in taken)
+    latitude_deg = np.array([other.latitude_deg for other in taken])
+    longitude_deg = np.array([other.longitude_deg for other in taken])
+    return bool((haversine_m(place.latitude_deg, place.longitude_deg, latitude_deg, longitude_deg) < spacing_m).any())

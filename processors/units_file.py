@@ -14,7 +14,7 @@ from processors.network import Unit
 from processors.yaml_files import Mistakes
 
 _OUTLINE_SHARE: Final = 0.9
-"""A feature with this share of the area of all others together is the outline of the whole, not a unit."""
+"""A feature around this share of the others, and of their area, is the outline of the whole, not a unit."""
 
 _CODES: Final = ("unit_code", "code", "id")
 _NAMES: Final = ("fullName", "name")
@@ -38,14 +38,20 @@ def read_units(path: Path, plane: Plane, mistakes: Mistakes) -> tuple[tuple[Unit
     (property fullName or name); property kind is taken as it is. Area and centre are computed.
     """
     shapes = _shapes(path, plane, mistakes)
-    total_m2 = sum(shape.area_m2 for shape in shapes)
-    shapes = [
-        shape for shape in shapes if len(shapes) == 1 or shape.area_m2 < _OUTLINE_SHARE * (total_m2 - shape.area_m2)
-    ]
+    shapes = [shape for shape in shapes if not _is_outline(shape, shapes)]
     if not shapes:
         return (), None
     rings = [(index, *ring) for index, shape in enumerate(shapes) for ring in shape.rings]
     return tuple(_unit(shape, plane) for shape in shapes), polygons(rings)
+
+
+def _is_outline(shape: _Shape, shapes: list[_Shape]) -> bool:
+    others = [other for other in shapes if other is not shape]
+    if not others or shape.area_m2 < _OUTLINE_SHARE * sum(other.area_m2 for other in others):
+        return False
+    own = polygons([(0, *ring) for ring in shape.rings])
+    centres = own.containing(np.array([other.x_m for other in others]), np.array([other.y_m for other in others]))
+    return bool((centres == 0).mean() >= _OUTLINE_SHARE)
 
 
 def _shapes(path: Path, plane: Plane, mistakes: Mistakes) -> list[_Shape]:
@@ -66,8 +72,11 @@ def _shapes(path: Path, plane: Plane, mistakes: Mistakes) -> list[_Shape]:
     for number, feature in enumerate(features, start=1):
         try:
             shape = _shape(feature, plane)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            mistakes.add(path.name, None, f"feature {number}: {error.args[0] if error.args else 'cannot be read'}")
+        except ValueError as error:
+            mistakes.add(path.name, None, f"feature {number}: {error}")
+            continue
+        except (KeyError, TypeError, IndexError, AttributeError):
+            mistakes.add(path.name, None, f"feature {number}: is not a GeoJSON feature")
             continue
         if shape.code in seen:
             mistakes.add(path.name, None, f"feature {number}: code {shape.code} is already used")
@@ -77,7 +86,9 @@ def _shapes(path: Path, plane: Plane, mistakes: Mistakes) -> list[_Shape]:
 
 
 def _shape(feature: Any, plane: Plane) -> _Shape:
-    geometry = feature.get("geometry") or {}
+    geometry = feature["geometry"] if isinstance(feature, dict) else None
+    if not isinstance(geometry, dict):
+        raise ValueError("needs a Polygon or MultiPolygon, has none")
     if geometry.get("type") not in ("Polygon", "MultiPolygon"):
         raise ValueError(f"needs a Polygon or MultiPolygon, has {geometry.get('type')}")
     parts = [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
