@@ -15,6 +15,7 @@ from streams.stack.parts import KAFKA, Part, listens
 
 FORMAT_WITHIN_S: Final = 60.0
 
+# A broker that was killed may register again only when its old session has run out: four seconds instead of nine.
 PROPERTIES: Final = """process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
@@ -32,6 +33,8 @@ transaction.state.log.num.partitions=5
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=500
 message.max.bytes=20971520
 replica.fetch.max.bytes=20971520
 log.message.timestamp.type=LogAppendTime
