@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from processors.batches import Batch
+from processors.batches import Batch, BoolArray
 from processors.checkpoint import Checkpoint
 from processors.city import City
 from processors.claims import changed_claims
@@ -242,10 +242,9 @@ class PartitionEngine:
         self, form: Form[Any], messages: list[Message], interval: Interval, gathered: _Gathered
     ) -> list[Observation]:
         """Decide the messages of one form; return what the used ones change in its claims."""
-        messages = self._forward(form, messages, interval.tick_ms, gathered)
+        messages, unsound = self._forward(form, messages, interval.tick_ms, gathered)
         mistakes = Mistakes()
-        device_ids = [message.fields[form.device_field] for message in messages]
-        mistakes.note(shards_of(device_ids) < 0, Reason.BAD_ID, lambda row: device_mistake(device_ids[row]))
+        mistakes.note(unsound, Reason.BAD_ID, lambda row: device_mistake(messages[row].fields[form.device_field]))
         batch = form.read(messages, self._city, mistakes)
         check_clock(batch.at_ms, interval, self._rule, mistakes)
         sound = np.delete(np.arange(len(messages)), list(mistakes.by_row))
@@ -268,28 +267,32 @@ class PartitionEngine:
         before, after = history.extend(entries.take(used), remembered, batch.offset, form.needs_whole(batch))
         return changed_claims(form, history, before, after, self._topic, self._partition)
 
-    def _forward(self, form: Form[Any], messages: list[Message], tick_ms: int, gathered: _Gathered) -> list[Message]:
-        """Set aside what belongs to another partition, whatever else may be wrong with it; return the rest."""
+    def _forward(
+        self, form: Form[Any], messages: list[Message], tick_ms: int, gathered: _Gathered
+    ) -> tuple[list[Message], BoolArray]:
+        """Set aside what belongs to another partition, whatever else may be wrong with it.
+
+        Return the rest, and which of them have no sound device id and so no right partition.
+        """
         device_ids = [message.fields[form.device_field] for message in messages]
         shard = shards_of(device_ids)
         target = shard % self._partitions
-        astray = np.flatnonzero((shard >= 0) & (target != self._partition))
-        if not len(astray):
-            return messages
+        astray = (shard >= 0) & (target != self._partition)
+        if not astray.any():
+            return messages, shard < 0
+        gone = np.flatnonzero(astray).tolist()
         self._rows.add(
             "forwarded",
             {
-                "source_offset": np.array([messages[row].raw.offset for row in astray.tolist()], dtype=np.int64),
-                "tick_ms": np.full(len(astray), tick_ms),
-                "device_id": texts([device_ids[row] for row in astray.tolist()]),
+                "source_offset": np.array([messages[row].raw.offset for row in gone], dtype=np.int64),
+                "tick_ms": np.full(len(gone), tick_ms),
+                "device_id": texts([device_ids[row] for row in gone]),
                 "to_partition": target[astray],
             },
         )
-        for row in astray.tolist():
-            key = device_ids[row].encode()
-            gathered.forwarded.append(Forwarded(int(target[row]), key, messages[row].raw))
-        gone = set(astray.tolist())
-        return [message for row, message in enumerate(messages) if row not in gone]
+        for row in gone:
+            gathered.forwarded.append(Forwarded(int(target[row]), device_ids[row].encode(), messages[row].raw))
+        return [messages[row] for row in np.flatnonzero(~astray).tolist()], shard[~astray] < 0
 
     def _reject(self, tick_ms: int, gathered: _Gathered) -> None:
         """Turn the refusals of an interval into rejects and their rows, in log order."""

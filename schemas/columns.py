@@ -25,9 +25,11 @@ def unpack(columns: Sequence[Column]) -> dict[str, npt.NDArray[np.generic]]:
 
 def _pack_one(name: str, values: npt.NDArray[np.generic]) -> Column:
     if values.dtype == object:
-        encoded = [str(text).encode() for text in values.tolist()]
-        ends = np.cumsum([len(text) for text in encoded], dtype="<u4")
-        return Column(name=name, dtype=UTF8, values=b"".join(encoded), ends=ends.tobytes())
+        items = values.tolist()
+        joined = "".join(items)
+        lengths = map(len, items) if joined.isascii() else (len(text.encode()) for text in items)
+        ends = np.cumsum(np.fromiter(lengths, np.int64, len(items)), dtype="<u4")
+        return Column(name=name, dtype=UTF8, values=joined.encode(), ends=ends.tobytes())
     little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
     return Column(name=name, dtype=little.dtype.str, values=little.tobytes())
 
@@ -36,9 +38,11 @@ def _unpack_one(column: Column) -> npt.NDArray[np.generic]:
     if column.dtype != UTF8:
         return np.frombuffer(column.values, dtype=np.dtype(column.dtype))
     ends = np.frombuffer(column.ends, dtype="<u4").tolist()
+    starts = [0, *ends][:-1]
     texts = np.empty(len(ends), dtype=object)
-    start = 0
-    for index, end in enumerate(ends):
-        texts[index] = column.values[start:end].decode()
-        start = end
+    if column.values.isascii():
+        joined = column.values.decode()
+        texts[:] = [joined[start:end] for start, end in zip(starts, ends, strict=True)]
+    else:
+        texts[:] = [column.values[start:end].decode() for start, end in zip(starts, ends, strict=True)]
     return texts
