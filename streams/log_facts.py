@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.batches import IntArray
+from processors.ingest import AFTER_LAST_MS
 from schemas import errors
 from schemas.codec import HEADER_BYTES, Codec, schema_id_of
 from schemas.records import IncidentChange, ObservationBlock, Rejected, RowFrame, Tick
@@ -128,6 +129,8 @@ class _Growing:
     is_tick: list[bool] = field(default_factory=list)
 
     def add_tick(self, tick_ms: int, offset: int) -> None:
+        if not 0 <= tick_ms < AFTER_LAST_MS:
+            return
         if self.first_tick_ms is None:
             self.first_tick_ms = tick_ms
         if self.last_tick_ms is None or tick_ms > self.last_tick_ms:
