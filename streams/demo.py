@@ -3,23 +3,27 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from processors.simulate import Simulation, SimulationRule
 from streams import topics
 from streams.feed import Feeder
 from streams.live_view import Changes, LiveView, describe
-from streams.report import Report, Scope, build_report, render, write_report
+from streams.recorded import SentSummary
+from streams.report import Scope, build_report, render, write_report
 from streams.session import Session, city_of, stack_running, stopped_by_signals, worker_running
 from streams.settings import Settings
 from streams.workers import Offsets, wait_drained
 
-DRAIN_S: Final = 120.0
+DRAIN_S: Final = 600.0
+SHOWN_CHANGES: Final = 12
 INPUTS_AND_TRUTH: Final = (
     *topics.INPUTS,
     topics.TRUTH,
@@ -130,19 +134,23 @@ def _watch(
 
 
 def account(
-    session: Session, begin: Vector, console: Console, report_path: Path | None, *, seed: int | None, scored: bool
+    session: Session,
+    begin: Vector,
+    console: Console,
+    report_path: Path | None,
+    *,
+    seed: int | None,
+    scored: bool,
+    sent: SentSummary | None = None,
 ) -> bool:
     """Wait until all is worked off, read the topics and ClickHouse independently, and show the report."""
     end = offsets_now(session.settings)
     inputs = {key: offset for key, offset in end.items() if key[0] in {topic.name for topic in topics.INPUTS}}
-    with console.status("working off what is left") as spinner:
-        drained = wait_drained(
-            session.settings, session.worker, inputs, DRAIN_S, lambda left: spinner.update(f"{left:,} records left")
-        )
+    with _left_bar(console) as show_left:
+        drained = wait_drained(session.settings, session.worker, inputs, DRAIN_S, show_left)
     with console.status("accounting: reading every topic and ClickHouse again"):
-        report = build_report(
-            session.settings, session.codec, Scope(begin, offsets_now(session.settings)), seed=seed, scored=scored
-        )
+        scope = Scope(begin, offsets_now(session.settings))
+        report = build_report(session.settings, session.codec, scope, seed=seed, scored=scored, sent=sent)
     console.print(render(report))
     if report_path is not None:
         write_report(report, report_path)
@@ -152,4 +160,31 @@ def account(
     return drained and report.balances
 
 
-__all__ = ["DemoOptions", "Report", "account", "offsets_now", "run_demo"]
+@contextmanager
+def _left_bar(console: Console) -> Iterator[Callable[[int], None]]:
+    """A progress bar of what is left to be worked off."""
+    columns = (TextColumn("working off what is left"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        most = 0
+
+        def show(left: int) -> None:
+            nonlocal most
+            most = max(most, left)
+            if left >= 0:
+                bar.update(task, total=most, completed=most - left)
+
+        yield show
+
+
+def show_changes(session: Session, console: Console) -> None:
+    """Print the first changes of a finished run."""
+    changes = Changes(session.settings, session.codec, 0)
+    shown = 0
+    try:
+        while shown < SHOWN_CHANGES and (found := changes.poll(1.0)):
+            for change, _ in found[: SHOWN_CHANGES - shown]:
+                console.print(describe(change, session.city), soft_wrap=True)
+                shown += 1
+    finally:
+        changes.close()

@@ -1,6 +1,7 @@
 """What `cityops demo` and `cityops up` show: a line of rates, and each incident as it lives."""
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -29,6 +30,7 @@ COLOURS: Final = {
 }
 SHOWN_EVIDENCE: Final = 4
 ARROWS: Final = {0: "→", 1: "←"}
+BOTH: Final = "⇄"
 
 
 class Changes:
@@ -78,9 +80,8 @@ def describe(change: records.IncidentChange, city: City) -> Text:
     text.append(incident.place, style="bold")
     if incident.provisional:
         text.append(" (provisional)", style="magenta")
-    lines = sorted({f"{line.line_name} {ARROWS.get(line.direction_id, '')}".strip() for line in incident.lines})
-    if lines:
-        text.append(f" · lines {', '.join(lines)}", style="blue")
+    if incident.lines:
+        text.append(f" · lines {lines_in_short(incident.lines)}", style="blue")
     text.append(f" · {incident.severity.value.lower()} · {incident.incident_id} r{incident.revision}", "bright_black")
     shown = [
         f"{one.kind} {one.device_id} {one.distance_m:.0f} m"
@@ -90,6 +91,17 @@ def describe(change: records.IncidentChange, city: City) -> Text:
     text.append(f"\n         {'; '.join(change.reasons)}", style="bright_black")
     text.append(f"\n         evidence: {', '.join(shown)}{f' and {more} more' if more > 0 else ''}", "bright_black")
     return text
+
+
+def lines_in_short(lines: Sequence[records.AffectedLine]) -> str:
+    """Return `02 ⇄, 21A →`: each line once, with the directions that pass."""
+    directions: dict[str, set[int]] = {}
+    for line in lines:
+        directions.setdefault(line.line_id, set()).add(line.direction_id)
+    return ", ".join(
+        f"{line_id} {BOTH if len(found) > 1 else ARROWS.get(min(found), '')}".strip()
+        for line_id, found in sorted(directions.items())
+    )
 
 
 class RateLine:

@@ -1,5 +1,6 @@
 """Commands that run things: demo, up, worker, simulate."""
 
+import contextlib
 import os
 import sys
 import threading
@@ -22,7 +23,7 @@ from streams.stack import endpoints
 @click.option("--report", type=NEW_FILE, help="Write the accounting as JSON here.")
 @click.option("--input", "inputs", multiple=True, type=FOLDER_OR_FILE, help="Recorded data instead of the simulator.")
 @click.option("--format", "form", type=click.Choice(["csv"]), default="csv", show_default=True)
-@click.option("--map", "mapping", default="", help="Which column is what: vehicle_id=...,at=...,lat=...,lon=...,speed=...")
+@click.option("--map", "mapping", default="", help="Which column is what: vehicle_id=...,at=...,lat=...,lon=...")
 @click.option("--speed-unit", default="", help="m/s, km/h, mph or kn; otherwise by the column's name, else m/s.")
 @click.option("--time-zone", default="", help="Zone of times without an offset, such as America/Chicago.")
 @click.option("--gtfs", type=FOLDER_OR_FILE, help="The network as GTFS (folder or zip).")
@@ -64,9 +65,9 @@ def demo(
         settings = settings.with_run(run_name, run_name)
     console = Console()
     if inputs:
-        from streams.recorded_demo import RecordedOptionsGiven, run_recorded_demo
+        from streams.recorded_demo import RecordedDemoOptions, run_recorded_demo
 
-        given = RecordedOptionsGiven(inputs, mapping, speed_unit, time_zone, stops, city, report)
+        given = RecordedDemoOptions(inputs, mapping, speed_unit, time_zone, stops, city, report)
         balances = run_recorded_demo(settings, given, console)
     else:
         from streams.demo import DemoOptions, run_demo
@@ -139,9 +140,6 @@ def simulate(for_s: float | None, seed: int, vehicles: int) -> None:
     until_ms = None if for_s is None else start_ms + int(for_s * 1000)
     simulation = Simulation(city_of(settings), seed, start_ms, SimulationRule(vehicles=vehicles), until_ms)
     feeder = Feeder(settings, load_codec(settings), simulation, 1.0, ticks=False)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         feeder.run(for_s, threading.Event())
-    except KeyboardInterrupt:
-        pass
     click.echo(f"sent {feeder.sent:,} records")
-
