@@ -135,14 +135,20 @@ def reach_grid(segments: Segments, reach_m: float, cell_m: float) -> ReachGrid:
 
 
 def _cells_near(segments: Segments, item: int, reach_m: float, cell_m: float) -> IntArray:
-    x_m, y_m = segments.x_m[item], segments.y_m[item]
-    to_x_m, to_y_m = x_m + segments.dx_m[item], y_m + segments.dy_m[item]
-    west, east = (np.floor((edge) / cell_m) for edge in (min(x_m, to_x_m) - reach_m, max(x_m, to_x_m) + reach_m))
-    south, north = (np.floor((edge) / cell_m) for edge in (min(y_m, to_y_m) - reach_m, max(y_m, to_y_m) + reach_m))
-    grid_x, grid_y = (axis.ravel() for axis in np.meshgrid(np.arange(west, east + 1), np.arange(south, north + 1)))
-    distance_m, _ = segments.project(np.full(len(grid_x), item), (grid_x + 0.5) * cell_m, (grid_y + 0.5) * cell_m)
-    near = distance_m <= reach_m + cell_m * math.sqrt(0.5)
-    return _cell_key(grid_x[near], grid_y[near])
+    """Return the keys of the cells near one segment: those around points a cell apart on it, then the near of them."""
+    dx_m, dy_m = float(segments.dx_m[item]), float(segments.dy_m[item])
+    share = np.linspace(0.0, 1.0, math.ceil(math.hypot(dx_m, dy_m) / cell_m) + 2)
+    columns = np.floor((segments.x_m[item] + share * dx_m) / cell_m)
+    lines = np.floor((segments.y_m[item] + share * dy_m) / cell_m)
+    ring = math.ceil(reach_m / cell_m + 0.5)
+    around = np.arange(-ring, ring + 1)
+    grid_x = (columns[:, None, None] + around[None, :, None] + np.zeros((1, 1, len(around)))).ravel()
+    grid_y = (lines[:, None, None] + around[None, None, :] + np.zeros((1, len(around), 1))).ravel()
+    keys, first = np.unique(_cell_key(grid_x, grid_y), return_index=True)
+    middle_x_m, middle_y_m = (grid_x[first] + 0.5) * cell_m, (grid_y[first] + 0.5) * cell_m
+    distance_m, _ = segments.project(np.full(len(first), item), middle_x_m, middle_y_m)
+    near: IntArray = keys[distance_m <= reach_m + cell_m * math.sqrt(0.5)]
+    return near
 
 
 def _cell_key(column: FloatArray, row: FloatArray) -> IntArray:

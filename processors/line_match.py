@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from processors.batches import Float32Array, FloatArray, IntArray, SmallArray
+from processors.batches import BoolArray, Float32Array, FloatArray, IntArray, SmallArray
 from processors.geo import Plane, Segments, first_minimum, reach_grid, spread
 from processors.network import Line
 
@@ -19,6 +19,9 @@ NOT_GIVEN: Final = -1
 """No line told, or one that the city does not know."""
 
 UNKNOWN: Final = -1
+
+_STRAYED_AT_ONCE: Final = 256
+"""Points far from their line are compared with all of it, so in small groups."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,25 +56,25 @@ class LineMatcher:
         self._direction = np.array(direction_of, np.int8)
         self._counts = np.array(sizes, np.int64)
         self._starts = np.cumsum(self._counts) - self._counts
-        self._ways = {(int(line), int(way)) for line, way in zip(self._line, self._direction, strict=True)}
+        self._has_way = np.zeros((len(lines) + 1, 2), np.bool_)  # the last row serves points without a line
+        self._has_way[self._line, self._direction] = True
         self._grid = reach_grid(self._segments, ANY_LINE_REACH_M, 100.0)
 
     def match(self, x_m: FloatArray, y_m: FloatArray, line: IntArray, direction_id: SmallArray) -> Matched:
         """Match n points: those with a line (index) to it, the others to any; a told direction binds if there."""
-        segment = np.full(len(x_m), -1)
-        distance_m = np.full(len(x_m), np.nan)
-        share = np.zeros(len(x_m))
-        for wanted, reach_m, candidates in (
-            (line < 0, ANY_LINE_REACH_M, self._near),
-            (line >= 0, OWN_LINE_REACH_M, self._own),
-        ):
-            points = np.flatnonzero(wanted)
-            rows, items = candidates(points, x_m, y_m, line, direction_id)
-            away_m, passed = self._segments.project(items, x_m[rows], y_m[rows])
-            best = first_minimum(rows, away_m)
-            best = best[away_m[best] <= reach_m]
-            segment[rows[best]], distance_m[rows[best]], share[rows[best]] = items[best], away_m[best], passed[best]
-        return self._matched(segment, distance_m, share)
+        best = _Best(len(x_m))
+        rows, items = self._grid.candidates(x_m, y_m)
+        fits = (line[rows] < 0) | self._is_own(line[rows], direction_id[rows], items)
+        self._improve(best, rows[fits], items[fits], x_m, y_m, ANY_LINE_REACH_M)
+        # What is nearest within 60 m is nearest of all, so only the others meet every segment of their line.
+        strayed = np.flatnonzero((line >= 0) & (best.segment < 0))
+        for at in range(0, len(strayed), _STRAYED_AT_ONCE):
+            points = strayed[at : at + _STRAYED_AT_ONCE]
+            rows, items = spread(self._starts[line[points]], self._counts[line[points]])
+            rows = points[rows]
+            fits = self._is_own(line[rows], direction_id[rows], items)
+            self._improve(best, rows[fits], items[fits], x_m, y_m, OWN_LINE_REACH_M)
+        return self._matched(best)
 
     def near(self, x_m: FloatArray, y_m: FloatArray, within_m: float) -> list[tuple[int, int, float, float]]:
         """List for one point (arrays of 1) the nearest place of each way within: line, direction, distance, offset."""
@@ -90,31 +93,40 @@ class LineMatcher:
             for item in best
         ]
 
-    def _near(
-        self, points: IntArray, x_m: FloatArray, y_m: FloatArray, line: IntArray, direction_id: SmallArray
-    ) -> tuple[IntArray, IntArray]:
-        rows, items = self._grid.candidates(x_m[points], y_m[points])
-        return points[rows], items
+    def _is_own(self, line: IntArray, direction_id: SmallArray, items: IntArray) -> BoolArray:
+        way = np.where((direction_id == 0) | (direction_id == 1), direction_id, 0)
+        binds = self._has_way[line, way] & (way == direction_id)
+        fits: BoolArray = (self._line[items] == line) & (~binds | (self._direction[items] == direction_id))
+        return fits
 
-    def _own(
-        self, points: IntArray, x_m: FloatArray, y_m: FloatArray, line: IntArray, direction_id: SmallArray
-    ) -> tuple[IntArray, IntArray]:
-        own = line[points]
-        rows, items = spread(self._starts[own], self._counts[own])
-        told = direction_id[points]
-        binds = np.array([way in self._ways for way in zip(own.tolist(), told.tolist(), strict=True)], np.bool_)
-        allowed = ~binds[rows] | (self._direction[items] == told[rows])
-        return points[rows[allowed]], items[allowed]
+    def _improve(
+        self, best: "_Best", rows: IntArray, items: IntArray, x_m: FloatArray, y_m: FloatArray, reach_m: float
+    ) -> None:
+        away_m, passed = self._segments.project(items, x_m[rows], y_m[rows])
+        first = first_minimum(rows, away_m)
+        first = first[away_m[first] <= reach_m]
+        at = rows[first]
+        best.segment[at], best.distance_m[at], best.share[at] = items[first], away_m[first], passed[first]
 
-    def _matched(self, segment: IntArray, distance_m: FloatArray, share: FloatArray) -> Matched:
+    def _matched(self, best: "_Best") -> Matched:
+        segment = best.segment
         if not len(self._line):
             none = np.full(len(segment), np.nan, np.float32)
             return Matched(segment, np.full(len(segment), UNKNOWN, np.int8), none, none)
         found = segment >= 0
-        offset_m = self._offset_m[segment] + share * self._length_m[segment]
+        offset_m = self._offset_m[segment] + best.share * self._length_m[segment]
         return Matched(
             line=np.where(found, self._line[segment], -1),
             direction_id=np.where(found, self._direction[segment], UNKNOWN).astype(np.int8),
             offset_m=np.where(found, offset_m, np.nan).astype(np.float32),
-            distance_m=distance_m.astype(np.float32),
+            distance_m=best.distance_m.astype(np.float32),
         )
+
+
+class _Best:
+    """The best segment found so far for each of n points."""
+
+    def __init__(self, points: int) -> None:
+        self.segment: IntArray = np.full(points, -1)
+        self.distance_m: FloatArray = np.full(points, np.nan)
+        self.share: FloatArray = np.zeros(points)

@@ -83,7 +83,7 @@ class Headway(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pattern:
-    """One direction of a line: k polyline vertices and the s stops on it, offsets in metres from the start."""
+    """One direction (0 or 1) of a line: k polyline vertices and the s stops on it, offsets in metres from the start."""
 
     direction_id: int
     latitude_deg: FloatArray

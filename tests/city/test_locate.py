@@ -154,6 +154,26 @@ def test_locate_agrees_with_near_lines_and_near_stops(point: tuple[float, float,
     assert found.stop_id.tolist() == [stops[0].stop_id if stops else ""]
 
 
+@settings(max_examples=60, deadline=None)
+@given(hanoi_point)
+def test_locate_finds_the_nearest_place_of_the_own_line(point: tuple[float, float, str, int]) -> None:
+    latitude_deg, longitude_deg, line_id, direction_id = point
+    if line_id not in {line.line_id for line in HANOI_CITY.lines}:
+        return
+    found = HANOI_CITY.locate(
+        np.array([latitude_deg]), np.array([longitude_deg]), texts(line_id), np.array([direction_id], np.int8)
+    )
+    near = [
+        way
+        for way in HANOI_CITY.near_lines(latitude_deg, longitude_deg, 1_000.0)
+        if way.line_id == line_id and direction_id in (-1, way.direction_id)
+    ]
+    assert found.matched_line_id.tolist() == [line_id if near else ""]
+    if near:
+        assert float(found.cross_track_m[0]) == pytest.approx(near[0].distance_m, abs=1e-3)
+        assert float(found.line_offset_m[0]) in [pytest.approx(way.offset_m, abs=0.01) for way in near]
+
+
 def test_near_lines_gives_each_direction_once_nearest_first() -> None:
     near = CITY.near_lines(21.001, 105.79, 150.0)
     assert [(line.line_id, line.direction_id) for line in near] == [("01", 0), ("01", 1)]
