@@ -24,10 +24,15 @@ def codec_of(settings: Settings) -> Codec:
 
 
 def city_zone(settings: Settings) -> ZoneInfo:
-    """Return the time zone of the settings' city. Raises UsageError when its package is invalid."""
+    """Return the time zone of the run's own city (a recording's, derived from it) or else of the settings' city.
+
+    Raises UsageError when its package is invalid.
+    """
     from processors.city import load_city
 
-    return ZoneInfo(load_city(settings.city, settings.units, settings.gtfs).time_zone)
+    derived = settings.home / "runs" / settings.run / "city"
+    folder = derived if settings.run and derived.is_dir() else settings.city
+    return ZoneInfo(load_city(folder, settings.units, settings.gtfs).time_zone)
 
 
 def local_time(at_ms: int, zone: ZoneInfo) -> str:
