@@ -1,0 +1,123 @@
+"""The pure function, and the incremental evaluator held against it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processors.incidents.clusters import Cluster, canonical, conclude, distance_m, linked
+from processors.incidents.grid import Grid, neighbourhood
+from processors.incidents.rules import Rule
+from processors.incidents.standing import StandingClaims
+from schemas.records import Observation
+from tests.processors.incidents.builders import CRASH, FIRE, LATITUDE_DEG, T0_MS, claim
+
+RULES = [CRASH, FIRE]
+KINDS = ("camera_crash", "impact_sound", "hard_stop", "stationary_vehicle", "camera_smoke", "fire_alarm")
+
+
+def ids(clusters: Sequence[Cluster]) -> list[list[str]]:
+    return [[one.device_id for one in cluster.members] for cluster in clusters]
+
+
+def test_conclude_joins_the_nearest_cluster() -> None:
+    west, east = claim("camera_smoke", "W", 0, x_m=0), claim("camera_smoke", "E", 1, x_m=300)
+    between = claim("heat", "M", 2, x_m=190)
+    assert ids(conclude([between, east, west], FIRE)) == [["W"], ["E", "M"]]
+
+
+def test_conclude_starts_anew_after_quiet_and_after_long() -> None:
+    assert len(conclude([claim("heat", "A", 0), claim("smoke", "B", 300)], FIRE)) == 1
+    assert len(conclude([claim("heat", "A", 0), claim("smoke", "B", 300.001)], FIRE)) == 2
+    short = FIRE.model_copy(update={"within": FIRE.within.model_copy(update={"lasts_s": 300})})
+    steady = [claim("heat", f"A{at}", at) for at in range(0, 601, 100)]
+    assert ids(conclude(steady, short)) == [["A0", "A100", "A200", "A300"], ["A400", "A500", "A600"]]
+
+
+def test_conclude_does_not_let_passing_claims_prolong() -> None:
+    crash = claim("camera_crash", "CAM", 100)
+    stops = [claim("hard_stop", f"V{at}", at) for at in (30, 50, 390, 401)]
+    assert ids(conclude([crash, *stops], CRASH)) == [["V30"], ["V50", "CAM", "V390"], ["V401"]]
+
+
+def test_conclude_gathers_passing_claims_around_their_first() -> None:
+    claims = [claim("hard_stop", "A", 0), claim("hard_stop", "B", 40, x_m=30), claim("hard_stop", "C", 61, x_m=30)]
+    assert ids(conclude(claims, CRASH)) == [["A", "B"], ["C"]]
+
+
+def test_distance_is_the_same_both_ways() -> None:
+    a, b = claim("heat", "A", 0, x_m=123.4, y_m=-56.7), claim("heat", "B", 0, x_m=-999.9, y_m=801.3)
+    assert distance_m(a, b) == distance_m(b, a)
+    assert abs(distance_m(a, b) - 1413.4) < 1
+
+
+claims_of_a_few_minutes = st.lists(
+    st.builds(
+        lambda kind, device, at_s, x, y: claim(kind, f"{kind}-{device}", at_s / 4, x_m=x * 20, y_m=y * 20),
+        st.sampled_from(KINDS),
+        st.integers(0, 4),
+        st.integers(0, 4 * 1500),
+        st.integers(-40, 40),
+        st.integers(-3, 3),
+    ),
+    max_size=40,
+    unique_by=lambda one: one.observation_id,
+)
+
+
+@given(claims_of_a_few_minutes, st.randoms(), st.sampled_from(RULES))
+def test_conclude_depends_on_the_set_alone(claims: list[Observation], random: object, rule: Rule) -> None:
+    shuffled = list(claims)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert conclude(shuffled, rule) == conclude(claims, rule)
+
+
+@given(claims_of_a_few_minutes, st.sampled_from(RULES), st.data())
+def test_a_whole_cluster_leaves_without_moving_the_others(
+    claims: list[Observation], rule: Rule, data: st.DataObject
+) -> None:
+    clusters = conclude(claims, rule)
+    if clusters:
+        gone = data.draw(st.sampled_from(clusters))
+        rest = [one for one in claims if one not in gone.members]
+        assert conclude(rest, rule) == [cluster for cluster in clusters if cluster is not gone]
+
+
+@given(claims_of_a_few_minutes, st.sampled_from(RULES))
+def test_a_neighbourhood_holds_all_that_is_linked(claims: list[Observation], rule: Rule) -> None:
+    weighed = [one for one in claims if one.kind in rule.evidence]
+    grid = Grid(rule, LATITUDE_DEG + 1)
+    for one in weighed:
+        grid.add(one)
+    for one in weighed:
+        near = neighbourhood([grid], [one], rule)
+        assert one.observation_id in near
+        for member in near.values():
+            assert all(other.observation_id in near for other in weighed if linked(member, other, rule))
+
+
+@settings(max_examples=150)
+@given(claims_of_a_few_minutes, st.sampled_from(RULES), st.data())
+def test_incremental_clusters_equal_the_whole_set(claims: list[Observation], rule: Rule, data: st.DataObject) -> None:
+    """Any order of arrival, withdrawals, repeats and claims made again."""
+    standing: dict[str, Observation] = {}
+    claimed: list[Observation] = []
+    waiting = list(data.draw(st.permutations(claims)))
+    incremental = StandingClaims(rule, LATITUDE_DEG + 1)
+    while waiting:
+        step = [waiting.pop() for _ in range(min(len(waiting), data.draw(st.integers(1, 5))))]
+        claimed += step
+        step += data.draw(st.lists(st.sampled_from(claimed), max_size=2))
+        step += [replace(one, withdrawn=True) for one in data.draw(st.lists(st.sampled_from(claimed), max_size=2))]
+        for one in step:
+            if one.withdrawn:
+                standing.pop(one.observation_id, None)
+            elif one.kind in rule.evidence:
+                standing[one.observation_id] = one
+        incremental.apply(step, T0_MS)
+        assert dict(incremental.standing) == standing
+        whole = conclude(standing.values(), rule)
+        found = {id(each): each for each in map(incremental.concluded_of, standing) if each is not None}
+        assert canonical(one for each in found.values() for one in each.cluster.members) == canonical(standing.values())
+        assert {each.cluster for each in found.values()} == set(whole)

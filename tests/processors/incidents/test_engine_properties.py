@@ -1,0 +1,240 @@
+"""What must hold for any log: restarts, interleavings, shuffles, and equality with the plain computation."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processors.checkpoint import Checkpoint
+from processors.incidents.clusters import conclude
+from processors.incidents.engine import CorrelationRule
+from processors.incidents.verdict import judge
+from schemas.codec import local_codec
+from schemas.records import Incident, IncidentChange, IncidentState, Observation, ObservationBlock
+from tests.processors.incidents.builders import RULES, SOURCES, T0_MS, Run, block, blocks_at, claim, engine, source_of
+
+KINDS = ("camera_crash", "impact_sound", "hard_stop", "stationary_vehicle", "camera_smoke", "fire_alarm", "heat")
+STEP_S = 10
+LENGTH_S = 900
+LATENESS_S = 240
+HORIZON_MS = 600_000
+ORDERED = CorrelationRule(horizon_ms=HORIZON_MS, provisional_after_ms=0, block_ms=20_000, checkpoint_ms=40_000)
+EARLY = replace(ORDERED, provisional_after_ms=10_000)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    tick_s: int
+    observation: Observation
+
+
+@st.composite
+def arrivals(draw: st.DrawFn, lateness_s: int = LATENESS_S) -> list[Arrival]:
+    """Claims of 15 minutes at a few places, some late, some taken back, some of those made again."""
+    found: dict[str, list[Arrival]] = {}
+    for _ in range(draw(st.integers(1, 25))):
+        kind, place = draw(st.sampled_from(KINDS)), draw(st.integers(0, 3))
+        at_s = draw(st.integers(0, LENGTH_S))
+        one = claim(kind, f"{kind}-{draw(st.integers(0, 3))}", at_s, x_m=place * 150 + draw(st.integers(-3, 3)) * 10)
+        tick_s = at_s + STEP_S
+        story = []
+        for withdrawn in draw(st.sampled_from([(False,), (False,), (False, True), (False, True, False)])):
+            tick_s = min(tick_s + draw(st.integers(0, lateness_s // 3)), at_s + lateness_s)
+            story.append(Arrival(-(-tick_s // STEP_S) * STEP_S, replace(one, withdrawn=withdrawn)))
+        found.setdefault(one.observation_id, story)
+    return [one for story in found.values() for one in story]
+
+
+def log_of(arrived: Sequence[Arrival], until_s: int) -> list[ObservationBlock]:
+    blocks: list[ObservationBlock] = []
+    for tick_s in range(STEP_S, until_s + 1, STEP_S):
+        blocks += blocks_at(tick_s, [one.observation for one in arrived if one.tick_s == tick_s])
+    return blocks
+
+
+def encoded(changes: Iterable[IncidentChange]) -> list[bytes]:
+    codec = local_codec()
+    return [codec.encode(change) for change in changes]
+
+
+def last_revisions(changes: Iterable[IncidentChange]) -> dict[str, Incident]:
+    return {change.incident.incident_id: change.incident for change in changes}
+
+
+UNTIL_S = LENGTH_S + LATENESS_S + HORIZON_MS // 1000 + 300
+
+
+@settings(max_examples=30, deadline=None)
+@given(arrivals())
+def test_revisions_count_up_and_every_incident_ends(arrived: list[Arrival]) -> None:
+    run = Run(ORDERED)
+    run.push(log_of(arrived, UNTIL_S))
+    revisions: dict[str, int] = {}
+    for change in run.changes:
+        one = change.incident
+        assert one.revision == revisions.get(one.incident_id, 0) + 1
+        assert change.reasons
+        assert change.tick_ms == one.tick_ms
+        assert one.evidence
+        revisions[one.incident_id] = one.revision
+    assert {one.state for one in last_revisions(run.changes).values()} <= {
+        IncidentState.CLOSED,
+        IncidentState.WITHDRAWN,
+    }
+    assert run.engine.open_incidents() == ()
+    assert sum(frame.rows for frame in run.frames) == len(run.changes)
+
+
+@settings(max_examples=30, deadline=None)
+@given(arrivals(), st.data())
+def test_open_incidents_equal_the_plain_computation(arrived: list[Arrival], data: st.DataObject) -> None:
+    """At any tick the incidents are what `conclude` and `judge` make of all that stands."""
+    until_s = data.draw(st.integers(1, LENGTH_S // STEP_S)) * STEP_S
+    run = Run(replace(ORDERED, horizon_ms=10_000_000))
+    run.push(log_of(arrived, until_s))
+    standing: dict[str, Observation] = {}
+    for one in sorted(arrived, key=lambda one: one.tick_s):
+        if one.tick_s <= until_s:
+            standing[one.observation.observation_id] = one.observation
+    stands = [one for one in standing.values() if not one.withdrawn]
+    expected = []
+    for rule in RULES.rules:
+        for verdict in (judge(cluster, rule) for cluster in conclude(stands, rule)):
+            if verdict is not None:
+                quiet_ms = T0_MS + until_s * 1000 - verdict.evidence[-1].at_ms
+                over = quiet_ms >= rule.resolve_after_s * 1000
+                state = IncidentState.RESOLVED if over else verdict.state
+                expected.append((rule.kind, verdict.evidence[0].at_ms, verdict.score, verdict.witnesses, state))
+    found = run.engine.open_incidents()
+    assert sorted(expected) == sorted(
+        (one.kind, one.opened_at_ms, one.score, one.witnesses, one.state) for one in found
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(arrivals(), st.data())
+def test_a_restart_changes_nothing(arrived: list[Arrival], data: st.DataObject) -> None:
+    """Stop after any push, go back to the last checkpoint, read again: the same revisions, rows and checkpoints."""
+    rule = data.draw(st.sampled_from([ORDERED, EARLY]))
+    blocks = log_of(arrived, LENGTH_S + 400)
+    log = list(enumerate(stalled(blocks, data) if rule is EARLY else blocks))
+    stops_at = data.draw(st.integers(0, len(log)))
+    parts: dict[str, bytes] = {}
+    last: Checkpoint | None = None
+    killed = engine(rule)
+    for at in range(0, stops_at, 7):
+        checkpoint = killed.push(log[at : min(at + 7, stops_at)]).checkpoint
+        if checkpoint is not None:
+            parts |= checkpoint.new_parts
+            for gone in checkpoint.dropped:
+                del parts[gone]
+            last = checkpoint
+    restarted, undisturbed = engine(rule), engine(rule)
+    if last is not None:
+        assert set(last.live) == set(parts)
+        restarted.restore(parts, last.live, last.next_offset, last.tick_ms)
+    start = restarted.next_offset
+    undisturbed.push(log[:start])
+    for at in range(start, len(log), 11):
+        assert restarted.push(log[at : at + 11]) == undisturbed.push(log[at : at + 11])
+    assert restarted.open_incidents() == undisturbed.open_incidents()
+    assert restarted.next_offset == undisturbed.next_offset == len(log)
+
+
+def stalled(blocks: Sequence[ObservationBlock], data: st.DataObject) -> list[ObservationBlock]:
+    """Hold the blocks of one source back for a while."""
+    source = data.draw(st.sampled_from(SOURCES))
+    from_ms = T0_MS + data.draw(st.integers(0, LENGTH_S)) * 1000
+    until_ms = from_ms + data.draw(st.integers(0, 200)) * 1000
+    order = [
+        until_ms
+        if (one.source_topic, one.source_partition) == source and from_ms < one.tick_ms < until_ms
+        else one.tick_ms
+        for one in blocks
+    ]
+    return [blocks[index] for index in sorted(range(len(blocks)), key=lambda index: (order[index], index))]
+
+
+@settings(max_examples=30, deadline=None)
+@given(arrivals(), st.data())
+def test_ordered_revisions_do_not_depend_on_how_blocks_interleave(arrived: list[Arrival], data: st.DataObject) -> None:
+    blocks = log_of(arrived, LENGTH_S + 400)
+    straight, disturbed = Run(ORDERED), Run(ORDERED)
+    straight.push(blocks)
+    disturbed.push(stalled(stalled(blocks, data), data))
+    assert encoded(straight.changes) == encoded(disturbed.changes)
+
+
+@settings(max_examples=30, deadline=None)
+@given(arrivals(), st.data())
+def test_provisional_incidents_end_and_leave_the_ordered_ones_alone(
+    arrived: list[Arrival], data: st.DataObject
+) -> None:
+    blocks = stalled(log_of(arrived, UNTIL_S), data)
+    plain, early = Run(ORDERED), Run(EARLY)
+    plain.push(blocks)
+    early.push(blocks)
+
+    assert turns(early.changes) == turns(plain.changes)
+    last = last_revisions(early.changes)
+    replaced = {name for one in last.values() for name in one.replaces}
+    for name, one in last.items():
+        if one.provisional:
+            assert one.state is IncidentState.WITHDRAWN
+            assert bool(one.merged_into) == (name in replaced)
+            if one.merged_into:
+                assert name in last[one.merged_into].replaces
+
+
+def turns(changes: Iterable[IncidentChange]) -> dict[str, list[tuple[IncidentState, int]]]:
+    """When each ordered incident came into which state: a revision that only says what it replaces is no turn."""
+    found: dict[str, list[tuple[IncidentState, int]]] = {}
+    for change in changes:
+        one = change.incident
+        if not one.provisional:
+            known = found.setdefault(one.incident_id, [])
+            if not known or known[-1][0] is not one.state:
+                known.append((one.state, one.tick_ms))
+    return found
+
+
+@settings(max_examples=30, deadline=None)
+@given(arrivals(), st.randoms(use_true_random=False))
+def test_shuffling_within_the_lateness_bound_leaves_the_same_final_incidents(
+    arrived: list[Arrival], random: object
+) -> None:
+    """Up to ids and revision numbers."""
+    claims = {one.observation.observation_id: one.observation for one in arrived if not one.observation.withdrawn}
+    shuffled = []
+    for one in claims.values():
+        at_s = (one.at_ms - T0_MS) // 1000
+        tick_s = at_s + random.randint(STEP_S, LATENESS_S)  # type: ignore[attr-defined]
+        shuffled.append(Arrival(-(-tick_s // STEP_S) * STEP_S, one))
+    prompt = [
+        Arrival(-(-(one.at_ms - T0_MS + STEP_S * 1000) // (STEP_S * 1000)) * STEP_S, one) for one in claims.values()
+    ]
+    finals = []
+    for order in (prompt, shuffled):
+        run = Run(ORDERED)
+        run.push(log_of(order, UNTIL_S))
+        finals.append(
+            sorted(
+                (
+                    replace(one, incident_id="", revision=0, tick_ms=0)
+                    for one in last_revisions(run.changes).values()
+                    if one.state is IncidentState.CLOSED
+                ),
+                key=lambda one: (one.opened_at_ms, one.kind, one.latitude_deg, one.longitude_deg),
+            )
+        )
+    assert finals[0] == finals[1]
+
+
+def test_a_repeated_block_changes_nothing() -> None:
+    smoke = claim("camera_smoke", "CAM-1", 1)
+    run = Run(ORDERED)
+    run.push(blocks_at(5, [smoke]))
+    assert run.push([block(source_of(smoke.kind), 5, [smoke])]) == []
+    assert run.tick(10, [smoke]) == []
+    assert len(run.changes) == 1
