@@ -189,25 +189,33 @@ class History:
         self._forget(horizon_ms)
         return parts
 
-    def load(self, name: str, content: bytes) -> None:
-        """Take back a sealed part; the oldest first.
+    def load(self, parts: Sequence[tuple[str, bytes]]) -> None:
+        """Take back sealed parts by name, the oldest first.
 
-        Raises ValueError when it has another format.
+        Raises ValueError when one has another format.
         """
-        part = msgspec.msgpack.decode(content, type=Part)
-        if part.format != PART_FORMAT:
-            raise ValueError(f"checkpoint part {name} has format {part.format}, this version reads {PART_FORMAT}")
-        unpacked = wire.unpack(part.columns)
-        self.live[name] = int(unpacked["at_ms"].max())
-        slot = self.slots_of(unpacked["key"].tolist())
-        columns = {column: unpacked[column].astype(dtype, copy=False) for column, dtype in self._dtypes.items()}
-        order = np.argsort(slot)
-        slot, columns = slot[order], _taken(columns, order)
-        touched = slot[np.flatnonzero(np.diff(slot, prepend=-1))]
+        self.live = dict.fromkeys((name for name, _ in parts), EMPTY_MS)
+        for name, content in reversed(
+            parts
+        ):  # the newest records of a key then come first, and most others need no sort
+            part = msgspec.msgpack.decode(content, type=Part)
+            if part.format != PART_FORMAT:
+                raise ValueError(f"checkpoint part {name} has format {part.format}, this version reads {PART_FORMAT}")
+            unpacked = wire.unpack(part.columns)
+            self.live[name] = int(unpacked["at_ms"].max())
+            slot = self.slots_of(unpacked["key"].tolist())
+            columns = {column: unpacked[column].astype(dtype, copy=False) for column, dtype in self._dtypes.items()}
+            order = np.argsort(slot)
+            run = {"slot": slot[order], **_taken(columns, order)}
+            self._add_run(run)
+            self._add_newest(_taken(run, run["at_ms"] >= self._last["at_ms"][run["slot"], 0]))
+
+    def _add_newest(self, run: Columns) -> None:
+        """Put records sorted by slot among the newest of their keys, where they belong there."""
+        touched = run["slot"][np.flatnonzero(np.diff(run["slot"], prepend=-1))]
         near_slot, near = self._newest(touched)
-        both = _stacked([near, columns], self._dtypes)
-        self._keep_newest(_track(np.concatenate([near_slot, slot]), both, touched, np.zeros(len(touched), np.int64)))
-        self._add_run({"slot": slot, **columns})
+        slot = np.concatenate([near_slot, run["slot"]])
+        self._keep_newest(_track(slot, _stacked([near, run], self._dtypes), touched, np.zeros(len(touched), np.int64)))
 
     def _forget(self, horizon_ms: int) -> None:
         self.live = {name: latest_ms for name, latest_ms in self.live.items() if latest_ms >= horizon_ms}

@@ -103,13 +103,13 @@ def check_clock(at_ms: IntArray, interval: Interval, rule: IngestRule, mistakes:
     mistakes.note(
         at_ms > tick_ms + rule.future_ms,
         Reason.FUTURE,
-        lambda row: f"at_ms {at_ms[row]} is {at_ms[row] - tick_ms} ms after the tick {tick_ms}",
+        lambda row: f"at_ms {at_ms[row]} is {int(at_ms[row]) - tick_ms} ms after the tick {tick_ms}",
     )
     if after_ms is not None:
         mistakes.note(
             at_ms < after_ms - rule.lateness_ms,
             Reason.LATE,
-            lambda row: f"at_ms {at_ms[row]} is {after_ms - at_ms[row]} ms before the tick {after_ms}",
+            lambda row: f"at_ms {at_ms[row]} is {after_ms - int(at_ms[row])} ms before the tick {after_ms}",
         )
 
 

@@ -187,10 +187,10 @@ class PartitionEngine:
         Raises ValueError when a part is of another format or of a record that this topic does not take.
         """
         for name in live:
-            history = self._histories.get(name.partition("/")[0])
-            if history is None:
+            if name.partition("/")[0] not in self._histories:
                 raise ValueError(f"checkpoint part {name} does not belong to {self._topic}")
-            history.load(name, parts[name])
+        for record, history in self._histories.items():
+            history.load([(name, parts[name]) for name in live if name.partition("/")[0] == record])
         self.next_offset, self.tick_ms = next_offset, tick_ms
         self._rows = RowBuffer(self._topic, self._partition, next_offset)
         self._seen_offset, self._sealed_offset = next_offset - 1, next_offset

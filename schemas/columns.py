@@ -40,7 +40,9 @@ def _unpack_one(column: Column) -> npt.NDArray[np.generic]:
     ends = np.frombuffer(column.ends, dtype="<u4").tolist()
     starts = [0, *ends][:-1]
     texts = np.empty(len(ends), dtype=object)
-    if column.values.isascii():
+    if not column.values:
+        texts[:] = ""
+    elif column.values.isascii():
         joined = column.values.decode()
         texts[:] = [joined[start:end] for start, end in zip(starts, ends, strict=True)]
     else:

@@ -4,13 +4,21 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import msgspec
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from processors.checkpoint import Checkpoint
-from processors.partition_engine import Forwarded, PartitionEngine
+from processors.city import load_city
+from processors.domain import KEY_SEPARATOR
+from processors.fleet import fleet_domain
+from processors.history import Part
+from processors.ingest import IngestRule
+from processors.partition_engine import REACH_MS, Forwarded, PartitionEngine
 from processors.records_in import RawRecord
 from schemas.columns import unpack
 from schemas.ids import shard_of
@@ -18,18 +26,21 @@ from schemas.records import Tick
 from tests.processors import worlds
 from tests.processors.builders import (
     CODEC,
+    T0_MS,
     Run,
     cut,
     device_of,
     engine,
     log_of,
+    position,
     run,
+    tick,
 )
 from tests.processors.oracle import claim_of, expect
 from tests.processors.worlds import RULE, Topic, arrivals, distinct, timeline, timeline_log
 
 quick = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
@@ -275,3 +286,127 @@ def test_records_in_the_wrong_partition_are_forwarded_and_count_once(data: st.Da
         {name: claim_of(claim) for one in side for name, claim in one.standing.items()} for side in (right, strewn)
     ]
     assert claims[0] == claims[1]
+
+
+@quick
+@given(st.data())
+def test_a_checkpoint_holds_what_still_matters_and_little_else(data: st.DataObject) -> None:
+    topic = data.draw(worlds.topics)
+    log = timeline_log(data.draw(arrivals(topic)))
+    started, store, used = machine(topic), Store({}), set[tuple[int, str, int]]()
+    for poll in cut(log, data.draw(st.lists(st.integers(0, 999), max_size=8))):
+        outcome = run_with_store(started, [poll], store)
+        rows = stored([outcome])
+        used |= {(row["source_offset"], row[DEVICE[table]], row["at_ms"]) for table in USED for row in rows[table]}
+        if outcome.outcomes[0].checkpoint is None:
+            continue
+        assert store.last is not None
+        covered = {(device, at_ms) for offset, device, at_ms in used if offset < store.last.next_offset}
+        horizon_ms = store.last.tick_ms - RULE.lateness_ms - REACH_MS
+        held = [remembered(part) for part in store.parts.values()]
+        assert all(max(at_ms for _, at_ms in part) >= horizon_ms for part in held)
+        matters = {one for one in covered if one[1] >= horizon_ms}
+        sealed = set().union(*held)
+        assert {one for one in sealed if one[1] >= horizon_ms} == matters
+
+
+DEVICE = {"positions": "vehicle_id", "detections": "camera_id", "readings": "sensor_id", "heartbeats": "device_id"}
+
+
+def remembered(part: bytes) -> set[tuple[str, int]]:
+    columns = unpack(msgspec.msgpack.decode(part, type=Part).columns)
+    devices = [key.partition(KEY_SEPARATOR)[0] for key in columns["key"].tolist()]
+    return set(zip(devices, columns["at_ms"].tolist(), strict=True))
+
+
+def test_rows_are_cut_by_count_or_time_and_checkpoints_only_with_a_cut() -> None:
+    rule = IngestRule(block_rows=3, block_ms=1000, checkpoint_ms=2000)
+    moments = [T0_MS + 250 * index for index in range(13)]
+    crowded = {2: 3, 3: 1, 5: 2, 6: 1, 9: 1}  # positions before the tick of that number
+    entries: list[Any] = []
+    for index, at_ms in enumerate(moments):
+        entries += [position(f"bus-{number}", at_ms) for number in range(crowded.get(index, 0))]
+        entries.append(tick(at_ms))
+    started = engine(fleet_domain(), rule=rule)
+    told: list[tuple[int, ...]] = []
+    for raw in log_of(entries):
+        outcome = started.push([raw])
+        for frame in outcome.frames:
+            told.append((frame.tick_ms - T0_MS, frame.first_offset, frame.last_offset, frame.rows))
+        if outcome.checkpoint is not None:
+            assert outcome.checkpoint.next_offset == raw.offset + 1 == started.next_offset
+            assert outcome.checkpoint.tick_ms == started.tick_ms
+            told.append((outcome.checkpoint.tick_ms - T0_MS, outcome.checkpoint.next_offset))
+    assert told == [
+        (0, 1),  # the first tick begins a span
+        (500, 1, 5, 3),  # enough rows
+        (1000, 6, 8, 1),  # a new second
+        (1500, 9, 13, 3),
+        (2000, 16),  # nothing to write since, but a checkpoint is due
+        (3000, 16, 20, 1),
+    ]
+
+
+def test_ticks_that_do_not_increase_close_nothing() -> None:
+    log = log_of([
+        tick(T0_MS), position(at_ms=T0_MS), tick(T0_MS), tick(T0_MS - 5000), tick(-1), tick(1 << 62),
+        tick(T0_MS + 250),
+    ])  # fmt: skip
+    outcome = run(engine(fleet_domain()), log)
+    assert [(block.tick_ms - T0_MS, len(block.observations)) for block in outcome.blocks] == [(0, 0), (250, 0)]
+    assert (outcome.outcomes[0].counts.ticks, outcome.outcomes[0].counts.used) == (6, 1)
+
+
+def test_what_waits_for_its_tick_is_not_counted_yet() -> None:
+    started = engine(fleet_domain())
+    first = started.push(log_of([tick(T0_MS), position(), b"garbage"]))
+    assert (first.counts.used, sum(first.counts.rejected.values()), started.next_offset) == (0, 0, 1)
+    second = started.push(log_of([tick(T0_MS + 250)], 3))
+    assert (second.counts.used, second.counts.rejected, started.next_offset) == (1, {"not_avro": 1}, 4)
+
+
+def test_offsets_must_increase() -> None:
+    started = engine(fleet_domain())
+    started.push(log_of([tick(T0_MS), position()]))
+    with pytest.raises(ValueError, match="offset 1 came after 1"):
+        started.push(log_of([position()], 1))
+
+
+def test_partition_counts_must_divide_the_shards() -> None:
+    with pytest.raises(ValueError, match="3 partitions"):
+        engine(fleet_domain(), partitions=3)
+
+
+def test_parts_of_another_topic_are_refused() -> None:
+    with pytest.raises(ValueError, match="does not belong"):
+        engine(fleet_domain()).restore({"SensorReading/0": b""}, ["SensorReading/0"], 1, T0_MS)
+
+
+def test_observations_of_a_block_stand_in_the_order_of_time_and_id() -> None:
+    fixes = [position(f"bus-{number}", T0_MS + at_s * 1000, speed_mps=speed_mps, east_m=float(at_s))
+             for number in range(8) for at_s, speed_mps in ((0, 12.0), (5 + number % 2, 0.0))]  # fmt: skip
+    block = run(engine(fleet_domain()), log_of([tick(T0_MS - 1000), *fixes, tick(T0_MS + 10_000)])).blocks[-1]
+    order = [(one.at_ms, one.observation_id) for one in block.observations]
+    assert len(order) == 8
+    assert order == sorted(order)
+
+
+def test_real_city_gives_the_same_rows_in_one_partition_and_in_eight() -> None:
+    folder = Path(__file__).parents[2] / "cities" / "hanoi"
+    city = load_city(folder)
+    chance = random.Random(7)
+    entries: list[Any] = [tick(T0_MS)]
+    for index in range(400):
+        line = chance.choice(["", *(line.line_id for line in city.lines)])
+        place = {"latitude_deg": chance.uniform(20.95, 21.1), "longitude_deg": chance.uniform(105.75, 105.9)}
+        entries.append(position(f"bus-{index % 50}", T0_MS + index * 1000, line_id=line, **place))
+        if index % 10 == 9:
+            entries.append(tick(T0_MS + index * 1000 + 500))
+    entries.append(tick(T0_MS + 600_000))
+    answers = []
+    for partitions in (1, 8):
+        runs = [run(engine(fleet_domain(), partition=partition, partitions=partitions, city=city), log)
+                for partition, log in enumerate(by_partition(entries, partitions))]  # fmt: skip
+        answers.append(without_source(stored(runs)))
+    assert answers[0] == answers[1]
+    assert sum(answers[0]["positions"].values()) == 400

@@ -15,7 +15,7 @@ from processors.records_in import RawRecord
 from processors.sensors import sensor_domain
 from tests.processors.builders import NAN, T0_MS, detection, heartbeat, log_of, position, reading, tick
 
-TICK_MS: Final = 5_000
+TICK_MS: Final = 10_000
 SPAN_MS: Final = 1_300_000
 RULE: Final = IngestRule(lateness_ms=60_000, future_ms=30_000, block_rows=5, block_ms=20_000, checkpoint_ms=30_000)
 """Short bounds, so that a world of 20 minutes outlives its own history."""
