@@ -5,6 +5,7 @@ import sys
 import time
 from typing import Final
 
+import faust
 import msgspec
 from faust.web import Request, Response, View
 
@@ -22,6 +23,13 @@ TICK_MS: Final = 250
 SESSION_TIMEOUT_S: Final = 10.0
 
 
+class PromptWorker(faust.Worker):
+    """Faust's worker without the second that mode sleeps at the end of every stop."""
+
+    async def _sentinel_task(self) -> None:
+        return
+
+
 class CityApp(BatchApp):
     """A worker: topics and engine before Faust's consumer, the engine's queue after it."""
 
@@ -29,6 +37,7 @@ class CityApp(BatchApp):
 
     async def on_first_start(self) -> None:
         """Create what is missing, then start; a dependency that is away is waited for."""
+        self.conf.datadir.mkdir(parents=True, exist_ok=True)  # Faust makes the last folder only
         await asyncio.get_running_loop().run_in_executor(None, ensure_topics, self.engine.settings)
         await self.engine.start()
         await super().on_first_start()
@@ -59,6 +68,7 @@ def _build_app(settings: Settings) -> CityApp:
         settings.group,
         broker=[f"kafka://{address}" for address in settings.kafka_bootstrap_servers.split(",")],
         autodiscover=False,
+        Worker=PromptWorker,
         datadir=settings.home / "faust" / (settings.run or "live"),
         topic_disable_leader=True,
         topic_allow_declare=False,

@@ -52,6 +52,7 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
         "CITYOPS_RUN": settings.run,
         "CITYOPS_SOURCE_RUN": settings.source_run,
         "CITYOPS_WEB_PORT": settings.web_port,
+        "CITYOPS_WORKER_ID": settings.worker_id,
         "CITYOPS_TICKER": "on" if settings.ticker else "off",
         "CITYOPS_LATENESS_MS": settings.lateness_ms,
         "CITYOPS_FUTURE_MS": settings.future_ms,

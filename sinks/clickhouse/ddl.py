@@ -32,7 +32,7 @@ AGED: Final = {
 """Every table that holds rows -> the column that ages them."""
 
 _DAILY: Final = f"SETTINGS non_replicated_deduplication_window = {WINDOW}, ttl_only_drop_parts = 1"
-_QUANTILES: Final = "quantilesTDigestIf(0.5, 0.85, 0.95)"
+_QUANTILES: Final = "quantilesDDIf(0.01, 0.5, 0.85, 0.95)"  # a t-digest would depend on the order of the frames
 _STATE: Final = _QUANTILES.replace("If(", "IfState(")
 _MERGED: Final = f"{_QUANTILES.replace('If(', 'IfMerge(')}(a.speed_quantiles_mm_s)"
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from schemas.records import RowFrame
+from sinks.clickhouse.migrations import drop_database, migrate
 from sinks.clickhouse.queries import query
 from sinks.clickhouse.writer import Writer
 from tests.sinks.frames import NOON_MS, frame
@@ -74,7 +75,11 @@ def expected_minutes(positions: pd.DataFrame) -> pd.DataFrame:
             "speed_min_mps": grouped.known.min() / 1000,
             "speed_max_mps": grouped.known.max() / 1000,
             "speed_mean_mps": grouped.known.mean() / 1000,
-            **{f"p{percent}": grouped.known.quantile(percent / 100) / 1000 for percent in (48, 52, 93, 97)},
+            **{
+                f"p{percent}_{side}": grouped.known.quantile(percent / 100, interpolation=side) / 1000
+                for percent in (50, 85, 95)
+                for side in ("lower", "higher")
+            },
         }
     )
 
@@ -95,8 +100,22 @@ def test_minutes_equal_a_plain_computation_whatever_the_frames(url: str, databas
         assert stored[column].tolist() == expected[column].astype(int).tolist(), column
     for column in ("speed_min_mps", "speed_max_mps", "speed_mean_mps"):
         np.testing.assert_allclose(stored[column].astype(float), expected[column], rtol=1e-12, err_msg=column)
-    for column, low, high in (("speed_p50_mps", "p48", "p52"), ("speed_p95_mps", "p93", "p97")):
-        assert stored[column].astype(float).between(expected[low], expected[high]).all(), column
+    for percent in (50, 85, 95):
+        low, high = 0.99 * expected[f"p{percent}_lower"], 1.01 * expected[f"p{percent}_higher"]
+        assert stored[f"speed_p{percent}_mps"].astype(float).between(low, high).all(), percent
+
+
+def test_quantiles_do_not_depend_on_the_order_of_frames(url: str, database: str) -> None:
+    frames = frames_of(some_positions())
+    minutes = []
+    for order in (frames, frames[::-1]):
+        drop_database(url, database)
+        migrate(url, database, ttl_days=None)
+        writer = Writer(url, database)
+        for item in order:
+            writer.write(item)
+        minutes.append(query(url, database, "SELECT * FROM minutes ORDER BY ALL").rows)
+    assert minutes[0] == minutes[1]
 
 
 def test_minute_without_a_known_speed_has_positions_and_no_speed(url: str, database: str) -> None:
