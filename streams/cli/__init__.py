@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "rejected": "rejected",
     "replay": "replay",
     "city": "city",
+    "sql": "sql",
 }
 """Command -> module of this package."""
 

@@ -1,0 +1,177 @@
+"""What a new user does: the demo, simulated and with recorded data, as commands, on the real stack."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import pytest
+
+from schemas.tables import TABLES
+from sinks.clickhouse.queries import query
+from streams.settings import PROJECT, Settings
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
+
+CAPMETRO = PROJECT.parent / "shared" / "data" / "capmetro" / "2015-09-06.csv"
+HANOI_GTFS = PROJECT.parent / "shared" / "data" / "hanoi_gtfs" / "central_complete"
+MPH_IN_MPS = 0.44704
+
+
+def cityops(*arguments: str, stack: Settings | None = None, home: Path | None = None) -> subprocess.Popen[str]:
+    """Start one command, on the tests' stack or in a home of its own."""
+    addresses = {}
+    if stack is not None:
+        home = stack.home
+        addresses = {
+            "KAFKA_BOOTSTRAP_SERVERS": stack.kafka_bootstrap_servers,
+            "SCHEMA_REGISTRY_URL": stack.schema_registry_url,
+            "CLICKHOUSE_URL": stack.clickhouse_url,
+        }
+    return subprocess.Popen(
+        [sys.executable, "-c", "from streams.cli import main; main()", *arguments],
+        env={**os.environ, **addresses, "CITYOPS_HOME": str(home), "COLUMNS": "160"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=PROJECT,
+    )
+
+
+def finished(process: subprocess.Popen[str], timeout_s: float) -> str:
+    """Return what it printed; it must end well."""
+    output, _ = process.communicate(timeout=timeout_s)
+    assert process.returncode == 0, output
+    return output
+
+
+def test_a_minute_of_the_city_balances_and_finds_what_happened(stack_with_registry: Settings, tmp_path: Path) -> None:
+    report_path = tmp_path / "report.json"
+    process = cityops("demo", "--for", "60s", "--seed", "3", "--report", str(report_path), stack=stack_with_registry)
+    output = finished(process, 200)
+
+    report: dict[str, Any] = json.loads(report_path.read_text())
+    assert report["balances"] is True
+    for topic, count in report["records"].items():
+        parts = count["used"] + count["duplicate"] + count["rejected"] + count["forwarded"]
+        assert count["in"] == parts > 0, topic
+        assert count["used"] / count["in"] > 0.95, topic
+    assert set(report["clickhouse"]) == set(TABLES)
+    assert all(table["written"] == table["stored"] for table in report["clickhouse"].values())
+    assert report["clickhouse"]["positions"]["stored"] == report["records"]["vehicle.positions.v1"]["used"]
+    crash, fire = report["incidents"]["crash"], report["incidents"]["fire"]
+    assert crash["truth"] >= 3
+    assert crash["detected"] >= 2
+    assert fire["truth"] >= 3
+    assert fire["detected"] == fire["truth"]
+    assert fire["median_time_to_detect_s"] < 30
+    assert report["latency_ms"]["p50"] < 1000
+    assert "confirmed" in output
+    assert " · lines " in output
+
+
+def test_recorded_positions_agree_with_a_plain_computation(stack_with_registry: Settings, tmp_path: Path) -> None:
+    if not CAPMETRO.exists():
+        pytest.skip("the recorded day of Austin's buses is not part of the repository")
+    report_path = tmp_path / "report.json"
+    process = cityops(
+        *("demo", "--input", str(CAPMETRO), "--format", "csv", "--run", "capmetro", "--report", str(report_path)),
+        *("--map", "vehicle_id=vehicle_id,at=timestamp,lat=latitude,lon=longitude,speed=speed,line=route_id"),
+        *("--speed-unit", "mph", "--time-zone", "America/Chicago"),
+        stack=stack_with_registry,
+    )
+    finished(process, 380)
+
+    report = json.loads(report_path.read_text())
+    positions = report["records"]["vehicle.positions.v1"]
+    assert report["balances"] is True
+    assert positions["in"] + report["recorded"]["refused"] == 53_569
+    assert (positions["used"] + positions["duplicate"]) / 53_569 >= 0.95
+
+    rows = query(
+        stack_with_registry.clickhouse_url,
+        "cityops_capmetro",
+        "SELECT key, toUnixTimestamp(toStartOfHour(minute)) AS hour, sum(speeds), sum(speed_sum_mm_s) / sum(speeds) / 1000 "
+        "FROM minutes WHERE dimension = 'line' GROUP BY key, hour HAVING sum(speeds) > 0",
+    ).rows
+    stored = {(row[0], row[1]): (row[2], row[3]) for row in rows}
+
+    plain = pd.read_csv(CAPMETRO, dtype={"vehicle_id": str, "route_id": str})
+    at = pd.to_datetime(plain["timestamp"], utc=True)
+    plain["at_ms"] = at.astype("int64") // (10**6 if at.dtype == "datetime64[ns, UTC]" else 10**3)
+    plain["hour"] = plain["at_ms"] // 3_600_000 * 3600
+    plain = plain.drop_duplicates(["vehicle_id", "at_ms"])
+    plain["speed_mps"] = plain["speed"] * MPH_IN_MPS
+    by_hand = plain.dropna(subset=["route_id", "speed"]).groupby(["route_id", "hour"])["speed_mps"].agg(["count", "mean"])
+
+    assert len(stored) == len(by_hand) > 500
+    for (route, hour), row in by_hand.iterrows():
+        count, mean = stored[route, hour]
+        assert count == row["count"], (route, hour)
+        assert mean == pytest.approx(row["mean"], abs=0.001), (route, hour)
+
+
+def test_a_gtfs_feed_replaces_the_network(stack_with_registry: Settings, tmp_path: Path) -> None:
+    if not HANOI_GTFS.exists():
+        pytest.skip("the GTFS feed of Hanoi is not part of the repository")
+    report_path = tmp_path / "report.json"
+    process = cityops(
+        *("demo", "--for", "15s", "--speed", "2", "--run", "gtfs", "--vehicles", "300", "--gtfs", str(HANOI_GTFS)),
+        *("--report", str(report_path)),
+        stack=stack_with_registry,
+    )
+    finished(process, 150)
+
+    assert json.loads(report_path.read_text())["balances"] is True
+    lines = query(
+        stack_with_registry.clickhouse_url,
+        "cityops_gtfs",
+        "SELECT DISTINCT matched_line_id FROM positions WHERE matched_line_id != ''",
+    ).rows
+    assert "01_1" in {row[0] for row in lines}
+
+
+def test_ctrl_c_stops_everything_within_five_seconds(tmp_path: Path) -> None:
+    process = cityops("demo", "--vehicles", "100", home=tmp_path / "home")
+    log = tmp_path / "home" / "logs" / "worker-live.log"
+    until = time.monotonic() + 120
+    while not log.exists():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    time.sleep(8)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 4  # Kafka, registry, ClickHouse, worker and who supervises them
+
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    process.communicate(timeout=20)
+
+    assert time.monotonic() - began < 5
+    _, alive = psutil.wait_procs(children, timeout=0.5)
+    assert [child.cmdline()[:3] for child in alive] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["worker"], "run `cityops stack up` or set KAFKA_BOOTSTRAP_SERVERS"),
+        (["incidents", "list"], "run `cityops stack up` or set KAFKA_BOOTSTRAP_SERVERS"),
+        (["demo", "--input", "README.md", "--map", "vehicle_id=nowhere"], "nowhere"),
+        (["demo", "--for", "soon"], "is not a length of time"),
+        (["replay", "--from", "yesterday"], "is not a time"),
+        (["city", "check", "docs"], "city.yaml is missing"),
+    ],
+)
+def test_a_mistake_gets_one_sentence(tmp_path: Path, arguments: list[str], told: str) -> None:
+    process = cityops(*arguments, home=tmp_path)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode in (1, 2), output
+    assert told in output
+    assert "Traceback" not in output
