@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from schemas.errors import UsageError
 from streams.topics import Topic
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
@@ -76,7 +77,13 @@ def settings_from_env() -> Settings:
 
     def path(name: str) -> Path | None:
         value = env(name, "")
-        return Path(value).expanduser() if value else None
+        return Path(value).expanduser().resolve() if value else None
+
+    def number(name: str, default: int) -> int:
+        value = env(name, str(default))
+        if not value.isdigit():
+            raise UsageError(f"{name} is {value!r}: give a whole number, such as {default}")
+        return int(value)
 
     run = env("CITYOPS_RUN", "")
     return Settings(
@@ -90,14 +97,14 @@ def settings_from_env() -> Settings:
         rules=path("CITYOPS_RULES"),
         run=run,
         source_run=env("CITYOPS_SOURCE_RUN", run),
-        web_port=int(env("CITYOPS_WEB_PORT", "6066")),
+        web_port=number("CITYOPS_WEB_PORT", 6066),
         worker_id=env("CITYOPS_WORKER_ID", f"{socket.gethostname()}-{env('CITYOPS_WEB_PORT', '6066')}"),
         ticker=env("CITYOPS_TICKER", "on") == "on",
-        lateness_ms=int(env("CITYOPS_LATENESS_MS", "600000")),
-        future_ms=int(env("CITYOPS_FUTURE_MS", "30000")),
-        block_rows=int(env("CITYOPS_BLOCK_ROWS", "20000")),
-        block_ms=int(env("CITYOPS_BLOCK_MS", "2000")),
-        checkpoint_ms=int(env("CITYOPS_CHECKPOINT_MS", "2000")),
-        provisional_after_ms=int(env("CITYOPS_PROVISIONAL_AFTER_MS", "2000")),
-        ttl_days=None if run else int(env("CITYOPS_TTL_DAYS", "90")),
+        lateness_ms=number("CITYOPS_LATENESS_MS", 600000),
+        future_ms=number("CITYOPS_FUTURE_MS", 30000),
+        block_rows=number("CITYOPS_BLOCK_ROWS", 20000),
+        block_ms=number("CITYOPS_BLOCK_MS", 2000),
+        checkpoint_ms=number("CITYOPS_CHECKPOINT_MS", 2000),
+        provisional_after_ms=number("CITYOPS_PROVISIONAL_AFTER_MS", 2000),
+        ttl_days=None if run else number("CITYOPS_TTL_DAYS", 90),
     )
