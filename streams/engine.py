@@ -20,7 +20,7 @@ from processors.partition_engine import Domain, IngestRule, Outcome, PartitionEn
 from processors.records_in import RawRecord
 from schemas import records
 from schemas.codec import Codec, schema_id_of
-from schemas.errors import Rejected, Retryable
+from schemas.errors import CityopsError, Rejected, Retryable
 from sinks.clickhouse.migrations import migrate
 from sinks.clickhouse.writer import Writer
 from sinks.contract import WriteResult
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 REGION_KEY: Final = b"city"
 BUG_PAUSE_S: Final = 2.0
+REFUSED_PAUSE_S: Final = 5.0
 UNKNOWN_SCHEMA_S: Final = 30.0
 """How long the registry's word that it does not know a schema id is taken as final."""
 
@@ -340,11 +341,11 @@ class Engine:
         while True:
             try:
                 written = await loop.run_in_executor(None, self._write_now, frame)
-            except Retryable as error:
+            except CityopsError as error:  # also a frame it refuses: better to wait, seen by all, than to lose rows
                 if self.health.sink_waiting is None:
                     log.warning("ClickHouse does not take rows (%s); they wait in Kafka", error)
                 self.health.sink_waiting = str(error)
-                await asyncio.sleep(error.retry_after_s)
+                await asyncio.sleep(error.retry_after_s if isinstance(error, Retryable) else REFUSED_PAUSE_S)
             else:
                 self.health.stored(written.table, written.rows, frame.tick_ms)
                 return

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from processors.city import City, derive_city, load_city
+from processors.network import Bounds
 from processors.recorded import parse_map, parse_unit
 from schemas.errors import UsageError
 from streams.demo import account, offsets_now, show_changes
@@ -97,13 +98,14 @@ def _city(settings: Settings, options: RecordedDemoOptions, recording: Recording
 def _write_package(city: City, folder: Path) -> None:
     """Write a derived city as a package, without the stops that lie beyond where anything was recorded."""
     folder.mkdir(parents=True, exist_ok=True)
-    bounds = {"south": city.south_deg, "west": city.west_deg, "north": city.north_deg, "east": city.east_deg}
-    package = {"name": city.name, "time_zone": city.time_zone, "bounds": bounds}
+    bounds = Bounds(city.south_deg, city.west_deg, city.north_deg, city.east_deg)
+    sides = {"south": city.south_deg, "west": city.west_deg, "north": city.north_deg, "east": city.east_deg}
+    package = {"name": city.name, "time_zone": city.time_zone, "bounds": sides}
     (folder / "city.yaml").write_text(yaml.safe_dump(package, allow_unicode=True), encoding="utf-8")
     stops = [
         {"id": stop.stop_id, "name": stop.name, "lat": stop.latitude_deg, "lon": stop.longitude_deg}
         for stop in city.stops
-        if city.south_deg <= stop.latitude_deg <= city.north_deg and city.west_deg <= stop.longitude_deg <= city.east_deg
+        if bounds.contain(stop.latitude_deg, stop.longitude_deg)
     ]
     (folder / "stops.yaml").write_text(yaml.safe_dump({"stops": stops}, allow_unicode=True), encoding="utf-8")
 
@@ -113,10 +115,12 @@ def _tell(recording: Recording, settings: Settings, city: City, console: Console
     console.print(f"{len(recording.rows):,} of {lines:,} lines read from {len(recording.files)} files")
     console.print(recording.speeds_in_words())
     console.print(f"city: {len(city.lines)} lines, {len(city.stops)} stops, {len(city.units)} units, {city.time_zone}")
+    for file in recording.skipped:
+        console.print(f"  left out {file.path}: {file.reason}", style="yellow")
     for item in recording.refused[:SHOWN_REFUSED]:
         console.print(f"  line {item.line} of {item.path}: {'; '.join(item.errors)}", style="yellow")
+    where = write_refused(settings, recording.refused)
     if recording.refused:
-        where = write_refused(settings, recording.refused)
         console.print(f"{len(recording.refused):,} lines refused, all of them in {where}", style="yellow")
 
 

@@ -127,4 +127,4 @@ def _serve(app: CityApp, engine: Engine) -> None:
 
     @app.page("/metrics")
     async def metrics(self: View, request: Request) -> Response:
-        return self.bytes(engine.health.exposition(), content_type="text/plain; version=0.0.4; charset=utf-8")
+        return self.bytes(engine.health.exposition(), content_type="text/plain")

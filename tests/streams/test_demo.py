@@ -108,7 +108,9 @@ def test_recorded_positions_agree_with_a_plain_computation(stack_with_registry: 
     plain["hour"] = plain["at_ms"] // 3_600_000 * 3600
     plain = plain.drop_duplicates(["vehicle_id", "at_ms"])
     plain["speed_mps"] = plain["speed"] * MPH_IN_MPS
-    by_hand = plain.dropna(subset=["route_id", "speed"]).groupby(["route_id", "hour"])["speed_mps"].agg(["count", "mean"])
+    by_hand = (
+        plain.dropna(subset=["route_id", "speed"]).groupby(["route_id", "hour"])["speed_mps"].agg(["count", "mean"])
+    )
 
     assert len(stored) == len(by_hand) > 500
     for (route, hour), row in by_hand.iterrows():
