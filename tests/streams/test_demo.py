@@ -97,7 +97,8 @@ def test_recorded_positions_agree_with_a_plain_computation(stack_with_registry: 
     rows = query(
         stack_with_registry.clickhouse_url,
         "cityops_capmetro",
-        "SELECT key, toUnixTimestamp(toStartOfHour(minute)) AS hour, sum(speeds), sum(speed_sum_mm_s) / sum(speeds) / 1000 "
+        "SELECT key, toUnixTimestamp(toStartOfHour(minute)) AS hour, sum(speeds), "
+        "sum(speed_sum_mm_s) / sum(speeds) / 1000 "
         "FROM minutes WHERE dimension = 'line' GROUP BY key, hour HAVING sum(speeds) > 0",
     ).rows
     stored = {(row[0], row[1]): (row[2], row[3]) for row in rows}
