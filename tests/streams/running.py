@@ -1,15 +1,19 @@
 """Builders of the tests on the real stack: a simulated log into a run, workers on it, and everything they put out."""
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Self
+
+from confluent_kafka import Producer
 
 from processors.city import City
-from processors.simulate import Simulation, SimulationRule
+from processors.simulate import Sent, Simulation, SimulationRule
 from schemas.codec import HEADER_BYTES, Codec
+from schemas.ids import shard_of
 from schemas.records import IncidentChange, ObservationBlock, Rejected
 from schemas.tables import INCIDENT_LOG, TABLES
 from sinks.clickhouse.migrations import migrate
@@ -17,8 +21,9 @@ from sinks.clickhouse.queries import query
 from streams import topics
 from streams.accounting import Accounts, account
 from streams.admin import ensure_topics
-from streams.feed import Feeder
+from streams.feed import CLOSING_TICKS, TICK_MS, Feeder, TickWriter
 from streams.health import Status
+from streams.outbox import producer_settings
 from streams.reading import LogReader, reading
 from streams.settings import Settings
 from streams.workers import Offsets, WorkerProcess, free_port, wait_drained
@@ -28,6 +33,7 @@ START_MS: Final = 1_772_409_600_000
 READY_S: Final = 60.0
 DRAIN_S: Final = 60.0
 AT_ONCE: Final = 1e9
+PARTITIONS: Final = {topic.name: topic.partitions for topic in topics.INPUTS}
 
 Row = tuple[Any, ...]
 Place = tuple[str, int, int]
@@ -64,20 +70,82 @@ def feed(settings: Settings, codec: Codec, simulation: Simulation, for_s: float)
     Feeder(settings, codec, simulation, AT_ONCE, ticks=True).run(for_s / AT_ONCE, threading.Event())
 
 
-@contextmanager
-def feeding(
-    settings: Settings, codec: Codec, simulation: Simulation, for_s: float, speed: float
-) -> Iterator[threading.Thread]:
-    """Append the same in the background, `speed` seconds a second, until the end of the block."""
-    stop = threading.Event()
-    feeder = Feeder(settings, codec, simulation, speed, ticks=True)
-    thread = threading.Thread(target=feeder.run, args=(for_s / speed, stop), daemon=True)
-    thread.start()
-    try:
-        yield thread
-    finally:
-        stop.set()
-        thread.join(10)
+class Wire:
+    """Appends intervals of a simulated city, each with its tick, and whatever else a test sends."""
+
+    def __init__(self, settings: Settings, codec: Codec) -> None:
+        self._settings, self._codec = settings, codec
+        self.producer = Producer(producer_settings(settings.kafka_bootstrap_servers))
+        self._ticks = TickWriter(settings, codec, self.producer)
+        self.tick_ms = START_MS
+
+    def records(self, sent: Iterable[Sent]) -> None:
+        """Append records, each to the partition of its device."""
+        for one in sent:
+            partition = shard_of(one.key) % PARTITIONS[one.topic]
+            self.raw(one.topic, partition, self._codec.encode(one.record), one.key.encode())
+
+    def raw(
+        self,
+        topic: str,
+        partition: int,
+        value: bytes | None,
+        key: bytes | None,
+        headers: list[tuple[str, bytes | None]] | None = None,
+    ) -> None:
+        """Append any bytes. topic: without a run's prefix."""
+        name = f"run.{self._settings.source_run}.{topic}"
+        self.producer.produce(name, value, key, partition=partition, headers=headers)
+        self.producer.poll(0)
+
+    def tick(self, at_ms: int) -> None:
+        """Append a tick to every input partition."""
+        self._ticks.write(at_ms)
+        self.tick_ms = at_ms
+
+    def close(self) -> None:
+        """Append the closing ticks and wait until all has arrived."""
+        for _ in range(CLOSING_TICKS):
+            self.tick(self.tick_ms + TICK_MS)
+        assert self.producer.flush(30) == 0
+
+
+class PacedFeed:
+    """Appends a simulated log from a thread, `speed` seconds a second and never beyond what is allowed."""
+
+    def __init__(self, settings: Settings, codec: Codec, simulation: Simulation, for_s: float, speed: float) -> None:
+        self._wire, self._simulation = Wire(settings, codec), simulation
+        self._steps, self._pause_s = int(for_s * 1000 / TICK_MS), TICK_MS / 1000 / speed
+        self._allowed_s, self._stopped = 0.0, False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def allow(self, until_s: float) -> None:
+        """Let the feed go on up to a second of the log."""
+        self._allowed_s = until_s
+
+    def finish(self) -> None:
+        """Append all that is left, paced, and the closing ticks."""
+        self.allow(math.inf)
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped = True
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        done = 0
+        while done < self._steps and not self._stopped:
+            if done * TICK_MS / 1000 < self._allowed_s:
+                interval = self._simulation.step()
+                self._wire.records(interval.sent)
+                self._wire.tick(interval.tick_ms)
+                done += 1
+            time.sleep(self._pause_s)
+        self._wire.close()
 
 
 @contextmanager

@@ -1,0 +1,189 @@
+"""Recovery on the real stack: kill -9, rebalances and clean stops leave no trace in anything that comes out."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+import pytest
+
+from processors.city import City
+from schemas.codec import Codec
+from streams.settings import Settings
+from streams.workers import WorkerProcess
+from tests.streams.running import (
+    READY_S,
+    Outputs,
+    PacedFeed,
+    balance,
+    feed,
+    finish,
+    make_ready,
+    merged_s,
+    read_outputs,
+    run_settings,
+    simulated,
+    wait_until,
+    work_off,
+    working,
+)
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+
+LOG_S = 60.0
+SPEED = 4.0
+LEAD_S = 4.0
+"""How far the log goes on beyond the point of a kill: it hits records in the works, and some are still to come."""
+KILLS_AT = (0.2, 0.5, 0.8)
+STOPS_WITHIN_S = 3.0
+
+
+class Killed:
+    """A worker that is killed and comes back under the same id."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.worker = WorkerProcess(settings)
+
+    def kill_at(self, at_s: float) -> float:
+        """Kill it once it has concluded up to a second of the log, start it again, return where it was killed."""
+        wait_until(lambda: merged_s(self.worker.status()) >= at_s, READY_S, f"it does not reach {at_s} s of the log")
+        killed_at_s = merged_s(self.worker.status())
+        self.worker.kill()
+        self.worker = WorkerProcess(self.settings)
+        return killed_at_s
+
+    def stop(self) -> None:
+        self.worker.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """One log, worked off undisturbed, with three kills, and by two workers of whom one comes and goes."""
+
+    calm: Settings
+    rough: Settings
+    pair: Settings
+    killed_at_s: list[float]
+    shared: bool
+    """Whether both workers of the pair had partitions."""
+
+
+@pytest.fixture(scope="module")
+def recovered(stack_with_registry: Settings, codec: Codec, city: City) -> Recovered:
+    calm = run_settings(stack_with_registry, "calm")
+    rough = run_settings(stack_with_registry, "rough", "calm")
+    pair = run_settings(stack_with_registry, "pair", "calm")
+    for settings in (calm, rough, pair):
+        make_ready(settings)
+    killed_at_s = []
+    with ExitStack() as ends, PacedFeed(calm, codec, simulated(city, 7, LOG_S, vehicles=250), LOG_S, SPEED) as log:
+        log.allow(KILLS_AT[0] * LOG_S + LEAD_S)
+        killed = Killed(rough)
+        ends.callback(killed.stop)
+        first = ends.enter_context(working(pair))
+        killed_at_s.append(killed.kill_at(KILLS_AT[0] * LOG_S))
+        second = WorkerProcess(replace(pair, web_port=run_settings(pair, "pair").web_port, worker_id="pair-second"))
+        ends.callback(second.stop)
+        second.wait_ready(READY_S)
+        log.allow(KILLS_AT[1] * LOG_S + LEAD_S)
+        killed_at_s.append(killed.kill_at(KILLS_AT[1] * LOG_S))
+        wait_until(
+            lambda: max(merged_s(first.status()), merged_s(second.status())) >= KILLS_AT[1] * LOG_S,
+            READY_S,
+            "the pair stands still",
+        )
+        sources = [status.sources if (status := worker.status()) else [] for worker in (first, second)]
+        log.allow(KILLS_AT[2] * LOG_S + LEAD_S)
+        second.stop()
+        killed_at_s.append(killed.kill_at(KILLS_AT[2] * LOG_S))
+        log.finish()
+        finish(rough, killed.worker)
+        finish(pair, first)
+    work_off(calm)
+    return Recovered(calm, rough, pair, killed_at_s, all(sources))
+
+
+@pytest.fixture(scope="module")
+def calm(recovered: Recovered, codec: Codec) -> Outputs:
+    return read_outputs(recovered.calm, codec)
+
+
+@pytest.fixture(scope="module")
+def rough(recovered: Recovered, codec: Codec) -> Outputs:
+    return read_outputs(recovered.rough, codec)
+
+
+@pytest.fixture(scope="module")
+def pair(recovered: Recovered, codec: Codec) -> Outputs:
+    return read_outputs(recovered.pair, codec)
+
+
+def assert_same(one: Outputs, other: Outputs) -> None:
+    """Hold two runs against each other, byte for byte; repeats must repeat."""
+    assert one.unlike == other.unlike == []
+    assert list(one.changes) == list(other.changes)
+    assert one.changes == other.changes
+    assert one.incidents == other.incidents
+    assert one.rejects == other.rejects
+    assert one.blocks == other.blocks
+    for name, rows in one.tables.items():
+        assert rows == other.tables[name], name
+
+
+def test_the_log_has_something_to_lose(calm: Outputs) -> None:
+    assert calm.repeated == 0
+    assert len(calm.changes) > len(calm.incidents) > 3
+    assert len(calm.rejects) > 5
+    for table in ("positions", "detections", "readings", "heartbeats", "duplicates", "observations", "minutes"):
+        assert len(calm.tables[table]) > 5, table
+
+
+def test_three_kills_hit_in_mid_work(recovered: Recovered, rough: Outputs) -> None:
+    assert len(recovered.killed_at_s) == 3
+    assert all(at * LOG_S <= killed_s < LOG_S for at, killed_s in zip(KILLS_AT, recovered.killed_at_s, strict=True))
+    # Something was done twice, but only what came after the last checkpoints: starting over would repeat 150 %.
+    assert 0 < rough.repeated < 0.5 * len(rough.blocks)
+
+
+def test_three_kills_leave_no_trace(recovered: Recovered, codec: Codec, calm: Outputs, rough: Outputs) -> None:
+    assert_same(calm, rough)
+    assert balance(recovered.rough, codec) == balance(recovered.calm, codec)
+
+
+def test_a_second_worker_that_comes_and_goes_leaves_no_trace(
+    recovered: Recovered, codec: Codec, calm: Outputs, pair: Outputs
+) -> None:
+    assert recovered.shared
+    assert_same(calm, pair)
+    balance(recovered.pair, codec)
+
+
+@pytest.fixture
+def stopped(stack_with_registry: Settings, codec: Codec, city: City) -> Iterator[Settings]:
+    settings = run_settings(stack_with_registry, "stopped")
+    make_ready(settings)
+    feed(settings, codec, simulated(city, 8, 10, vehicles=100), 10)
+    return settings
+
+
+def test_sigterm_ends_a_worker_in_three_seconds_and_the_next_goes_on(stopped: Settings, codec: Codec) -> None:
+    with working(stopped) as worker:
+        finish(stopped, worker)
+        asked_at_s = time.monotonic()
+        worker.process.send_signal(signal.SIGTERM)
+        assert worker.process.wait(10) == 0
+        assert time.monotonic() - asked_at_s < STOPS_WITHIN_S
+    before = read_outputs(stopped, codec)
+
+    with working(stopped) as worker:
+        status = worker.status()
+        assert status is not None
+        began = {(one.topic, one.partition): one.next_offset for one in status.sources}
+        finish(stopped, worker)
+
+    assert all(offset > 0 for (topic, _), offset in began.items() if topic != "rows.v1")
+    after = read_outputs(stopped, codec)
+    assert_same(before, after)
+    balance(stopped, codec)
