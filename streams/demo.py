@@ -1,6 +1,5 @@
 """`cityops demo`: a simulated or a recorded city through the real thing, shown live and accounted for."""
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -58,29 +57,32 @@ def run_demo(settings: Settings, options: DemoOptions, console: Console) -> bool
     if isolated and not settings.run:
         settings = settings.with_run("demo", "demo")
     settings = replace(settings, ticker=False, ttl_days=None if settings.run else settings.ttl_days)
-    with stopped_by_signals(), stack_running(settings, console) as settings:
-        with console.status("city"):
-            city = city_of(settings)
-        with worker_running(settings, city, console, fresh=isolated) as session:
-            try:
+    try:
+        with stopped_by_signals(), stack_running(settings, console) as settings:
+            with console.status("city"):
+                city = city_of(settings)
+            with worker_running(settings, city, console, fresh=isolated) as session:
                 return _simulate(session, options, console)
-            except KeyboardInterrupt:
-                console.print("stopping", style="bright_black")
-                return True
+    except KeyboardInterrupt:
+        console.print("stopped", style="bright_black")
+        return True
 
 
 def run_up(settings: Settings, console: Console) -> None:
     """Run the stack and one worker for somebody else's producers until Ctrl-C."""
-    with stopped_by_signals(), stack_running(settings, console) as settings:
-        city = city_of(settings)
-        with worker_running(settings, city, console, fresh=False) as session:
-            console.print(
-                f"Kafka {session.settings.kafka_bootstrap_servers} · registry {session.settings.schema_registry_url} · "
-                f"status http://127.0.0.1:{session.settings.web_port}/status · `cityops stack env` prints all addresses"
-            )
-            begin = offsets_now(session.settings)[topics.CHANGES.name, 0]
-            with contextlib.suppress(KeyboardInterrupt):
+    try:
+        with stopped_by_signals(), stack_running(settings, console) as settings:
+            city = city_of(settings)
+            with worker_running(settings, city, console, fresh=False) as session:
+                own = session.settings
+                console.print(
+                    f"Kafka {own.kafka_bootstrap_servers} · registry {own.schema_registry_url} · "
+                    f"status http://127.0.0.1:{own.web_port}/status · `cityops stack env` prints all addresses"
+                )
+                begin = offsets_now(own)[topics.CHANGES.name, 0]
                 _watch(session, begin, console, "Ctrl-C stops", lambda: True, live=True)
+    except KeyboardInterrupt:
+        console.print("stopped", style="bright_black")
 
 
 def offsets_now(settings: Settings) -> Vector:

@@ -57,11 +57,11 @@ class Feeder:
             self._send(self._simulation.step())
             steps += 1
             self._wait(began + steps * TICK_MS / 1000 / self._speed, stop)
-        if self._ticks is not None:
+        if self._ticks is not None and not stop.is_set():
             for closing in range(1, CLOSING_TICKS + 1):
                 self._ticks.write(self.tick_ms + closing * TICK_MS)
                 self._wait(began + (steps + closing) * TICK_MS / 1000 / self._speed, stop)
-        self._producer.flush(10)
+        self._producer.flush(0.5 if stop.is_set() else 10)
 
     def _wait(self, until: float, stop: threading.Event) -> None:
         self._producer.poll(0)

@@ -105,35 +105,24 @@ def lines_in_short(lines: Sequence[records.AffectedLine]) -> str:
 
 
 class RateLine:
-    """Turns worker counters into a line of rates."""
+    """Turns worker counters into a line of rates, from one answer of the worker to the next."""
 
     def __init__(self) -> None:
-        self._before: tuple[float, Status] | None = None
+        self._latest: tuple[float, Status] | None = None
+        self._rates: list[str] = []
         self.latencies_ms: list[int] = []
 
     def text(self, status: Status | None, note: str) -> Text:
         """Return the line for what /status says now."""
         if status is None:
             return Text(f"the worker does not answer · {note}", style="red")
-        now = time.monotonic()
-        before_s, before = self._before or (now - 1.0, status)
-        if now - before_s >= 1.0 or self._before is None:
-            self._before = (now, status)
-        span_s = max(0.2, now - before_s)
-
-        def rate(topic: str) -> str:
-            return f"{(_total(status.records, topic) - _total(before.records, topic)) / span_s:,.0f}/s"
-
-        rows = sum(status.rows_written.values()) - sum(before.rows_written.values())
-        lag = sum(one.lag for one in status.sources)
+        if self._latest is None or status is not self._latest[1]:
+            self._count(status)
         parts = [
-            f"positions {rate(topics.POSITIONS.name)}",
-            f"detections {rate(topics.DETECTIONS.name)}",
-            f"readings {rate(topics.READINGS.name)}",
+            *self._rates,
             f"observations {sum(status.observations.values()):,}",
             f"rejected {sum(status.rejected.values()):,}",
-            f"rows {rows / span_s:,.0f}/s",
-            f"lag {lag:,}",
+            f"lag {sum(one.lag for one in status.sources):,}",
         ]
         if self.latencies_ms:
             parts.append(f"tick to incident {sorted(self.latencies_ms)[len(self.latencies_ms) // 2]} ms")
@@ -142,6 +131,23 @@ class RateLine:
             line.append(f"\nClickHouse takes no rows: {status.sink_waiting}; they wait in Kafka", style="bold red")
         line.append(f"\n{note}", style="bright_black")
         return line
+
+    def _count(self, status: Status) -> None:
+        now_s = time.monotonic()
+        before_s, before = self._latest or (now_s - 1.0, status)
+        self._latest = (now_s, status)
+        span_s = max(0.2, now_s - before_s)
+        named = {
+            "positions": topics.POSITIONS.name,
+            "detections": topics.DETECTIONS.name,
+            "readings": topics.READINGS.name,
+        }
+        self._rates = [
+            f"{name} {(_total(status.records, topic) - _total(before.records, topic)) / span_s:,.0f}/s"
+            for name, topic in named.items()
+        ]
+        rows = sum(status.rows_written.values()) - sum(before.rows_written.values())
+        self._rates.append(f"rows {rows / span_s:,.0f}/s")
 
 
 def _total(counts: dict[str, dict[str, int]], topic: str) -> int:

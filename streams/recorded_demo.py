@@ -51,16 +51,16 @@ def run_recorded_demo(settings: Settings, options: RecordedDemoOptions, console:
         recording = _read(options, bars)
         own, city = _city(own, options, recording)
     _tell(recording, own, city, console)
-    with (
-        stopped_by_signals(),
-        stack_running(own, console) as own,
-        worker_running(own, city, console, fresh=True) as session,
-    ):
-        try:
+    try:
+        with (
+            stopped_by_signals(),
+            stack_running(own, console) as own,
+            worker_running(own, city, console, fresh=True) as session,
+        ):
             return _send(session, recording, options, console)
-        except KeyboardInterrupt:
-            console.print("stopping", style="bright_black")
-            return False
+    except KeyboardInterrupt:
+        console.print("stopped", style="bright_black")
+        return False
 
 
 def _bars(console: Console) -> Progress:

@@ -32,8 +32,11 @@ class Session:
 
 @contextmanager
 def stack_running(settings: Settings, console: Console) -> Iterator[Settings]:
-    """Make sure that Kafka, registry and ClickHouse answer; end on the way out only what was started here."""
-    handle = start_stack(settings, console=console)
+    """Make sure that Kafka and ClickHouse answer; end on the way out only what was started here.
+
+    The registry may still be warming up: `load_codec` waits for it only where no ids of an earlier start serve.
+    """
+    handle = start_stack(settings, console=console, wait_registry=False)
     try:
         yield endpoints(settings)
     finally:
@@ -52,14 +55,17 @@ def worker_running(settings: Settings, city: City, console: Console, *, fresh: b
         if fresh and settings.run:
             delete_run(settings)
             drop_database(settings.clickhouse_url, settings.database)
+            migrate(settings.clickhouse_url, settings.database, settings.ttl_days)
         ensure_topics(settings)
-        migrate(settings.clickhouse_url, settings.database, settings.ttl_days)
         codec = load_codec(settings)
     worker = WorkerProcess(settings)
     try:
         with console.status("worker"):
             worker.wait_ready(WORKER_READY_S)
         yield Session(settings, codec, city, worker)
+    except KeyboardInterrupt:
+        worker.kill()  # somebody wants it over; a worker can always be ended like that
+        raise
     finally:
         worker.stop()
 
