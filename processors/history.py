@@ -195,9 +195,8 @@ class History:
         Raises ValueError when one has another format.
         """
         self.live = dict.fromkeys((name for name, _ in parts), EMPTY_MS)
-        for name, content in reversed(
-            parts
-        ):  # the newest records of a key then come first, and most others need no sort
+        # Backwards: the newest records of a key then come first, and hardly any other has to be sorted in.
+        for name, content in reversed(parts):
             part = msgspec.msgpack.decode(content, type=Part)
             if part.format != PART_FORMAT:
                 raise ValueError(f"checkpoint part {name} has format {part.format}, this version reads {PART_FORMAT}")

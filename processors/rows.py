@@ -26,11 +26,6 @@ def texts(items: Sequence[str]) -> TextArray:
     return array
 
 
-def repeat_text(text: str, count: int) -> TextArray:
-    """Return one string `count` times as an object array."""
-    return np.full(count, text, dtype=object)
-
-
 class RowBuffer:
     """Rows of one source partition that no frame carries yet.
 

@@ -71,7 +71,11 @@ def test_a_vehicle_that_came_and_stands_scores_higher() -> None:
     [
         [fix(0), fix(10), fix(20), fix(30, east_m=26.0)],  # moved on
         [fix(0), fix(10), fix(20), fix(30, speed_mps=3.0)],  # says that it runs
-        [fix(0), fix(10), fix(131), fix(141)],  # was silent in between
+        [fix(0), fix(121), fix(131), fix(141)],  # was silent in between
+        [fix(0), fix(10), fix(131), fix(141)],
+        [fix(0), fix(10), fix(20), fix(141)],
+        [fix(0, 3.0), fix(10), fix(20), fix(30)],  # still ran at first
+        [fix(0), fix(10), fix(20, east_m=26.0), fix(30)],
         [fix(10 * index, longitude_deg=105.8001) for index in range(4)],  # at a stop
         [fix(0, 5.0, east_m=20.0), *(fix(10 * index) for index in range(1, 5))],  # crept up from near by
     ],

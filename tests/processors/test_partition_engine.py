@@ -202,12 +202,13 @@ def test_injected_duplicates_are_only_counted(data: st.DataObject) -> None:
     topic = data.draw(worlds.topics)
     entries = timeline(data.draw(arrivals(topic)))
     plain = run(machine(topic), log_of(entries))
+    used = offsets(stored([plain]), *USED)
+    assume(used)
     crowded = list(entries)
     for where, later in data.draw(st.lists(st.tuples(st.integers(0, 999), st.integers(1, 15)), max_size=15)):
-        index = where % len(crowded)
-        if isinstance(crowded[index], Tick):
-            continue
-        crowded.insert(min(index + later, len(crowded) - 1), crowded[index])
+        original = entries[used[where % len(used)]]
+        index = next(index for index, one in enumerate(crowded) if one is original)
+        crowded.insert(min(index + later, len(crowded) - 1), original)
     copied = run(machine(topic), log_of(crowded))
     assume(copied.outcomes[0].counts.rejected == plain.outcomes[0].counts.rejected)  # a copy may come too late
     before, after = plain.outcomes[0].counts, copied.outcomes[0].counts
