@@ -56,7 +56,12 @@ def run_demo(settings: Settings, options: DemoOptions, console: Console) -> bool
     isolated = options.speed != 1 or options.start_ms is not None
     if isolated and not settings.run:
         settings = settings.with_run("demo", "demo")
-    settings = replace(settings, ticker=False, ttl_days=None if settings.run else settings.ttl_days)
+    settings = replace(
+        settings,
+        ticker=False,
+        ttl_days=None if settings.run else settings.ttl_days,
+        provisional_after_ms=int(settings.provisional_after_ms * options.speed),
+    )
     try:
         with stopped_by_signals(), stack_running(settings, console) as settings:
             with console.status("city"):
@@ -98,13 +103,13 @@ def offsets_now(settings: Settings) -> Vector:
 
 def _simulate(session: Session, options: DemoOptions, console: Console) -> bool:
     begin = offsets_now(session.settings)
-    now_ms = time.time_ns() // 1_000_000
+    began, now_ms = time.monotonic(), time.time_ns() // 1_000_000
     start_ms = options.start_ms if options.start_ms is not None else now_ms - now_ms % 250
     until_ms = None if options.for_s is None else start_ms + int(options.for_s * options.speed * 1000)
     simulation = Simulation(session.city, options.seed, start_ms, SimulationRule(vehicles=options.vehicles), until_ms)
     feeder = Feeder(session.settings, session.codec, simulation, options.speed, ticks=True)
     stop = threading.Event()
-    thread = threading.Thread(target=feeder.run, args=(options.for_s, stop), name="feeder", daemon=True)
+    thread = threading.Thread(target=feeder.run, args=(options.for_s, stop, began), name="feeder", daemon=True)
     thread.start()
     try:
         note = f"{options.vehicles:,} vehicles, seed {options.seed}, speed {options.speed:g}x"

@@ -49,9 +49,12 @@ class Feeder:
         self.tick_ms = 0
         self.behind_s = 0.0
 
-    def run(self, for_s: float | None, stop: threading.Event) -> None:
-        """Feed for `for_s` seconds of wall time (None = until stopped), then close with a few ticks."""
-        began = time.monotonic()
+    def run(self, for_s: float | None, stop: threading.Event, began: float | None = None) -> None:
+        """Feed for `for_s` seconds of wall time (None = until stopped), then close with a few ticks.
+
+        began: monotonic time at which the simulation's start is due, so that its clock is the wall's; None = now.
+        """
+        began = time.monotonic() if began is None else began
         steps = 0
         while not stop.is_set() and (for_s is None or steps * TICK_MS / 1000 < for_s * self._speed):
             self._send(self._simulation.step())

@@ -29,6 +29,8 @@ COLOURS: Final = {
     records.Change.WITHDRAWN: "bright_black",
 }
 SHOWN_EVIDENCE: Final = 4
+RATES_OVER_S: Final = 2.0
+"""As long as a block of rows, so that rows show as a flow."""
 ARROWS: Final = {0: "→", 1: "←"}
 BOTH: Final = "⇄"
 
@@ -105,7 +107,7 @@ def lines_in_short(lines: Sequence[records.AffectedLine]) -> str:
 
 
 class RateLine:
-    """Turns worker counters into a line of rates, from one answer of the worker to the next."""
+    """Turns worker counters into a line of rates, over the last two seconds."""
 
     def __init__(self) -> None:
         self._latest: tuple[float, Status] | None = None
@@ -116,7 +118,7 @@ class RateLine:
         """Return the line for what /status says now."""
         if status is None:
             return Text(f"the worker does not answer · {note}", style="red")
-        if self._latest is None or status is not self._latest[1]:
+        if self._latest is None or time.monotonic() - self._latest[0] >= RATES_OVER_S:
             self._count(status)
         parts = [
             *self._rates,
