@@ -2,9 +2,10 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cache
 from io import BytesIO
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -134,9 +135,29 @@ def _without_logical_types(schema: Any) -> Any:
     return schema
 
 
-def _plain(record: Any) -> Any:
-    if dataclasses.is_dataclass(record):
-        return {field.name: _plain(getattr(record, field.name)) for field in dataclasses.fields(record)}
-    if isinstance(record, tuple):
-        return [_plain(item) for item in record]
-    return record
+@cache
+def _layout(kind: Hashable) -> tuple[tuple[str, ...], Callable[[Any], Any], tuple[str, ...]]:
+    """Return a record's field names, a getter of all their values, and the fields that hold records."""
+    assert isinstance(kind, type)
+    names = tuple(field.name for field in dataclasses.fields(kind))
+    plain = {str, int, float, bool, bytes, bytes | None}
+    holders = tuple(
+        field.name
+        for field in dataclasses.fields(kind)
+        if not (field.type in plain or (isinstance(field.type, type) and issubclass(field.type, str)))
+    )
+    return names, attrgetter(*names) if len(names) > 1 else lambda one: (getattr(one, names[0]),), holders
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    names, values, holders = _layout(type(record))
+    fields = dict(zip(names, values(record), strict=True))
+    for name in holders:
+        fields[name] = _unwrapped(fields[name])
+    return fields
+
+
+def _unwrapped(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_unwrapped(item) for item in value]
+    return _plain(value) if dataclasses.is_dataclass(value) else value
