@@ -45,6 +45,12 @@ def test_many_boxes_of_one_instant_hide_nothing() -> None:
     assert claims(seen(0), *boxes) == [("camera_crash", 3, 0.75)]
 
 
+def test_any_number_of_weak_detections_may_lie_between_a_pair() -> None:
+    weak = [seen(1 + index / 10, 0.25) for index in range(30)]
+    log = log_of([tick(T0_MS - 1000), seen(0), tick(T0_MS), *weak, tick(T0_MS + 4000), seen(5), tick(T0_MS + 5000)])
+    assert [one.at_ms - T0_MS for one in run(engine(camera_domain()), log).observations] == [5000]
+
+
 def test_the_surest_box_of_the_second_look_is_shown() -> None:
     log = log_of([
         tick(T0_MS),
