@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from io import BytesIO
 from operator import attrgetter
@@ -135,10 +135,11 @@ def _without_logical_types(schema: Any) -> Any:
     return schema
 
 
-@cache
-def _layout(kind: Hashable) -> tuple[tuple[str, ...], Callable[[Any], Any], tuple[str, ...]]:
+_LAYOUTS: Final[dict[type, tuple[tuple[str, ...], Callable[[Any], Any], tuple[str, ...]]]] = {}
+
+
+def _layout(kind: type) -> tuple[tuple[str, ...], Callable[[Any], Any], tuple[str, ...]]:
     """Return a record's field names, a getter of all their values, and the fields that hold records."""
-    assert isinstance(kind, type)
     names = tuple(field.name for field in dataclasses.fields(kind))
     plain = {str, int, float, bool, bytes, bytes | None}
     holders = tuple(
@@ -150,7 +151,10 @@ def _layout(kind: Hashable) -> tuple[tuple[str, ...], Callable[[Any], Any], tupl
 
 
 def _plain(record: Any) -> dict[str, Any]:
-    names, values, holders = _layout(type(record))
+    kind = type(record)
+    if kind not in _LAYOUTS:
+        _LAYOUTS[kind] = _layout(kind)
+    names, values, holders = _LAYOUTS[kind]
     fields = dict(zip(names, values(record), strict=True))
     for name in holders:
         fields[name] = _unwrapped(fields[name])
