@@ -76,6 +76,7 @@ class IncidentEngine:
         self._tick_ms: int | None = None
         self._rows = RowBuffer(SOURCE_TOPIC, 0, 0)
         self._live: tuple[str, ...] = ()
+        self._unsaved: dict[str, bytes] = {}
 
     @property
     def next_offset(self) -> int:
@@ -132,7 +133,7 @@ class IncidentEngine:
         kept = {one.rule_id: one for one in state.rules}
         for evaluator in self._evaluators:
             if evaluator.rule.id in kept:
-                evaluator.restore(kept[evaluator.rule.id], same_rules)
+                evaluator.restore(kept[evaluator.rule.id], checkpoint_parts, same_rules)
         for evaluator in self._urgent:
             for block in self._merge.waiting():
                 evaluator.wait(block)
@@ -172,6 +173,8 @@ class IncidentEngine:
 
     def _state(self) -> _State:
         assert self._tick_ms is not None
+        for evaluator in self._evaluators:
+            self._unsaved |= evaluator.seal(self._next_offset)
         return _State(
             format=STATE_FORMAT,
             rules_version=self._rules.version,
@@ -182,7 +185,12 @@ class IncidentEngine:
         )
 
     def _checkpoint(self, state: _State) -> Checkpoint:
+        """Return the last checkpoint of a push; parts that an earlier one of the push began are in it."""
         key = f"state/{state.next_offset}"
-        dropped = tuple(part for part in self._live if part != key)
-        self._live = (key,)
-        return Checkpoint(state.next_offset, state.tick_ms, {key: msgspec.msgpack.encode(state)}, (key,), dropped)
+        claims = [part.key for rule in state.rules for part in rule.claims.sealed]
+        live = (*claims, key)
+        new_parts = {part: self._unsaved[part] for part in claims if part in self._unsaved}
+        new_parts[key] = msgspec.msgpack.encode(state)
+        dropped = tuple(part for part in self._live if part not in set(live))
+        self._unsaved, self._live = {}, live
+        return Checkpoint(state.next_offset, state.tick_ms, new_parts, live, dropped)

@@ -1,19 +1,19 @@
 """One rule at work: from merged ticks to revisions of its incidents."""
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from processors.city import City
-from processors.incidents.clusters import canonical
+from processors.incidents.claim_parts import ClaimsState
 from processors.incidents.drafts import Drafter
 from processors.incidents.identity import heir_of, match_by_evidence, new_incident_id
 from processors.incidents.merge import MergedTick
 from processors.incidents.provisional import Early, Lookout
 from processors.incidents.rules import Rule
 from processors.incidents.standing import Concluded, Region, StandingClaims
-from schemas.records import Incident, IncidentChange, IncidentState, Observation, ObservationBlock
+from schemas.records import Incident, IncidentChange, IncidentState, ObservationBlock
 
 LATITUDE_MARGIN_DEG: Final = 1.0
 
@@ -34,7 +34,7 @@ class RuleState:
     """
 
     rule_id: str
-    standing: tuple[Observation, ...]
+    claims: ClaimsState
     known: tuple[Known, ...]
     withdrawn: tuple[Known, ...]
     pending: tuple[Early, ...]
@@ -90,23 +90,27 @@ class RuleEvaluator:
         """Return provisional incidents; see Lookout.look."""
         return self._lookout.look(tick_ms, block, self._claims, self._incident_of.keys())
 
+    def seal(self, next_offset: int) -> dict[str, bytes]:
+        """Return a checkpoint part if it is time for one."""
+        return self._claims.parts.seal(f"claims/{self.rule.id}/{next_offset}")
+
     def state(self) -> RuleState:
         """Return the state, a function of the blocks taken."""
         return RuleState(
             rule_id=self.rule.id,
-            standing=tuple(canonical(self._claims.standing.values())),
+            claims=self._claims.parts.state(),
             known=tuple(self._known[name] for name in sorted(self._known)),
             withdrawn=tuple(self._withdrawn[name] for name in sorted(self._withdrawn)),
             pending=tuple(self._lookout.pending[name] for name in sorted(self._lookout.pending)),
         )
 
-    def restore(self, state: RuleState, same_rules: bool) -> None:
+    def restore(self, state: RuleState, parts: Mapping[str, bytes], same_rules: bool) -> None:
         """Go back to a state; under other rules than it was made with, the next tick says what they make of it."""
         for known in state.known:
             self._remember(known)
         self._withdrawn = {known.incident.incident_id: known for known in state.withdrawn}
         self._lookout.pending = {early.incident.incident_id: early for early in state.pending}
-        self._claims.apply(state.standing, min((one.at_ms for one in state.standing), default=0))
+        self._claims.restore(state.claims, parts)
         self._watch(self.clusters())
         if not same_rules:
             self._unsettled = frozenset(self._claims.standing).union(*(known.evidence_ids for known in state.known))

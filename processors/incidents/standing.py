@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from processors.incidents.claim_parts import ClaimParts, ClaimsState
 from processors.incidents.clusters import Cluster, conclude
 from processors.incidents.grid import Grid, neighbourhood
 from processors.incidents.rules import Rule
@@ -37,6 +38,7 @@ class StandingClaims:
     def __init__(self, rule: Rule, latitude_deg: float) -> None:
         """latitude_deg: see Grid."""
         self.grid = Grid(rule, latitude_deg)
+        self.parts = ClaimParts()
         self._rule = rule
         self._standing: dict[str, Observation] = {}
         self._concluded_of: dict[str, Concluded] = {}
@@ -69,6 +71,15 @@ class StandingClaims:
         added = [new for name, new in wanted.items() if new is not None and new != was[name]]
         return self._change(removed, added) if removed or added else None
 
+    def restore(self, state: ClaimsState, parts: Mapping[str, bytes]) -> None:
+        """Go back to a state; what the rule does not weigh (any more) goes."""
+        for one in self.parts.restore(state, parts):
+            if one.kind in self._rule.evidence:
+                self._put(one)
+            else:
+                self.parts.remove(one.observation_id)
+        self._region(list(self._standing.values()))
+
     def leave(self, concluded: Concluded) -> None:
         """Let a whole cluster go; the others stay as they are (clusters.py says why)."""
         for one in concluded.cluster.members:
@@ -78,10 +89,13 @@ class StandingClaims:
         for one in removed:
             self._remove(one)
         for one in added:
-            self._standing[one.observation_id] = one
-            self.grid.add(one)
-        near = neighbourhood([self.grid], [*removed, *added], self._rule)
-        touched = frozenset((*near, *(one.observation_id for one in removed)))
+            self.parts.add(one)
+            self._put(one)
+        return self._region([*removed, *added])
+
+    def _region(self, changed: list[Observation]) -> Region:
+        near = neighbourhood([self.grid], changed, self._rule)
+        touched = frozenset((*near, *(one.observation_id for one in changed)))
         concluded = tuple(self._concluded(cluster) for cluster in conclude(near.values(), self._rule))
         for each in concluded:
             for one in each.cluster.members:
@@ -94,7 +108,12 @@ class StandingClaims:
             return before
         return Concluded(cluster, judge(cluster, self._rule))
 
+    def _put(self, one: Observation) -> None:
+        self._standing[one.observation_id] = one
+        self.grid.add(one)
+
     def _remove(self, one: Observation) -> None:
+        self.parts.remove(one.observation_id)
         del self._standing[one.observation_id]
         self._concluded_of.pop(one.observation_id, None)
         self.grid.remove(one)

@@ -1,0 +1,83 @@
+"""Standing observations as checkpoint parts: written once when enough have gathered, dropped when none stands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from processors.incidents.clusters import canonical
+from schemas.records import Observation
+
+PART_CLAIMS: Final = 256
+"""Observations a part holds at least; fewer are written with the rest of the state, each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealedPart:
+    """A part and the ids in it that stand no more."""
+
+    key: str
+    gone: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimsState:
+    """Which observations stand: all of the sealed parts but those gone, and the recent ones."""
+
+    sealed: tuple[SealedPart, ...]
+    recent: tuple[Observation, ...]
+
+
+class ClaimParts:
+    """Knows in which part each standing observation was written."""
+
+    def __init__(self, part_claims: int = PART_CLAIMS) -> None:
+        self._part_claims = part_claims
+        self._recent: dict[str, Observation] = {}
+        self._part_of: dict[str, str] = {}
+        self._standing_in: dict[str, int] = {}
+        self._gone: dict[str, list[str]] = {}
+
+    def add(self, one: Observation) -> None:
+        """Take note of an observation that stands from now on."""
+        self._recent[one.observation_id] = one
+
+    def remove(self, observation_id: str) -> None:
+        """Take note of one that stands no more."""
+        key = self._part_of.pop(observation_id, None)
+        if key is None:
+            del self._recent[observation_id]
+            return
+        self._standing_in[key] -= 1
+        self._gone[key].append(observation_id)
+        if self._standing_in[key] == 0:
+            del self._standing_in[key], self._gone[key]
+
+    def seal(self, key: str) -> dict[str, bytes]:
+        """Put the recent observations into a part of that name if they are enough; return it."""
+        if len(self._recent) < self._part_claims:
+            return {}
+        claims = canonical(self._recent.values())
+        self._recent.clear()
+        self._part_of |= dict.fromkeys((one.observation_id for one in claims), key)
+        self._standing_in[key], self._gone[key] = len(claims), []
+        return {key: msgspec.msgpack.encode(claims)}
+
+    def state(self) -> ClaimsState:
+        """Return what a restart needs besides the parts."""
+        sealed = tuple(SealedPart(key, tuple(sorted(self._gone[key]))) for key in self._standing_in)
+        return ClaimsState(sealed, tuple(canonical(self._recent.values())))
+
+    def restore(self, state: ClaimsState, parts: Mapping[str, bytes]) -> list[Observation]:
+        """Go back to a state; return what stands. Raises KeyError when a part is missing."""
+        standing = list(state.recent)
+        self._recent = {one.observation_id: one for one in state.recent}
+        for sealed in state.sealed:
+            claims = msgspec.msgpack.decode(parts[sealed.key], type=tuple[Observation, ...])
+            gone = frozenset(sealed.gone)
+            left = [one for one in claims if one.observation_id not in gone]
+            self._part_of |= dict.fromkeys((one.observation_id for one in left), sealed.key)
+            self._standing_in[sealed.key], self._gone[sealed.key] = len(left), list(sealed.gone)
+            standing += left
+        return standing

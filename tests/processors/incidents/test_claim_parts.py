@@ -1,0 +1,47 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.incidents.claim_parts import ClaimParts
+from processors.incidents.clusters import canonical
+from tests.processors.incidents.builders import Run, claim
+
+
+@given(st.lists(st.sampled_from(["add", "add", "add", "remove", "checkpoint", "restart"]), max_size=60), st.data())
+def test_parts_and_state_hold_what_stands(steps: list[str], data: st.DataObject) -> None:
+    standing, stored = {}, {}
+    parts = ClaimParts(part_claims=4)
+    for number, step in enumerate(steps):
+        if step == "add":
+            one = claim("heat", f"P-{number}", number)
+            standing[one.observation_id] = one
+            parts.add(one)
+        elif step == "remove" and standing:
+            gone = data.draw(st.sampled_from(sorted(standing)))
+            del standing[gone]
+            parts.remove(gone)
+        else:
+            stored |= parts.seal(f"claims/{number}")
+            state = parts.state()
+            live = {one.key for one in state.sealed}
+            stored = {key: blob for key, blob in stored.items() if key in live}
+            assert set(stored) == live
+            again = ClaimParts(part_claims=4)
+            assert canonical(again.restore(state, stored)) == canonical(standing.values())
+            assert again.state() == state
+            if step == "restart":
+                parts = again
+
+
+def test_a_checkpoint_writes_observations_once() -> None:
+    run = Run()
+    for second in range(1, 201):
+        run.tick(second, [claim("hard_stop", f"TX-{second}-{n}", second - 0.5, x_m=n * 500) for n in range(4)])
+    sealed = [key for one in run.checkpoints for key in one.new_parts if key.startswith("claims/crash/")]
+    assert len(sealed) == len(set(sealed)) == 3
+    assert set(run.checkpoints[-1].live) >= set(sealed)
+    assert max(len(blob) for one in run.checkpoints for key, blob in one.new_parts.items() if "state/" in key) < 90_000
+    run.tick(2500)
+    run.tick(2502)
+    dropped = [key for one in run.checkpoints for key in one.dropped]
+    assert set(sealed) <= set(dropped)
+    assert len(run.checkpoints[-1].live) == 1
