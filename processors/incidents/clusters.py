@@ -1,13 +1,14 @@
 """Which observations belong together under one rule: a pure function of the set of standing observations.
 
 Claims of one rule are taken in the order (at_ms, observation_id). Firm claims first: each joins the nearest cluster
-whose first claim lies within `within.distance_m`, whose last firm claim is at most `quiet_s` and whose first at most
-`lasts_s` older; otherwise it starts one. Then the passing claims: each joins the nearest firm cluster within the
-same distance, from `passing.quiet_s` before its first claim to `quiet_s` after its last firm one. Those left over
-cluster among themselves, around their first, within `passing.distance_m` and `passing.quiet_s`.
+whose first claim (anchor) lies within `within.distance_m`, whose last firm claim is at most `quiet_s` and whose anchor
+at most `lasts_s` older; otherwise it starts one. Then the passing claims: each joins the nearest firm cluster within
+the same distance, from `passing.quiet_s` before its anchor to `quiet_s` after its last firm claim. Those left over
+gather among themselves, around their first, within `passing.distance_m` and `passing.quiet_s`.
 
-So a claim depends on claims that `linked` says it is linked to, and on nothing else: a set can be cut where there are
-no links, and a whole cluster can leave without moving anything between the others.
+So firm claims depend on firm claims that they are linked to (`firm_linked`), passing ones on the firm clusters around
+them, those left over on each other (`left_linked`), and on nothing else. And a whole cluster can leave without moving
+anything between the others: nobody else had chosen it.
 """
 
 import math
@@ -34,11 +35,21 @@ class Cluster:
         return self.members[-1].at_ms
 
 
-@dataclass(slots=True)
-class _Draft:
-    anchor: Observation
-    last_ms: int
-    members: list[Observation]
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Firm claims that belong together, in canonical order; the first is the anchor."""
+
+    members: tuple[Observation, ...]
+
+    @property
+    def anchor(self) -> Observation:
+        """The first of them."""
+        return self.members[0]
+
+    @property
+    def anchor_id(self) -> str:
+        """Id of the first, which no other cluster has."""
+        return self.members[0].observation_id
 
 
 def canonical(observations: Iterable[Observation]) -> list[Observation]:
@@ -58,81 +69,89 @@ def ground_m(a_latitude_deg: float, a_longitude_deg: float, b_latitude_deg: floa
     return METRES_PER_DEG * math.sqrt(north_deg * north_deg + east_deg * east_deg)
 
 
-def linked(a: Observation, b: Observation, rule: Rule) -> bool:
-    """Tell whether one of two claims can matter to the cluster of the other."""
-    if rule.passing is not None and rule.is_passing(a.kind) and rule.is_passing(b.kind):
-        reach_m, reach_s = rule.passing.distance_m, rule.passing.quiet_s
-    else:
-        reach_m, reach_s = 2 * rule.within.distance_m, rule.within.quiet_s
-    return abs(a.at_ms - b.at_ms) <= reach_s * 1000 and distance_m(a, b) <= reach_m
+def firm_linked(a: Observation, b: Observation, rule: Rule) -> bool:
+    """Tell whether two firm claims can be in one cluster or compete for one."""
+    apart_ms, within = abs(a.at_ms - b.at_ms), rule.within
+    return apart_ms <= within.quiet_s * 1000 and distance_m(a, b) <= 2 * within.distance_m
+
+
+def left_linked(a: Observation, b: Observation, rule: Rule) -> bool:
+    """Tell whether two passing claims that no firm cluster took can be in one cluster, one as its first."""
+    apart_ms, passing = abs(a.at_ms - b.at_ms), rule.passing
+    assert passing is not None
+    return apart_ms <= passing.quiet_s * 1000 and distance_m(a, b) <= passing.distance_m
 
 
 def conclude(standing: Iterable[Observation], rule: Rule) -> list[Cluster]:
     """Return the clusters of a set of observations, by first member; kinds the rule does not weigh are left out."""
     weighed = [one for one in canonical(standing) if one.kind in rule.evidence]
-    firm = _held([one for one in weighed if not rule.is_passing(one.kind)], rule)
-    left = _joined([one for one in weighed if rule.is_passing(one.kind)], firm, rule)
-    drafts = [*firm, *_gathered(left, rule)]
-    clusters = [Cluster(tuple(canonical(draft.members))) for draft in drafts]
+    helds = hold([one for one in weighed if not rule.is_passing(one.kind)], rule)
+    guests: dict[str, list[Observation]] = {held.anchor_id: [] for held in helds}
+    left: list[Observation] = []
+    for one in weighed:
+        if rule.is_passing(one.kind):
+            home = home_of(one, helds, rule)
+            (left if home is None else guests[home.anchor_id]).append(one)
+    clusters = [Cluster(tuple(canonical((*held.members, *guests[held.anchor_id])))) for held in helds]
+    return in_order([*clusters, *gather(left, rule)])
+
+
+def in_order(clusters: Iterable[Cluster]) -> list[Cluster]:
+    """Return clusters by their first member."""
     return sorted(clusters, key=lambda one: (one.members[0].at_ms, one.members[0].observation_id))
 
 
-def _held(firm: Sequence[Observation], rule: Rule) -> list[_Draft]:
+def hold(firm: Sequence[Observation], rule: Rule) -> list[Held]:
+    """Return the clusters of firm claims given in canonical order; passing ones not yet joined."""
     quiet_ms, lasts_ms = rule.within.quiet_s * 1000, rule.within.lasts_s * 1000
-    closed: list[_Draft] = []
-    open_: list[_Draft] = []
+    closed: list[list[Observation]] = []
+    open_: list[list[Observation]] = []
     for one in firm:
-        closed += [draft for draft in open_ if one.at_ms - draft.last_ms > quiet_ms]
-        open_ = [draft for draft in open_ if one.at_ms - draft.last_ms <= quiet_ms]
-        able = [draft for draft in open_ if one.at_ms - draft.anchor.at_ms <= lasts_ms]
-        draft = _nearest(one, able, rule.within.distance_m)
-        if draft is None:
-            open_.append(_Draft(one, one.at_ms, [one]))
+        closed += [held for held in open_ if one.at_ms - held[-1].at_ms > quiet_ms]
+        open_ = [held for held in open_ if one.at_ms - held[-1].at_ms <= quiet_ms]
+        able = [held for held in open_ if one.at_ms - held[0].at_ms <= lasts_ms]
+        nearest = _nearest(one, [held[0] for held in able], rule.within.distance_m)
+        if nearest is None:
+            open_.append([one])
         else:
-            draft.members.append(one)
-            draft.last_ms = one.at_ms
-    return closed + open_
+            able[nearest].append(one)
+    return [Held(tuple(members)) for members in (*closed, *open_)]
 
 
-def _joined(passing: Sequence[Observation], firm: Sequence[_Draft], rule: Rule) -> list[Observation]:
-    if rule.passing is None or not firm:
-        return list(passing)
+def home_of(one: Observation, helds: Iterable[Held], rule: Rule) -> Held | None:
+    """Return the firm cluster that a passing claim joins, given all those around it; None = left over."""
+    assert rule.passing is not None
     before_ms, after_ms = rule.passing.quiet_s * 1000, rule.within.quiet_s * 1000
-    order = sorted(firm, key=lambda draft: (draft.anchor.at_ms, draft.anchor.observation_id))
-    left = []
-    for one in passing:
-        able = [draft for draft in order if draft.anchor.at_ms - before_ms <= one.at_ms <= draft.last_ms + after_ms]
-        draft = _nearest(one, able, rule.within.distance_m)
-        if draft is None:
-            left.append(one)
-        else:
-            draft.members.append(one)
-    return left
+    able = [held for held in helds if held.anchor.at_ms - before_ms <= one.at_ms <= held.members[-1].at_ms + after_ms]
+    able.sort(key=lambda held: (held.anchor.at_ms, held.anchor_id))
+    nearest = _nearest(one, [held.anchor for held in able], rule.within.distance_m)
+    return None if nearest is None else able[nearest]
 
 
-def _gathered(left: Sequence[Observation], rule: Rule) -> list[_Draft]:
+def gather(left: Sequence[Observation], rule: Rule) -> list[Cluster]:
+    """Return the clusters of passing claims that no firm cluster took, given in canonical order."""
     if rule.passing is None:
         return []
     quiet_ms = rule.passing.quiet_s * 1000
-    closed: list[_Draft] = []
-    open_: list[_Draft] = []
+    closed: list[list[Observation]] = []
+    open_: list[list[Observation]] = []
     for one in left:
-        closed += [draft for draft in open_ if one.at_ms - draft.anchor.at_ms > quiet_ms]
-        open_ = [draft for draft in open_ if one.at_ms - draft.anchor.at_ms <= quiet_ms]
-        draft = _nearest(one, open_, rule.passing.distance_m)
-        if draft is None:
-            open_.append(_Draft(one, one.at_ms, [one]))
+        closed += [members for members in open_ if one.at_ms - members[0].at_ms > quiet_ms]
+        open_ = [members for members in open_ if one.at_ms - members[0].at_ms <= quiet_ms]
+        nearest = _nearest(one, [members[0] for members in open_], rule.passing.distance_m)
+        if nearest is None:
+            open_.append([one])
         else:
-            draft.members.append(one)
-    return closed + open_
+            open_[nearest].append(one)
+    return [Cluster(tuple(members)) for members in (*closed, *open_)]
 
 
-def _nearest(one: Observation, drafts: Sequence[_Draft], within_m: float) -> _Draft | None:
-    """Return the draft with the nearest anchor; of two equally near the one begun first."""
-    best: _Draft | None = None
+def _nearest(one: Observation, anchors: Sequence[Observation], within_m: float) -> int | None:
+    """Return the index of the nearest anchor, of two equally near the first; None if none is within reach."""
+    best: int | None = None
     best_m = within_m
-    for draft in drafts:
-        away_m = distance_m(one, draft.anchor)
+    for index, anchor in enumerate(anchors):
+        away_m = distance_m(one, anchor)
         if away_m < best_m or (best is None and away_m == best_m):
-            best, best_m = draft, away_m
+            best, best_m = index, away_m
     return best

@@ -8,9 +8,9 @@ are withdrawn. A function of the log of blocks, not of the merged sequence.
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 
-from processors.incidents.clusters import conclude
+from processors.incidents.cells import CellIndex, component
+from processors.incidents.clusters import conclude, firm_linked
 from processors.incidents.drafts import Drafter
-from processors.incidents.grid import Grid, neighbourhood
 from processors.incidents.standing import StandingClaims
 from processors.incidents.verdict import Verdict, judge
 from schemas.ids import content_id
@@ -39,10 +39,12 @@ class Lookout:
     """Watches what waits for the merge, for one rule."""
 
     def __init__(self, drafter: Drafter, latitude_deg: float) -> None:
-        """latitude_deg: see Grid."""
+        """latitude_deg: see CellIndex."""
         self.pending: dict[str, Early] = {}
         self._drafter = drafter
-        self._grid = Grid(drafter.rule, latitude_deg)
+        within = drafter.rule.within
+        self._firm = CellIndex(2 * within.distance_m, within.quiet_s, latitude_deg)
+        self._passing = CellIndex(2 * within.distance_m, within.quiet_s, latitude_deg)
         self._waiting: dict[str, _Waiting] = {}
 
     def wait(self, block: ObservationBlock) -> None:
@@ -53,7 +55,7 @@ class Lookout:
                 kept = None if one.withdrawn else one
                 self._waiting[one.observation_id] = _Waiting(block.tick_ms, kept)
                 if kept is not None:
-                    self._grid.add(kept)
+                    self._index_of(kept).add(kept)
 
     def merged(self, tick_ms: int, observations: Iterable[Observation]) -> None:
         """Take note of what waits no more."""
@@ -75,9 +77,7 @@ class Lookout:
         if not waiting:
             return []
         rule = self._drafter.rule
-        near = neighbourhood([claims.grid, self._grid], waiting, rule)
-        taken_back = {name for name in near if name in self._waiting and self._waiting[name].observation is None}
-        clusters = conclude((one for name, one in near.items() if name not in taken_back), rule)
+        clusters = conclude(self._around(waiting, claims), rule)
         changes = []
         for verdict in (judge(cluster, rule) for cluster in clusters):
             if verdict is not None and known.isdisjoint([one.observation_id for one in verdict.evidence]):
@@ -118,4 +118,20 @@ class Lookout:
     def _forget(self, observation_id: str) -> None:
         waiting = self._waiting.pop(observation_id, None)
         if waiting is not None and waiting.observation is not None:
-            self._grid.remove(waiting.observation)
+            self._index_of(waiting.observation).remove(waiting.observation)
+
+    def _index_of(self, one: Observation) -> CellIndex:
+        return self._passing if self._drafter.rule.is_passing(one.kind) else self._firm
+
+    def _around(self, waiting: Iterable[Observation], claims: StandingClaims) -> list[Observation]:
+        """Return what stands or waits around waiting claims: the firm claims linked to them, the passing ones near."""
+        rule = self._drafter.rule
+        firm_indexes, passing_indexes = (claims.firm, self._firm), (claims.passing, self._passing)
+        starts = list(waiting)
+        roots = [other for one in starts for index in firm_indexes for other in index.near(one)]
+        found = component(firm_indexes, roots, lambda a, b: firm_linked(a, b, rule))
+        for one in [*starts, *found.values()]:
+            for index in passing_indexes:
+                found.update((other.observation_id, other) for other in index.near(one))
+        taken_back = {name for name, one in self._waiting.items() if one.observation is None}
+        return [one for name, one in found.items() if name not in taken_back]

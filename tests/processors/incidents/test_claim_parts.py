@@ -3,12 +3,14 @@ from hypothesis import strategies as st
 
 from processors.incidents.claim_parts import ClaimParts
 from processors.incidents.clusters import canonical
+from schemas.records import Observation
 from tests.processors.incidents.builders import Run, claim
 
 
 @given(st.lists(st.sampled_from(["add", "add", "add", "remove", "checkpoint", "restart"]), max_size=60), st.data())
 def test_parts_and_state_hold_what_stands(steps: list[str], data: st.DataObject) -> None:
-    standing, stored = {}, {}
+    standing: dict[str, Observation] = {}
+    stored: dict[str, bytes] = {}
     parts = ClaimParts(part_claims=4)
     for number, step in enumerate(steps):
         if step == "add":

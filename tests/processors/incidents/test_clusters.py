@@ -6,10 +6,10 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.incidents.clusters import Cluster, canonical, conclude, distance_m, linked
-from processors.incidents.grid import Grid, neighbourhood
+from processors.incidents.cells import CellIndex, component
+from processors.incidents.clusters import Cluster, canonical, conclude, distance_m, firm_linked
 from processors.incidents.rules import Rule
-from processors.incidents.standing import StandingClaims
+from processors.incidents.standing import Concluded, StandingClaims
 from schemas.records import Observation
 from tests.processors.incidents.builders import CRASH, FIRE, LATITUDE_DEG, T0_MS, claim
 
@@ -84,17 +84,20 @@ def test_a_whole_cluster_leaves_without_moving_the_others(
         assert conclude(rest, rule) == [cluster for cluster in clusters if cluster is not gone]
 
 
-@given(claims_of_a_few_minutes, st.sampled_from(RULES))
-def test_a_neighbourhood_holds_all_that_is_linked(claims: list[Observation], rule: Rule) -> None:
-    weighed = [one for one in claims if one.kind in rule.evidence]
-    grid = Grid(rule, LATITUDE_DEG + 1)
-    for one in weighed:
-        grid.add(one)
-    for one in weighed:
-        near = neighbourhood([grid], [one], rule)
-        assert one.observation_id in near
-        for member in near.values():
-            assert all(other.observation_id in near for other in weighed if linked(member, other, rule))
+@given(claims_of_a_few_minutes)
+def test_a_component_is_all_that_links_reach(claims: list[Observation]) -> None:
+    index = CellIndex(2 * FIRE.within.distance_m, FIRE.within.quiet_s, LATITUDE_DEG + 1)
+    for one in claims:
+        index.add(one)
+    for one in claims:
+        reached = {one.observation_id}
+        todo = [one]
+        while todo:
+            at = todo.pop()
+            fresh = [c for c in claims if c.observation_id not in reached and firm_linked(at, c, FIRE)]
+            reached |= {each.observation_id for each in fresh}
+            todo += fresh
+        assert component([index], [one], lambda a, b: firm_linked(a, b, FIRE)).keys() == reached
 
 
 @settings(max_examples=150)
@@ -105,6 +108,7 @@ def test_incremental_clusters_equal_the_whole_set(claims: list[Observation], rul
     claimed: list[Observation] = []
     waiting = list(data.draw(st.permutations(claims)))
     incremental = StandingClaims(rule, LATITUDE_DEG + 1)
+    before: dict[str, Concluded] = {}
     while waiting:
         step = [waiting.pop() for _ in range(min(len(waiting), data.draw(st.integers(1, 5))))]
         claimed += step
@@ -115,9 +119,15 @@ def test_incremental_clusters_equal_the_whole_set(claims: list[Observation], rul
                 standing.pop(one.observation_id, None)
             elif one.kind in rule.evidence:
                 standing[one.observation_id] = one
-        incremental.apply(step, T0_MS)
+        region = incremental.apply(step, T0_MS)
         assert dict(incremental.standing) == standing
         whole = conclude(standing.values(), rule)
         found = {id(each): each for each in map(incremental.concluded_of, standing) if each is not None}
         assert canonical(one for each in found.values() for one in each.cluster.members) == canonical(standing.values())
         assert {each.cluster for each in found.values()} == set(whole)
+        now = {name: each for name in standing if (each := incremental.concluded_of(name)) is not None}
+        touched = region.touched if region is not None else frozenset()
+        concluded = region.concluded if region is not None else ()
+        assert all(now.get(name) is before.get(name) for name in {*before, *now} - touched)
+        assert {id(now[name]) for name in touched & now.keys()} == {id(each) for each in concluded}
+        before = now
