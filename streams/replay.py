@@ -1,15 +1,15 @@
 """Replays: the live log of a span, read again by a worker of its own into topics and a database of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 from rich.console import Console
 
 from schemas.codec import Codec
-from schemas.errors import Rejected, UsageError
+from schemas.errors import Rejected, Retryable, UsageError
 from streams import topics
 from streams.registry import load_codec
 from streams.session import city_of, stack_running, stopped_by_signals, worker_running
@@ -20,6 +20,8 @@ from streams.workers import wait_drained
 WARM_UP_S: Final = 2400.0
 """Lateness bound and correlation horizon together: what could still matter at the beginning of the span."""
 DRAIN_S: Final = 3600.0
+LAST_RECORDS: Final = 2000
+"""How many of the last records are read, at first, to find the last tick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,9 @@ class TickIndex:
                 "group.id": "unused",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
-                "fetch.wait.max.ms": 20,
-                "queued.min.messages": 1000,
+                "fetch.wait.max.ms": 1,
+                "fetch.queue.backoff.ms": 5,  # by default a second's wait whenever 1,000 records are queued
+                "fetch.message.max.bytes": 131_072,  # a look needs a few records
             }
         )
         self.first, self.end = self._consumer.get_watermark_offsets(TopicPartition(*self._tp), timeout=30)
@@ -57,17 +60,33 @@ class TickIndex:
 
     def next_tick(self, offset: int) -> tuple[int, int] | None:
         """Return (offset, at_ms) of the first tick at or after an offset; None = there is none."""
+        return next(self._ticks(offset, at_once=1), None)
+
+    def last_tick(self) -> tuple[int, int] | None:
+        """Return (offset, at_ms) of the last tick; None = there is none."""
+        reach = LAST_RECORDS
+        while True:
+            offset = max(self.first, self.end - reach)
+            last = max(self._ticks(offset, at_once=500), default=None)
+            if last is not None or offset == self.first:
+                return last
+            reach *= 8
+
+    def _ticks(self, offset: int, at_once: int) -> Iterator[tuple[int, int]]:
+        """Yield (offset, at_ms) of the ticks at or after an offset; at_once: records to wait for."""
         self._consumer.assign([TopicPartition(*self._tp, offset)])
         while True:
-            for message in self._consumer.consume(500, timeout=0.1):
+            for message in self._consumer.consume(at_once, timeout=0.1):
                 if message.error() is not None:
-                    return None
+                    if message.error().code() == KafkaError._PARTITION_EOF:
+                        return
+                    raise Retryable(f"Kafka stopped answering: {message.error()}")
                 try:
                     name, fields = self._codec.decode(message.value())
                 except Rejected:
                     continue
                 if name == "Tick":
-                    return message.offset(), fields["at_ms"]
+                    yield message.offset(), fields["at_ms"]
 
     def first_tick(self, wanted: Callable[[int], bool]) -> tuple[int, int] | None:
         """Return the first tick whose time is wanted; `wanted` must turn true once, as time goes on."""
@@ -111,8 +130,8 @@ def find_span(settings: Settings, codec: Codec, options: ReplayOptions) -> Span:
 def _part(
     index: TickIndex, topic: topics.Topic, partition: int, block_ms: int, options: ReplayOptions
 ) -> tuple[Part, int, int] | None:
-    start = index.first_tick(lambda at_ms: True)
-    if start is None:
+    start, last = index.next_tick(index.first), index.last_tick()
+    if start is None or last is None:
         return None
     begin, first_ms = index.first, start[1]
     if options.from_ms is not None:
@@ -121,23 +140,13 @@ def _part(
         if found is None:
             return None
         begin = index.first if found[1] == first_ms else found[0]
-    end, last_ms = index.end, first_ms
+    end, last_ms = index.end, last[1]
     if options.to_ms is not None:
         boundary_ms = -(-options.to_ms // block_ms) * block_ms
         stop = index.first_tick(lambda at_ms: at_ms >= boundary_ms)
         end = index.end if stop is None else stop[0] + 1
         last_ms = options.to_ms
-    else:
-        last_ms = _last_tick_ms(index)
     return Part(topic.name, partition, begin, end), first_ms, last_ms
-
-
-def _last_tick_ms(index: TickIndex) -> int:
-    last = 0
-    offset = max(index.first, index.end - 2000)
-    while (tick := index.next_tick(offset)) is not None:
-        offset, last = tick[0] + 1, tick[1]
-    return last
 
 
 def run_replay(settings: Settings, options: ReplayOptions, console: Console) -> Span:

@@ -7,6 +7,9 @@ from schemas.codec import Codec
 from streams.registry import load_codec
 from streams.session import city_of
 from streams.settings import Settings
+from tests.streams.running import feed, make_ready, run_settings, simulated, work_off
+
+ORIGINAL_S = 60.0
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +22,14 @@ def codec(stack_with_registry: Settings) -> Codec:
 def city(stack_with_registry: Settings) -> City:
     """Hà Nội."""
     return city_of(stack_with_registry)
+
+
+@pytest.fixture(scope="session")
+def original(stack_with_registry: Settings, codec: Codec, city: City) -> Settings:
+    """A run whose log, ORIGINAL_S long and with its truth, is worked off: many crashes and fires, all the time."""
+    settings = run_settings(stack_with_registry, "original", block_ms=4000, checkpoint_ms=4000)
+    make_ready(settings)
+    often = {"crashes_per_hour": 400.0, "fires_per_hour": 400.0}
+    feed(settings, codec, simulated(city, 21, ORIGINAL_S, vehicles=200, quiet_end_s=10.0, **often), ORIGINAL_S)
+    work_off(settings)
+    return settings

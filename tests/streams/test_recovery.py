@@ -2,7 +2,6 @@
 
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -161,7 +160,7 @@ def test_a_second_worker_that_comes_and_goes_leaves_no_trace(
 
 
 @pytest.fixture
-def stopped(stack_with_registry: Settings, codec: Codec, city: City) -> Iterator[Settings]:
+def stopped(stack_with_registry: Settings, codec: Codec, city: City) -> Settings:
     settings = run_settings(stack_with_registry, "stopped")
     make_ready(settings)
     feed(settings, codec, simulated(city, 8, 10, vehicles=100), 10)
