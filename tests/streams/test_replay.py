@@ -1,4 +1,4 @@
-"""Replay on the real stack: the middle of a log gives what it gave, other rules give something else, nothing is touched."""
+"""Replay on the real stack: the middle of a log gives what it gave, other rules something else; nothing is touched."""
 
 import shutil
 from pathlib import Path
