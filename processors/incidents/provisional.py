@@ -9,7 +9,7 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 
 from processors.incidents.cells import CellIndex, component
-from processors.incidents.clusters import conclude, firm_linked
+from processors.incidents.clusters import conclude, firm_linked, left_linked
 from processors.incidents.drafts import Drafter
 from processors.incidents.standing import StandingClaims
 from processors.incidents.verdict import Verdict, judge
@@ -124,14 +124,16 @@ class Lookout:
         return self._passing if self._drafter.rule.is_passing(one.kind) else self._firm
 
     def _around(self, waiting: Iterable[Observation], claims: StandingClaims) -> list[Observation]:
-        """Return what stands or waits around waiting claims: the firm claims linked to them, the passing ones near."""
+        """Return what stands or waits around waiting claims: firm claims that links reach, passing ones in reach."""
         rule = self._drafter.rule
         firm_indexes, passing_indexes = (claims.firm, self._firm), (claims.passing, self._passing)
         starts = list(waiting)
         roots = [other for one in starts for index in firm_indexes for other in index.near(one)]
         found = component(firm_indexes, roots, lambda a, b: firm_linked(a, b, rule))
         for one in [*starts, *found.values()]:
+            linked = left_linked if rule.is_passing(one.kind) else firm_linked
             for index in passing_indexes:
-                found.update((other.observation_id, other) for other in index.near(one))
+                near = [other for other in index.near(one) if linked(one, other, rule)]
+                found.update((other.observation_id, other) for other in near)
         taken_back = {name for name, one in self._waiting.items() if one.observation is None}
         return [one for name, one in found.items() if name not in taken_back]

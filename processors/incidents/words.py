@@ -14,14 +14,13 @@ _OVER: Final = {IncidentState.RESOLVED, IncidentState.CLOSED}
 
 
 def claim_in_words(one: Evidence, city: City) -> str:
-    """Say who claims what: "smoke by camera CAM-12", "stationary vehicle TX-3"."""
-    noun = "camera" if one.device_id in city.cameras or one.kind.startswith("camera_") else "vehicle"
-    if one.device_id in city.sensors:
-        noun = "sensor"
+    """Say who claims what: "smoke by camera CAM-12", "stationary vehicle TX-3", "hard stop by BUS-9"."""
     what = one.kind.removeprefix("camera_").replace("_", " ")
-    if noun in what.split():
-        return f"{what} {one.device_id}"
-    return f"{what} by {noun} {one.device_id}"
+    if one.device_id in city.cameras or one.kind.startswith("camera_"):
+        return f"{what} by camera {one.device_id}"
+    if one.device_id in city.sensors:
+        return f"{what} by sensor {one.device_id}"
+    return f"{what} {one.device_id}" if what.endswith("vehicle") else f"{what} by {one.device_id}"
 
 
 def opening_reasons(incident: Incident, city: City) -> tuple[str, ...]:

@@ -3,6 +3,7 @@ from hypothesis import strategies as st
 
 from processors.incidents.claim_parts import ClaimParts
 from processors.incidents.clusters import canonical
+from processors.incidents.engine import CorrelationRule
 from schemas.records import Observation
 from tests.processors.incidents.builders import Run, claim
 
@@ -35,15 +36,15 @@ def test_parts_and_state_hold_what_stands(steps: list[str], data: st.DataObject)
 
 
 def test_a_checkpoint_writes_observations_once() -> None:
-    run = Run()
+    run = Run(CorrelationRule(provisional_after_ms=0, block_ms=10_000, checkpoint_ms=10_000))
     for second in range(1, 201):
         run.tick(second, [claim("hard_stop", f"TX-{second}-{n}", second - 0.5, x_m=n * 500) for n in range(4)])
     sealed = [key for one in run.checkpoints for key in one.new_parts if key.startswith("claims/crash/")]
-    assert len(sealed) == len(set(sealed)) == 3
+    assert len(sealed) == len(set(sealed)) == 2
     assert set(run.checkpoints[-1].live) >= set(sealed)
     assert max(len(blob) for one in run.checkpoints for key, blob in one.new_parts.items() if "state/" in key) < 90_000
     run.tick(2500)
-    run.tick(2502)
+    run.tick(2510)
     dropped = [key for one in run.checkpoints for key in one.dropped]
     assert set(sealed) <= set(dropped)
     assert len(run.checkpoints[-1].live) == 1

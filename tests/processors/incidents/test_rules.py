@@ -1,0 +1,106 @@
+from pathlib import Path
+
+import pytest
+
+from processors.incidents.engine import CorrelationRule, IncidentEngine
+from processors.incidents.rules import RulesInvalid, load_rules
+from schemas.errors import UsageError
+from tests.processors.incidents.builders import CITY, PROJECT, SOURCES
+
+HANOI = PROJECT / "cities" / "hanoi" / "rules"
+GOOD = (HANOI / "fire.yaml").read_text(encoding="utf-8")
+BAD = """\
+id: Fire
+kind: fire
+evidence: {smoke: 2, heat: 0.5}
+wihtin: 3
+within:
+  distance_m: far
+  quiet_s: 300
+  quiet_s: 10
+suspected: {score: 0.3}
+severity: {suspected: BAD, confirmed: SEVERE}
+"""
+
+
+def test_the_rules_of_hanoi_are_two_life_safety_rules() -> None:
+    rules = load_rules(HANOI)
+    assert [(rule.id, rule.kind, rule.life_safety) for rule in rules.rules] == [
+        ("crash", "crash", True),
+        ("fire", "fire", True),
+    ]
+
+
+def test_the_version_is_the_content_of_the_files(tmp_path: Path) -> None:
+    (tmp_path / "fire.yaml").write_text(GOOD, encoding="utf-8")
+    version = load_rules(tmp_path).version
+    assert version == load_rules(tmp_path).version
+    (tmp_path / "fire.yaml").write_text(GOOD + "# a remark\n", encoding="utf-8")
+    assert load_rules(tmp_path).version != version
+
+
+def test_every_mistake_is_told_with_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(BAD, encoding="utf-8")
+    (tmp_path / "b.yaml").write_text("id: [", encoding="utf-8")
+    (tmp_path / "fire.yaml").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "fire2.yaml").write_text(GOOD, encoding="utf-8")
+    with pytest.raises(RulesInvalid) as caught:
+        load_rules(tmp_path)
+    assert isinstance(caught.value, UsageError)
+    lines = str(caught.value).splitlines()
+    for beginning in (
+        "a.yaml line 1: id must look like",
+        "a.yaml line 3: smoke must be at most",
+        "a.yaml line 4: wihtin is not a known key",
+        "a.yaml line 6: distance_m must be a number",
+        "a.yaml line 8: quiet_s is given twice",
+        "a.yaml: confirmed is missing",
+        "a.yaml line 10: suspected",
+        "b.yaml line 2: is not YAML",
+        "fire2.yaml: another file has a rule with the id fire too",
+    ):
+        assert any(line.startswith(beginning) for line in lines), (beginning, lines)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("resolve_after_s: 300", "resolve_after_s: 200", "resolve_after_s must be at least within.quiet_s"),
+        ("lasts_s: 21600", "lasts_s: 200", "lasts_s must be at least quiet_s"),
+        ("score: 0.4", "score: 0.1", "confirmed.score must be at least suspected.score"),
+        ("claims: {any: 2}", "claims: {smok: 2}", "smok is not in evidence"),
+        ("claims: {any: 2}", "claims: {smoke+haet: 2}", "haet is not in evidence"),
+        ("claims: {any: 2}", "claims: {smoke: 0}", "smoke must be greater than 0"),
+        (
+            "suspected:\n",
+            "passing: {kinds: [fog], distance_m: 300, quiet_s: 500}\nsuspected:\n",
+            "fog is not in evidence",
+        ),
+        (
+            "suspected:\n",
+            "passing: {kinds: [heat], distance_m: 300, quiet_s: 5}\nsuspected:\n",
+            "at most within.distance_m",
+        ),
+        (
+            "suspected:\n",
+            "passing: {kinds: [heat], distance_m: 30, quiet_s: 301}\nsuspected:\n",
+            "at most within.quiet_s",
+        ),
+        ("suspected:\n", "off_m: {fog: 3}\nsuspected:\n", "fog is not in evidence"),
+    ],
+)
+def test_contradictions_are_told(tmp_path: Path, old: str, new: str, told: str) -> None:
+    assert old in GOOD
+    (tmp_path / "fire.yaml").write_text(GOOD.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(RulesInvalid, match=told.replace("+", r"\+")):
+        load_rules(tmp_path)
+
+
+def test_a_folder_without_rules_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(RulesInvalid, match="no rule files"):
+        load_rules(tmp_path / "nowhere")
+
+
+def test_a_rule_that_outlasts_the_horizon_is_refused() -> None:
+    with pytest.raises(RulesInvalid, match="beyond the horizon"):
+        IncidentEngine(load_rules(HANOI), CITY, SOURCES, CorrelationRule(horizon_ms=299_000))
