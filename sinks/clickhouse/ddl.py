@@ -74,7 +74,7 @@ FROM (
         fromUnixTimestamp64Milli(intDiv(toUnixTimestamp64Milli(at_ms), 60000) * 60000, 'UTC') AS minute,
         ['line', 'unit', 'cell'] AS dimensions,
         [
-            if(line_id != '', line_id, matched_line_id),
+            toString(line_id),
             toString(unit_code),
             if(cell = 0, '', trim(LEADING '0' FROM lower(hex(cell))))
         ] AS keys
@@ -103,6 +103,18 @@ SELECT
 FROM {MINUTES} AS a
 GROUP BY dimension, key, minute"""
 
+_VEHICLES_VIEW: Final = f"""
+CREATE VIEW IF NOT EXISTS vehicles AS
+SELECT
+    vehicle_id,
+    argMax(p.vehicle_class, p.at_ms) AS vehicle_class,
+    argMax(p.line_id, p.at_ms) AS line_id,
+    min(p.at_ms) AS first_seen_at_ms,
+    max(p.at_ms) AS last_seen_at_ms,
+    count() AS positions
+FROM {POSITIONS.name} AS p
+GROUP BY vehicle_id"""
+
 
 def stored_columns(table: Table) -> tuple[TableColumn, ...]:
     """Return the columns of a table as ClickHouse has them: the frame's and what the sink adds."""
@@ -120,6 +132,7 @@ def create_tables(left_out: Iterable[tuple[str, str]] = ()) -> tuple[str, ...]:
         _MINUTES_TABLE,
         f"CREATE MATERIALIZED VIEW IF NOT EXISTS {TO_MINUTES} TO {MINUTES} AS {_MINUTES_QUERY}",
         _MINUTES_VIEW,
+        _VEHICLES_VIEW,
     )
 
 

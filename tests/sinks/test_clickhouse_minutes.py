@@ -57,11 +57,10 @@ def frames_of(positions: pd.DataFrame) -> list[RowFrame]:
 
 def expected_minutes(positions: pd.DataFrame) -> pd.DataFrame:
     minute_ms = positions.at_ms // 60_000 * 60_000
-    line = positions.line_id.where(positions.line_id != "", positions.matched_line_id)
     cell = positions.cell.map(lambda number: f"{number:x}" if number else "")
     parts = [
         positions.assign(dimension=dimension, key=key, minute_ms=minute_ms)
-        for dimension, key in (("line", line), ("unit", positions.unit_code), ("cell", cell))
+        for dimension, key in (("line", positions.line_id), ("unit", positions.unit_code), ("cell", cell))
     ]
     rows = pd.concat(parts)
     rows = rows[rows.key != ""].assign(known=lambda all_rows: all_rows.speed_mm_s.where(all_rows.speed_mm_s >= 0))
