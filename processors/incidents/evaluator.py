@@ -8,12 +8,12 @@ from typing import Final
 from processors.city import City
 from processors.incidents.claim_parts import ClaimsState
 from processors.incidents.drafts import Drafter
-from processors.incidents.identity import heir_of, match_by_evidence, new_incident_id
+from processors.incidents.identity import heir_of, match_incidents, new_incident_id
 from processors.incidents.merge import MergedTick
 from processors.incidents.provisional import Early, Lookout
 from processors.incidents.rules import Rule
 from processors.incidents.standing import Concluded, Region, StandingClaims
-from schemas.records import Incident, IncidentChange, IncidentState, ObservationBlock
+from schemas.records import Evidence, Incident, IncidentChange, IncidentState, Observation, ObservationBlock
 
 LATITUDE_MARGIN_DEG: Final = 1.0
 
@@ -126,7 +126,12 @@ class RuleEvaluator:
         for known in old.values():
             for one in known.evidence_ids:
                 del self._incident_of[one]
-        matched = match_by_evidence({name: frozenset(known.evidence_ids) for name, known in old.items()}, evidence)
+        matched = match_incidents(
+            {name: frozenset(known.evidence_ids) for name, known in old.items()},
+            evidence,
+            {name: _claims_in(known.incident.evidence) for name, known in old.items()},
+            [_claims_in(each.verdict.evidence) for each in found if each.verdict is not None],
+        )
         name_of = {index: name for name, index in matched.items()}
         changes = []
         for index, each in enumerate(found):
@@ -219,6 +224,10 @@ class RuleEvaluator:
 
 def _evidence_ids(each: Concluded) -> frozenset[str]:
     return frozenset(one.observation_id for one in each.verdict.evidence) if each.verdict else frozenset()
+
+
+def _claims_in(evidence: Iterable[Evidence | Observation]) -> frozenset[str]:
+    return frozenset(f"{one.kind} {one.witness_id}" for one in evidence)
 
 
 def _first_evidence_id(each: Concluded) -> str:

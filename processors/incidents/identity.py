@@ -5,10 +5,28 @@ from collections.abc import Collection, Container, Mapping, Sequence, Set
 from schemas.ids import content_id
 
 
-def match_by_evidence(old: Mapping[str, Set[str]], new: Sequence[Set[str]]) -> dict[str, int]:
-    """Return incident id -> index of the set of evidence that goes on as that incident, one to one.
+def match_incidents(
+    old: Mapping[str, Set[str]],
+    new: Sequence[Set[str]],
+    old_claims: Mapping[str, Set[str]],
+    new_claims: Sequence[Set[str]],
+) -> dict[str, int]:
+    """Return incident id -> index of the cluster that goes on as that incident, one to one.
 
-    The pair that shares most comes first, of equals the lower incident id, then the earlier set.
+    old, new: observation ids of their evidence. old_claims, new_claims: who claims what there; it decides for those
+    that share no observation, because a detector that changes its mind takes one back and makes another.
+    """
+    matched = match_by_evidence(old, new)
+    taken = set(matched.values())
+    rest = {name: claims for name, claims in old_claims.items() if name not in matched}
+    free = [frozenset[str]() if index in taken else claims for index, claims in enumerate(new_claims)]
+    return matched | match_by_evidence(rest, free)
+
+
+def match_by_evidence(old: Mapping[str, Set[str]], new: Sequence[Set[str]]) -> dict[str, int]:
+    """Return incident id -> index of the set that shares most with its own, one to one.
+
+    The pair that shares most comes first, of equals the lower incident id, then the earlier set. Nothing shared: none.
     """
     pairs = [
         (-len(evidence & other), incident_id, index)

@@ -18,6 +18,15 @@ def test_an_id_already_taken_is_not_given_again() -> None:
     assert new_incident_id("fire", ["1", "2"], {first}) != first
 
 
+def test_a_detector_that_changes_its_mind_does_not_change_the_incident() -> None:
+    """A late frame makes the camera's claim a second older: one claim is withdrawn, another made."""
+    run = Run()
+    (opened,) = run.story(claim("camera_smoke", "CAM-1", 10), until_s=20)
+    (changed,) = run.tick(21, [claim("camera_smoke", "CAM-1", 9), claim("camera_smoke", "CAM-1", 10, withdrawn=True)])
+    assert (changed.incident.incident_id, changed.incident.revision) == (opened.incident.incident_id, 2)
+    assert changed.reasons == ("new evidence: smoke by camera CAM-1", "evidence withdrawn: smoke by camera CAM-1")
+
+
 def test_late_evidence_between_two_incidents_merges_them() -> None:
     """Smoke 380 m and 250 s apart is two fires, until a late alarm before both turns out to lie between them."""
     run = Run()
