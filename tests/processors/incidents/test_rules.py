@@ -3,7 +3,18 @@ from pathlib import Path
 import pytest
 
 from processors.incidents.engine import CorrelationRule, IncidentEngine
-from processors.incidents.rules import RulesInvalid, load_rules
+from processors.incidents.rules import (
+    Confirmed,
+    Near,
+    Passing,
+    Rule,
+    RulesInvalid,
+    Severities,
+    Story,
+    Suspected,
+    Within,
+    load_rules,
+)
 from schemas.errors import UsageError
 from tests.processors.incidents.builders import CITY, PROJECT, SOURCES
 
@@ -104,3 +115,14 @@ def test_a_folder_without_rules_is_a_mistake(tmp_path: Path) -> None:
 def test_a_rule_that_outlasts_the_horizon_is_refused() -> None:
     with pytest.raises(RulesInvalid, match="beyond the horizon"):
         IncidentEngine(load_rules(HANOI), CITY, SOURCES, CorrelationRule(horizon_ms=299_000))
+
+
+def test_the_manual_has_every_field_and_its_example_is_a_rule(tmp_path: Path) -> None:
+    manual = (PROJECT / "docs" / "rules.md").read_text(encoding="utf-8")
+    example = manual.split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "crash.yaml").write_text(example, encoding="utf-8")
+    (rule,) = load_rules(tmp_path).rules
+    assert rule.passing is not None
+    for model in (Rule, Within, Passing, Story, Suspected, Confirmed, Severities, Near):
+        for name in model.model_fields:
+            assert f"{name}:" in example, name
