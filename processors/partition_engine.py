@@ -39,6 +39,12 @@ TICK: Final = "Tick"
 REACH_MS: Final = 600_000
 """How far back of a record any detector looks: at most 5 records, no more than 2 minutes from each to the next."""
 
+MOST_BYTES: Final = 1_040_000
+"""Of a key, and of value and headers, uncompressed: about Kafka's limit for a message, which compression evades."""
+HEADER_EXTRA_BYTES: Final = 8
+KEPT_BYTES: Final = 65_536
+"""Of the value and of the key of a record beyond it that is parked."""
+
 Decode = Callable[[bytes | None], tuple[str, dict[str, Any]]]
 
 
@@ -198,6 +204,11 @@ class PartitionEngine:
 
     def _read(self, record: RawRecord) -> int | None:
         """Put a record where it waits for its tick; return the time if it is a tick."""
+        size = _largest(record)
+        if size > MOST_BYTES:
+            words = f"{size} bytes, at most {MOST_BYTES} are taken; of key and value the first {KEPT_BYTES} are kept"
+            self._refused.append(_Refusal(_beginning(record), Reason.OUT_OF_RANGE, (words,)))
+            return None
         try:
             name, fields = self._decode(record.value)
         except errors.Rejected as refusal:
@@ -376,6 +387,16 @@ class PartitionEngine:
             live=live,
             dropped=tuple(name for name in self._sent_live if name not in needed),
         )
+
+
+def _largest(record: RawRecord) -> int:
+    headers = sum(len(name) + len(value or b"") + HEADER_EXTRA_BYTES for name, value in record.headers)
+    return max(len(record.key or b""), len(record.value or b"") + headers)
+
+
+def _beginning(record: RawRecord) -> RawRecord:
+    key, value = record.key, record.value
+    return RawRecord(record.offset, key and key[:KEPT_BYTES], value and value[:KEPT_BYTES])
 
 
 def _turned(interval: Interval, span_ms: int) -> bool:

@@ -9,6 +9,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from schemas.errors import Retryable, UsageError
+from streams.lenient import read_any_header_name
 from streams.settings import Settings
 from streams.topics import CATALOGUE, Topic
 
@@ -17,6 +18,7 @@ POLL_RECORDS: Final = 20_000
 STUCK_POLLS: Final = 15
 PARTITION_FETCH_BYTES: Final = 16_777_216
 
+read_any_header_name()
 
 Vector = Mapping[tuple[str, int], int]
 """(topic of the catalogue, partition) -> offset; what it does not name stands at 0."""

@@ -11,6 +11,8 @@ what it costs, and tests/streams/test_transport.py has a test that fails without
 3. `seek_to_committed` skips partitions that have nothing committed: what was fetched and dropped is never read again.
 7. An event whose agent raised is acknowledged all the same, and a value that cannot be decoded is thrown into the
    agent: values stay bytes, and what is committed is what the agent called durable, not what Faust acknowledged.
+
+A header's name that is not UTF-8 would end the worker: streams/lenient.py.
 """
 
 import asyncio
@@ -25,6 +27,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from processors.records_in import RawRecord
+from streams.lenient import read_any_header_name
 
 WRITTEN_FOR: Final = "0.15.3"
 PAUSE_S: Final = 0.025
@@ -37,6 +40,8 @@ if faust.__version__ != WRITTEN_FOR:
         f"streams/transport.py repairs faust-streaming {WRITTEN_FOR}, found {faust.__version__}: "
         "check each REPAIR against the new version, then raise WRITTEN_FOR"
     )
+
+read_any_header_name()
 
 
 @dataclass(frozen=True, slots=True)

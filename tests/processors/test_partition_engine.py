@@ -411,3 +411,19 @@ def test_real_city_gives_the_same_rows_in_one_partition_and_in_eight() -> None:
         answers.append(without_source(stored(runs)))
     assert answers[0] == answers[1]
     assert sum(answers[0]["positions"].values()) == 400
+
+
+def test_a_record_beyond_the_limit_is_parked_by_its_beginning() -> None:
+    raw = [
+        RawRecord(0, b"k", b"v" * 1_040_001, (("h", b"1"),)),
+        RawRecord(1, b"k" * 1_040_001, None),
+        RawRecord(2, b"k", b"v" * 1_039_000, (("h", b"1"),)),
+        RawRecord(3, None, CODEC.encode(Tick(at_ms=T0_MS))),
+    ]
+
+    huge, long_key, whole = engine(fleet_domain()).push(raw).rejected
+
+    assert (huge.reason, huge.key, huge.value, huge.headers) == ("out_of_range", b"k", b"v" * 65_536, ())
+    assert huge.errors == ("1040011 bytes, at most 1040000 are taken; of key and value the first 65536 are kept",)
+    assert (long_key.key, long_key.value) == (b"k" * 65_536, None)
+    assert (whole.reason, len(whole.value or b""), len(whole.headers)) == ("not_avro", 1_039_000, 1)
