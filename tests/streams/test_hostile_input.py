@@ -16,12 +16,12 @@ from schemas.codec import Codec, schema_text
 from schemas.ids import shard_of
 from schemas.records import CameraDetection, Rejected, Tick, Truth, VehiclePosition
 from streams import topics
+from streams.feed import TICK_MS
 from streams.outbox import producer_settings
 from streams.reading import reading
 from streams.settings import Settings
 from tests.streams.running import (
     START_MS,
-    TICK_MS,
     Outputs,
     Row,
     Wire,
