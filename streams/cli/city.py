@@ -28,6 +28,10 @@ def check(folder: Path, units: Path | None, gtfs: Path | None, as_json: bool) ->
     """List every mistake in the city package FOLDER at once; without any, say what it holds.
 
     Exit status 1 if there are mistakes.
+
+    \b
+    Example:
+      cityops city check cities/hanoi --gtfs feed.zip
     """
     try:
         loaded = load_city(folder, units=units, gtfs=gtfs)

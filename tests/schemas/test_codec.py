@@ -27,7 +27,7 @@ def strategy_of(schema: Any) -> st.SearchStrategy[Any]:
             "int": INTS, "long": LONGS, "boolean": st.booleans(), "string": st.text(max_size=8),
             "bytes": st.binary(max_size=8), "null": st.none(), **DEEP,
         }  # fmt: skip
-        return primitives.get(short) or st.sampled_from(list(getattr(records, short)))
+        return primitives[short] if short in primitives else st.sampled_from(list(getattr(records, short)))
     if isinstance(schema, list):
         return st.one_of([strategy_of(item) for item in schema])
     if schema["type"] == "array":
