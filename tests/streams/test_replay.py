@@ -16,7 +16,7 @@ from streams.report import Scope, build_report
 from streams.settings import Settings
 from streams.span import Span
 from streams.workers import Offsets
-from tests.streams.running import START_MS, read_tables
+from tests.streams.running import START_MS
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
@@ -85,15 +85,6 @@ def test_replay_leaves_the_original_untouched(
 ) -> None:
     _, _, before = replayed
     assert standing(original) == before
-
-
-def test_replay_again_under_the_same_name_gives_the_same_rows(
-    original: Settings, replayed: tuple[Settings, Span, dict[str, object]]
-) -> None:
-    settings, _, _ = replayed
-    first = read_tables(settings)
-    replay(original, "replayed")
-    assert read_tables(settings) == first
 
 
 def test_replay_with_one_threshold_changed_gives_another_answer(
