@@ -18,11 +18,11 @@ help:
 	$(PYTHON) -m venv .venv
 
 .venv/installed: .venv/pyvenv.cfg pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[embedded]'
+	$(BIN)/python -m pip install --editable '.[embedded]'
 	@touch $@
 
 .venv/installed-test: .venv/installed pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[embedded,test]'
+	$(BIN)/python -m pip install --editable '.[embedded,test]'
 	@touch $@
 
 setup: .venv/installed

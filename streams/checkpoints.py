@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from processors.checkpoint import Checkpoint
 from streams.outbox import Deliveries, Outbox
+from streams.watching import watcher_settings
 
 FORMAT: Final = 1
 SLICE_BYTES: Final = 512_000
@@ -103,17 +104,7 @@ class CheckpointStore:
         return None
 
     def _read_topic(self) -> dict[str, bytes]:
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._bootstrap_servers,
-                "group.id": "unused",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": 20,
-                "fetch.message.max.bytes": 16_000_000,
-                "allow.auto.create.topics": False,
-            }
-        )
+        consumer = Consumer(watcher_settings(self._bootstrap_servers, enable_partition_eof=True))
         latest: dict[str, bytes] = {}
         try:
             first, _ = consumer.get_watermark_offsets(TopicPartition(self._topic, 0), timeout=30)

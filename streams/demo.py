@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from processors.simulate import Simulation, SimulationRule
 from streams import topics
 from streams.feed import Feeder
+from streams.live_latency import LiveLatency
 from streams.live_view import Changes, LiveView, describe
 from streams.recorded import SentSummary
 from streams.report import Scope, build_report, render, write_report
@@ -23,6 +24,8 @@ from streams.workers import Offsets, wait_drained
 
 DRAIN_S: Final = 600.0
 SHOWN_CHANGES: Final = 12
+RUN: Final = "demo"
+SEED: Final = 7
 INPUTS_AND_TRUTH: Final = (
     *topics.INPUTS,
     topics.TRUTH,
@@ -41,33 +44,38 @@ class DemoOptions:
     """What the user asked for."""
 
     for_s: float | None
-    seed: int
+    seed: int | None
     speed: float
     vehicles: int
-    start_ms: int | None
     report: Path | None
 
 
 def run_demo(settings: Settings, options: DemoOptions, console: Console) -> bool:
     """Run the simulated city; return whether the accounting balances (an unbounded demo always does).
 
-    Another speed or start than the clock's runs isolated: the live log never gets ahead of the clock.
+    A bounded demo, or one faster than the clock, is a run of its own that begins from nothing: repeating it neither
+    meets incidents of the time before nor gets the live log ahead of the clock.
     """
-    isolated = options.speed != 1 or options.start_ms is not None
+    isolated = options.for_s is not None or options.speed != 1
     if isolated and not settings.run:
-        settings = settings.with_run("demo", "demo")
+        settings = settings.with_run(RUN, RUN)
     settings = replace(
         settings,
         ticker=False,
         ttl_days=None if settings.run else settings.ttl_days,
+        block_ms=int(settings.block_ms * options.speed),
+        checkpoint_ms=int(settings.checkpoint_ms * options.speed),
         provisional_after_ms=int(settings.provisional_after_ms * options.speed),
     )
     try:
-        with stopped_by_signals(), stack_running(settings, console) as settings:
-            with console.status("city"):
-                city = city_of(settings)
-            with worker_running(settings, city, console, fresh=isolated) as session:
-                return _simulate(session, options, console)
+        with console.status("city"):
+            city = city_of(settings)
+        with (
+            stopped_by_signals(),
+            stack_running(settings, console) as settings,
+            worker_running(settings, city, console, fresh=isolated) as session,
+        ):
+            return _simulate(session, options, console)
     except KeyboardInterrupt:
         console.print("stopped", style="bright_black")
         return True
@@ -76,16 +84,18 @@ def run_demo(settings: Settings, options: DemoOptions, console: Console) -> bool
 def run_up(settings: Settings, console: Console) -> None:
     """Run the stack and one worker for somebody else's producers until Ctrl-C."""
     try:
-        with stopped_by_signals(), stack_running(settings, console) as settings:
-            city = city_of(settings)
-            with worker_running(settings, city, console, fresh=False) as session:
-                own = session.settings
-                console.print(
-                    f"Kafka {own.kafka_bootstrap_servers} · registry {own.schema_registry_url} · "
-                    f"status http://127.0.0.1:{own.web_port}/status · `cityops stack env` prints all addresses"
-                )
-                begin = offsets_now(own)[topics.CHANGES.name, 0]
-                _watch(session, begin, console, "Ctrl-C stops", lambda: True, live=True)
+        city = city_of(settings)
+        with (
+            stopped_by_signals(),
+            stack_running(settings, console) as settings,
+            worker_running(settings, city, console, fresh=False) as session,
+        ):
+            own = session.settings
+            console.print(
+                f"Kafka {own.kafka_bootstrap_servers} · registry {own.schema_registry_url} · "
+                f"status http://127.0.0.1:{own.web_port}/status · `cityops stack env` prints all addresses"
+            )
+            _watch(session, offsets_now(own), console, "Ctrl-C stops", lambda: True)
     except KeyboardInterrupt:
         console.print("stopped", style="bright_black")
 
@@ -104,40 +114,45 @@ def offsets_now(settings: Settings) -> Vector:
 def _simulate(session: Session, options: DemoOptions, console: Console) -> bool:
     begin = offsets_now(session.settings)
     began, now_ms = time.monotonic(), time.time_ns() // 1_000_000
-    start_ms = options.start_ms if options.start_ms is not None else now_ms - now_ms % 250
+    start_ms = now_ms - now_ms % 250
+    seed = options.seed if options.seed is not None else _usual_seed(session.settings, start_ms)
     until_ms = None if options.for_s is None else start_ms + int(options.for_s * options.speed * 1000)
-    simulation = Simulation(session.city, options.seed, start_ms, SimulationRule(vehicles=options.vehicles), until_ms)
+    simulation = Simulation(session.city, seed, start_ms, SimulationRule(vehicles=options.vehicles), until_ms)
     feeder = Feeder(session.settings, session.codec, simulation, options.speed, ticks=True)
     stop = threading.Event()
     thread = threading.Thread(target=feeder.run, args=(options.for_s, stop, began), name="feeder", daemon=True)
     thread.start()
     try:
-        note = f"{options.vehicles:,} vehicles, seed {options.seed}, speed {options.speed:g}x"
-        _watch(session, begin[topics.CHANGES.name, 0], console, note, thread.is_alive, live=options.speed == 1)
+        note = f"{options.vehicles:,} vehicles, seed {seed}, speed {options.speed:g}x"
+        _watch(session, begin, console, note, thread.is_alive)
     finally:
         stop.set()
         thread.join(2.0)
-    return account(session, begin, console, options.report, seed=options.seed, scored=True)
+    return account(session, begin, console, options.report, seed=seed, scored=True)
 
 
-def _watch(
-    session: Session, changes_from: int, console: Console, note: str, running: Callable[[], bool], *, live: bool
-) -> None:
+def _usual_seed(settings: Settings, start_ms: int) -> int:
+    """Return 7, or live one of the hour: the same accident at the same place twice would be one incident."""
+    return SEED if settings.run else start_ms // 3_600_000 % 100_000
+
+
+def _watch(session: Session, begin: Vector, console: Console, note: str, running: Callable[[], bool]) -> None:
     """Show incidents and rates while the input runs."""
-    changes = Changes(session.settings, session.codec, changes_from)
+    changes = Changes(session.settings, session.codec, begin[topics.CHANGES.name, 0])
+    latency = LiveLatency(session.settings, session.codec, begin[topics.OBSERVATIONS.name, 0])
     asked_s, status = 0.0, None
     try:
         with LiveView(console) as view:
             while running():
                 for change, published_ms in changes.poll(0.2):
                     view.incident(describe(change, session.city))
-                    if live:
-                        view.rates.latencies_ms.append(max(0, published_ms - change.tick_ms))
+                    latency.note(change, published_ms)
                 if time.monotonic() - asked_s >= 1.0:
                     asked_s, status = time.monotonic(), session.worker.status()
-                view.status(status, note)
+                view.status(status, note, latency.median_ms)
     finally:
         changes.close()
+        latency.close()
 
 
 def account(

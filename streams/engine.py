@@ -6,6 +6,7 @@ newest checkpoint; everything after it is made again, the same, and recognised a
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -107,7 +108,7 @@ class Engine:
     async def start(self) -> None:
         """Get schemas and a producer; called before any partition is assigned."""
         loop = asyncio.get_running_loop()
-        self._codec = await loop.run_in_executor(None, load_codec, self.settings)
+        self._codec = await loop.run_in_executor(None, load_codec, self.settings, math.inf)
         self._outbox = Outbox(self.settings.kafka_bootstrap_servers)
         self._store = CheckpointStore(
             self.settings.kafka_bootstrap_servers, self.name(topics.CHECKPOINTS), self._outbox
@@ -206,6 +207,7 @@ class Engine:
             log.warning("%s: expected offset %d, found %d: reading again", poll.tp, source.expected, poll.position)
             self.app.consumer.rewind(poll.tp, source.expected)
             return
+        self.health.reached(source.key, poll.highwater)
         fresh = [one for one in poll.records if one.offset >= source.expected]
         if source.end is not None:
             fresh = [one for one in fresh if one.offset < source.end]
@@ -235,7 +237,7 @@ class Engine:
 
     async def _observe(self, source: Source, fresh: Sequence[RawRecord]) -> None:
         assert source.observer is not None
-        await self._learn(fresh)
+        await self._learn(source, fresh)
         outcome = source.observer.push(fresh)
         await self._emit_observed(source, outcome)
         self.health.observed(source.key, outcome)
@@ -255,15 +257,15 @@ class Engine:
         self.health.concluded(outcome, source.concluder.tick_ms)
         await self._checkpoint(source, outcome.checkpoint)
 
-    async def _learn(self, fresh: Sequence[RawRecord]) -> None:
+    async def _learn(self, source: Source, fresh: Sequence[RawRecord]) -> None:
         """Ask the registry for writers' schemas not met before; wait for it, visibly, while it is away."""
         ids = {schema_id_of(one.value) for one in fresh if one.value is not None}
         for schema_id in sorted(one for one in ids if one is not None and not self.codec.knows(one)):
-            text = await self._fetch(schema_id)
+            text = await self._fetch(source, schema_id)
             if text is not None:
                 self.codec.learn(schema_id, text)
 
-    async def _fetch(self, schema_id: int) -> str | None:
+    async def _fetch(self, source: Source, schema_id: int) -> str | None:
         loop = asyncio.get_running_loop()
         if self._unknown_until_s.get(schema_id, 0.0) > loop.time():
             return None
@@ -272,8 +274,10 @@ class Engine:
                 text = await loop.run_in_executor(None, fetch_schema, self.settings, schema_id)
             except Retryable as error:
                 log.warning("schema %d: %s; waiting", schema_id, error)
+                self.health.waits(source.key, f"for schema {schema_id}: {error}")
                 await asyncio.sleep(error.retry_after_s)
             else:
+                self.health.waits(source.key, None)
                 if text is None:
                     self._unknown_until_s[schema_id] = loop.time() + UNKNOWN_SCHEMA_S
                 return text

@@ -14,10 +14,11 @@ from streams import topics
 from streams.outbox import producer_settings
 from streams.settings import Settings
 from streams.topics import Topic
+from streams.watching import ERRORS_ONLY
 
 TICK_MS: Final = 250
-CLOSING_TICKS: Final = 12
-"""Ticks after the last record: 3 s, so that the last blocks are cut and written."""
+CLOSING_TICKS: Final = 4
+"""Ticks after the last record beyond a block's length, so that the last blocks are cut and written."""
 
 
 class TickWriter:
@@ -42,7 +43,7 @@ class Feeder:
         self._codec = codec
         self._simulation = simulation
         self._speed = speed
-        self._producer = Producer(producer_settings(settings.kafka_bootstrap_servers))
+        self._producer = Producer(producer_settings(settings.kafka_bootstrap_servers) | {"log_level": ERRORS_ONLY})
         self._ticks = TickWriter(settings, codec, self._producer) if ticks else None
         self._topics = {topic.name: topic for topic in topics.INPUTS}
         self.sent = 0
@@ -61,7 +62,7 @@ class Feeder:
             steps += 1
             self._wait(began + steps * TICK_MS / 1000 / self._speed, stop)
         if self._ticks is not None and not stop.is_set():
-            for closing in range(1, CLOSING_TICKS + 1):
+            for closing in range(1, self._settings.block_ms // TICK_MS + CLOSING_TICKS + 1):
                 self._ticks.write(self.tick_ms + closing * TICK_MS)
                 self._wait(began + (steps + closing) * TICK_MS / 1000 / self._speed, stop)
         self._producer.flush(0.5 if stop.is_set() else 10)

@@ -26,6 +26,7 @@ class SourceHealth:
     highwater: int
     tick_ms: int | None = None
     attempts_failed: int = 0
+    waiting: str | None = None
     checkpoint_offset: int | None = None
     checkpoint_monotonic_s: float | None = None
 
@@ -91,6 +92,16 @@ class Health:
         """A poll was worked through."""
         source = self.sources.setdefault(key, SourceHealth(*key, next_offset, highwater))
         source.next_offset, source.highwater, source.attempts_failed = next_offset, highwater, 0
+
+    def reached(self, key: tuple[str, int], highwater: int) -> None:
+        """A poll arrived; what it holds is lag until it is worked through."""
+        if key in self.sources:
+            self.sources[key].highwater = max(highwater, self.sources[key].highwater)
+
+    def waits(self, key: tuple[str, int], what_for: str | None) -> None:
+        """A partition waits for something outside; None = no longer."""
+        if key in self.sources:
+            self.sources[key].waiting = what_for
 
     def troubled(self, key: tuple[str, int], attempts: int) -> None:
         """A poll failed that many times in a row."""
@@ -162,6 +173,8 @@ class Health:
         """Return why the worker is not ready, in words; empty = ready."""
         reasons = [] if self.ready else ["no partitions are assigned yet"]
         for one in self.sources.values():
+            if one.waiting is not None:
+                reasons.append(f"{one.topic}/{one.partition} waits {one.waiting}")
             if one.attempts_failed:
                 reasons.append(f"{one.topic}/{one.partition} failed {one.attempts_failed} times in a row")
         return reasons

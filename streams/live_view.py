@@ -18,6 +18,7 @@ from schemas.errors import Rejected
 from streams import topics
 from streams.health import Status
 from streams.settings import Settings
+from streams.watching import watcher_settings
 
 COLOURS: Final = {
     records.Change.OPENED: "yellow",
@@ -29,6 +30,7 @@ COLOURS: Final = {
     records.Change.WITHDRAWN: "bright_black",
 }
 SHOWN_EVIDENCE: Final = 4
+PRINT_EVERY_S: Final = 10.0
 RATES_OVER_S: Final = 2.0
 """As long as a block of rows, so that rows show as a flow."""
 ARROWS: Final = {0: "→", 1: "←"}
@@ -41,14 +43,7 @@ class Changes:
     def __init__(self, settings: Settings, codec: Codec, begin: int) -> None:
         self._codec = codec
         self._seen: set[tuple[str, int]] = set()
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": settings.kafka_bootstrap_servers,
-                "group.id": "unused",
-                "enable.auto.commit": False,
-                "fetch.wait.max.ms": 50,
-            }
-        )
+        self._consumer = Consumer(watcher_settings(settings.kafka_bootstrap_servers))
         self._consumer.assign([TopicPartition(settings.topic(topics.CHANGES), 0, begin)])
 
     def poll(self, timeout_s: float) -> list[tuple[records.IncidentChange, int]]:
@@ -112,22 +107,16 @@ class RateLine:
     def __init__(self) -> None:
         self._latest: tuple[float, Status] | None = None
         self._rates: list[str] = []
-        self.latencies_ms: list[int] = []
 
-    def text(self, status: Status | None, note: str) -> Text:
-        """Return the line for what /status says now."""
+    def text(self, status: Status | None, note: str, latency_ms: int | None) -> Text:
+        """Return the line for what /status says now; latency_ms: from append to publication, None = unknown."""
         if status is None:
             return Text(f"the worker does not answer · {note}", style="red")
         if self._latest is None or time.monotonic() - self._latest[0] >= RATES_OVER_S:
             self._count(status)
-        parts = [
-            *self._rates,
-            f"observations {sum(status.observations.values()):,}",
-            f"rejected {sum(status.rejected.values()):,}",
-            f"lag {sum(one.lag for one in status.sources):,}",
-        ]
-        if self.latencies_ms:
-            parts.append(f"tick to incident {sorted(self.latencies_ms)[len(self.latencies_ms) // 2]} ms")
+        parts = [*self._rates, f"lag {sum(one.lag for one in status.sources):,}"]
+        if latency_ms is not None:
+            parts.append(f"append to publication {latency_ms} ms")
         line = Text(" · ".join(parts), style="white on blue")
         if status.sink_waiting:
             line.append(f"\nClickHouse takes no rows: {status.sink_waiting}; they wait in Kafka", style="bold red")
@@ -148,8 +137,12 @@ class RateLine:
             f"{name} {(_total(status.records, topic) - _total(before.records, topic)) / span_s:,.0f}/s"
             for name, topic in named.items()
         ]
-        rows = sum(status.rows_written.values()) - sum(before.rows_written.values())
-        self._rates.append(f"rows {rows / span_s:,.0f}/s")
+        for name, after, earlier in (
+            ("observations", status.observations, before.observations),
+            ("rejected", status.rejected, before.rejected),
+            ("rows", status.rows_written, before.rows_written),
+        ):
+            self._rates.append(f"{name} {(sum(after.values()) - sum(earlier.values())) / span_s:,.1f}/s")
 
 
 def _total(counts: dict[str, dict[str, int]], topic: str) -> int:
@@ -157,24 +150,32 @@ def _total(counts: dict[str, dict[str, int]], topic: str) -> int:
 
 
 class LiveView:
-    """The terminal: incidents scroll, the rates stay at the bottom."""
+    """The terminal: incidents scroll, the rates stay at the bottom; elsewhere a line of rates every few seconds."""
 
     def __init__(self, console: Console) -> None:
         self._live = Live(Text(""), console=console, refresh_per_second=4, transient=True)
         self._console = console
-        self.rates = RateLine()
+        self._rates = RateLine()
+        self._printed_s = time.monotonic()
 
     def __enter__(self) -> "LiveView":
-        self._live.__enter__()
+        if self._console.is_terminal:
+            self._live.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._live.stop()
+        if self._console.is_terminal:
+            self._live.stop()
 
     def incident(self, text: Text) -> None:
         """Scroll one incident change."""
         self._console.print(text, soft_wrap=True)
 
-    def status(self, status: Status | None, note: str) -> None:
+    def status(self, status: Status | None, note: str, latency_ms: int | None) -> None:
         """Show the rates."""
-        self._live.update(Group(self.rates.text(status, note)))
+        text = self._rates.text(status, note, latency_ms)
+        if self._console.is_terminal:
+            self._live.update(Group(text))
+        elif time.monotonic() - self._printed_s >= PRINT_EVERY_S:
+            self._printed_s = time.monotonic()
+            self._console.print(text, soft_wrap=True)

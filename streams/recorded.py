@@ -36,6 +36,7 @@ from schemas.records import Tick
 from streams import topics
 from streams.outbox import producer_settings
 from streams.settings import Settings
+from streams.watching import ERRORS_ONLY
 
 Progress = Callable[[int, int], None]
 """Called with what is done and what there is in all (bytes when reading, rows when sending)."""
@@ -209,7 +210,7 @@ class _Sender:
     """An idempotent producer to given partitions that keeps the first failure."""
 
     def __init__(self, bootstrap_servers: str) -> None:
-        own = {"linger.ms": 50, "message.timeout.ms": SEND_TIMEOUT_MS}
+        own = {"linger.ms": 50, "message.timeout.ms": SEND_TIMEOUT_MS, "log_level": ERRORS_ONLY}
         self._producer = Producer(producer_settings(bootstrap_servers) | own)
         self._servers = bootstrap_servers
         self._failure: str | None = None

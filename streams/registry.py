@@ -100,6 +100,7 @@ def load_codec(settings: Settings, wait_s: float = WAIT_S) -> Codec:
     """
     kept = kept_path(settings)
     give_up_at_s = time.monotonic() + wait_s
+    told = False
     while True:
         try:
             fresh = register_all(settings)
@@ -110,6 +111,9 @@ def load_codec(settings: Settings, wait_s: float = WAIT_S) -> Codec:
                 return Codec(earlier.ids, earlier.writers)
             if time.monotonic() > give_up_at_s:
                 raise UsageError(f"{error}: check SCHEMA_REGISTRY_URL or run `cityops stack status`") from error
+            if not told:
+                log.warning("%s; waiting", error)
+                told = True
             time.sleep(ASK_AGAIN_S)
         else:
             kept.parent.mkdir(parents=True, exist_ok=True)

@@ -13,8 +13,9 @@ from schemas.errors import Rejected, Retryable, UsageError
 from streams import topics
 from streams.registry import load_codec
 from streams.session import city_of, stack_running, stopped_by_signals, worker_running
-from streams.settings import Settings
+from streams.settings import Settings, checked_run
 from streams.span import Part, Span, save_span, span_path
+from streams.watching import watcher_settings
 from streams.workers import wait_drained
 
 WARM_UP_S: Final = 2400.0
@@ -42,15 +43,13 @@ class TickIndex:
         self._codec = codec
         self._tp = (settings.topic(topic), partition)
         self._consumer = Consumer(
-            {
-                "bootstrap.servers": settings.kafka_bootstrap_servers,
-                "group.id": "unused",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": 1,
-                "fetch.queue.backoff.ms": 5,  # by default a second's wait whenever 1,000 records are queued
-                "fetch.message.max.bytes": 131_072,  # a look needs a few records
-            }
+            watcher_settings(
+                settings.kafka_bootstrap_servers,
+                enable_partition_eof=True,
+                fetch_wait_max_ms=1,
+                fetch_queue_backoff_ms=5,  # by default a second's wait whenever 1,000 records are queued
+                fetch_message_max_bytes=131_072,  # a look needs a few records
+            )
         )
         self.first, self.end = self._consumer.get_watermark_offsets(TopicPartition(*self._tp), timeout=30)
 
@@ -153,7 +152,10 @@ def run_replay(settings: Settings, options: ReplayOptions, console: Console) -> 
     """Replay a span into an isolated run and wait until it is worked off."""
     if not options.into or options.into == settings.run:
         raise UsageError("a replay needs a name of its own: --into NAME")
+    if options.from_ms is not None and options.to_ms is not None and options.from_ms >= options.to_ms:
+        raise UsageError("--from is not before --to")
     source = settings.run
+    checked_run(options.into)
     with stopped_by_signals(), stack_running(settings, console) as settings:
         codec = load_codec(settings)
         with console.status("finding the span in the log"):

@@ -1,5 +1,6 @@
 """A session: the stack, the topics, the tables, the schemas and one worker, from nothing to ready and back."""
 
+import fcntl
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +11,12 @@ from rich.console import Console
 
 from processors.city import City, load_city
 from schemas.codec import Codec
+from schemas.errors import UsageError
 from sinks.clickhouse.migrations import drop_database, migrate
 from streams.admin import delete_run, ensure_topics
+from streams.reach import answering
 from streams.registry import load_codec
-from streams.settings import Settings
+from streams.settings import LIVE, Settings
 from streams.stack import endpoints, start_stack
 from streams.workers import WorkerProcess, free_port
 
@@ -38,7 +41,7 @@ def stack_running(settings: Settings, console: Console) -> Iterator[Settings]:
     """
     handle = start_stack(settings, console=console, wait_registry=False)
     try:
-        yield endpoints(settings)
+        yield answering(endpoints(settings))
     finally:
         handle.stop()
 
@@ -50,7 +53,29 @@ def worker_running(settings: Settings, city: City, console: Console, *, fresh: b
     fresh: what an earlier run of this name left (topics, database) goes first.
     """
     settings = replace(settings, web_port=free_port() if settings.run else settings.web_port)
-    settings = replace(settings, worker_id=f"{settings.run or 'live'}-worker")
+    settings = replace(settings, worker_id=f"{settings.run or LIVE}-worker")
+    with _alone(settings), _worker(settings, city, console, fresh=fresh) as session:
+        yield session
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Hold the run's lock. Raises UsageError when somebody else runs it from this home."""
+    path = settings.home / "runs" / f"{settings.run or LIVE}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"the run {settings.run or LIVE!r} is under way in {settings.home}: "
+                "end that first, or give this one another name with --run"
+            ) from None
+        yield
+
+
+@contextmanager
+def _worker(settings: Settings, city: City, console: Console, *, fresh: bool) -> Iterator[Session]:
     with console.status("topics, tables and schemas"):
         if fresh and settings.run:
             delete_run(settings)

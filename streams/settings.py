@@ -1,6 +1,7 @@
 """Settings: every one of them an environment variable with a default that works."""
 
 import os
+import re
 import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,9 @@ from schemas.errors import UsageError
 from streams.topics import Topic
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
+LIVE: Final = "live"
+"""What people call the run without a name."""
+RUN_NAME: Final = re.compile(r"(?=.{1,40}$)[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,17 @@ class Settings:
         return f"cityops-{self.run}" if self.run else "cityops"
 
     def with_run(self, run: str, source_run: str) -> "Settings":
-        """Return the same settings for another run."""
-        return replace(self, run=run, source_run=source_run)
+        """Return the same settings for another run. Raises UsageError for a name that cannot be one."""
+        return replace(self, run=checked_run(run), source_run=checked_run(source_run))
+
+
+def checked_run(run: str) -> str:
+    """Return the name of a run, or raise UsageError: it becomes part of topics, a database and folders."""
+    if run and (run == LIVE or not RUN_NAME.fullmatch(run)):
+        raise UsageError(
+            f"{run!r} cannot name a run: take small letters, digits and single hyphens, at most 40, and not {LIVE!r}"
+        )
+    return run
 
 
 def default_home() -> Path:
@@ -85,7 +98,7 @@ def settings_from_env() -> Settings:
             raise UsageError(f"{name} is {value!r}: give a whole number, such as {default}")
         return int(value)
 
-    run = env("CITYOPS_RUN", "")
+    run = checked_run(env("CITYOPS_RUN", ""))
     return Settings(
         home=path("CITYOPS_HOME") or default_home(),
         kafka_bootstrap_servers=env("KAFKA_BOOTSTRAP_SERVERS", ""),
@@ -96,7 +109,7 @@ def settings_from_env() -> Settings:
         units=path("CITYOPS_UNITS"),
         rules=path("CITYOPS_RULES"),
         run=run,
-        source_run=env("CITYOPS_SOURCE_RUN", run),
+        source_run=checked_run(env("CITYOPS_SOURCE_RUN", run)),
         web_port=number("CITYOPS_WEB_PORT", 6066),
         worker_id=env("CITYOPS_WORKER_ID", f"{socket.gethostname()}-{env('CITYOPS_WEB_PORT', '6066')}"),
         ticker=env("CITYOPS_TICKER", "on") == "on",

@@ -15,6 +15,7 @@ from streams import topics
 from streams.admin import ensure_topics
 from streams.engine import Engine
 from streams.outbox import Deliveries
+from streams.reach import wait_answering
 from streams.settings import Settings, settings_from_env
 from streams.stack import endpoints
 from streams.transport import BatchApp
@@ -56,6 +57,7 @@ def build_worker() -> tuple[CityApp, Engine]:
         engine = Engine(settings, app)
     except UsageError as error:
         sys.exit(f"cityops: {error}")
+    wait_answering(settings)
     app.engine = app.positions = engine
     _serve(app, engine)
     if settings.ticker:

@@ -21,6 +21,7 @@ from streams import topics
 from streams.health import Status
 from streams.settings import Settings
 from streams.topics import Topic
+from streams.watching import watcher_settings
 
 STOP_S: Final = 1.5
 
@@ -131,9 +132,7 @@ class Offsets:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._consumer = Consumer(
-            {"bootstrap.servers": settings.kafka_bootstrap_servers, "group.id": "unused", "enable.auto.commit": False}
-        )
+        self._consumer = Consumer(watcher_settings(settings.kafka_bootstrap_servers))
 
     def ends(self, topic: Topic) -> dict[int, int]:
         """Return the next offset of each partition."""

@@ -59,6 +59,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; a mistake or a missing server ends in one sentence, never in a traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters comes back as an error, in one sentence
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
@@ -71,6 +72,6 @@ def main() -> None:
     except UsageError as error:
         click.echo(f"cityops: {error}", err=True)
         sys.exit(WRONG_USE)
-    except CityopsError as error:
+    except (CityopsError, OSError) as error:  # an OSError names its file: no space, no permission, no such folder
         click.echo(f"cityops: {error}", err=True)
         sys.exit(1)

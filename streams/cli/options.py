@@ -23,8 +23,22 @@ class Seconds(click.ParamType):
         return float(match[1]) * self._units[match[2]]
 
 
+class NewFile(click.Path):
+    """A file to be written, in a folder that exists."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        path = Path(str(super().convert(value, param, ctx))).absolute()
+        if not path.parent.is_dir():
+            self.fail(f"there is no folder {path.parent} to write {path.name} into", param, ctx)
+        return path
+
+
 SECONDS = Seconds()
 FOLDER_OR_FILE = click.Path(exists=True, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+NEW_FILE = NewFile()

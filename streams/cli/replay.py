@@ -10,9 +10,7 @@ import msgspec
 from rich.console import Console
 
 from streams.cli.options import FOLDER, SECONDS
-from streams.settings import settings_from_env
-
-LIVE = "live"
+from streams.settings import LIVE, settings_from_env
 
 
 class Moment(click.ParamType):
@@ -45,6 +43,7 @@ MOMENT = Moment()
 @click.option("--source", default=LIVE, show_default=True, help="The run whose log is read.")
 @click.option("--warm-up", default="40m", show_default=True, type=SECONDS, help="How much before --from is read too.")
 @click.option("--rules", type=FOLDER, help="Replay with other rules.")
+@click.option("--json", "as_json", is_flag=True, help="Print the span that was replayed as JSON.")
 @click.pass_context
 def replay(
     ctx: click.Context,
@@ -54,6 +53,7 @@ def replay(
     source: str,
     warm_up: float,
     rules: Path | None,
+    as_json: bool,
 ) -> None:
     """Read a span of the log again into a run of its own: other topics, checkpoints, database; nothing live changes.
 
@@ -71,6 +71,9 @@ def replay(
         settings = settings.with_run(source, source)
     console = Console(stderr=True)
     span = run_replay(settings, ReplayOptions(from_ms, to_ms, into, warm_up, rules), console)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(span)).decode())
+        return
     click.echo(f"replayed {sum(part.end - part.begin for part in span.parts):,} records into {into}")
 
 

@@ -11,13 +11,14 @@ import click
 from rich.console import Console
 
 from streams.cli.options import FILE, FOLDER, FOLDER_OR_FILE, NEW_FILE, SECONDS
+from streams.reach import answering
 from streams.settings import settings_from_env
 from streams.stack import endpoints
 
 
 @click.command()
 @click.option("--for", "for_s", type=SECONDS, help="How long, in wall time (60s, 5m); without it until Ctrl-C.")
-@click.option("--seed", default=7, show_default=True, help="Seed of the simulated city.")
+@click.option("--seed", type=click.IntRange(0), help="Seed of the simulated city.  [default: 7, live one of the hour]")
 @click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.1, 100), help="Event time per second.")
 @click.option("--vehicles", default=1500, show_default=True, type=click.IntRange(1, 100_000))
 @click.option("--report", type=NEW_FILE, help="Write the accounting as JSON here.")
@@ -34,7 +35,7 @@ from streams.stack import endpoints
 @click.option("--run", "run_name", default="", help="Name of an isolated run; recorded input runs as `recorded`.")
 def demo(
     for_s: float | None,
-    seed: int,
+    seed: int | None,
     speed: float,
     vehicles: int,
     report: Path | None,
@@ -53,6 +54,8 @@ def demo(
     """Show a city's stream becoming incidents: simulated, or recorded data of your own.
 
     Starts Kafka, a schema registry and ClickHouse unless they run already, and stops what it started.
+    Without --for it runs live and keeps its data; with --for or another --speed it is a run of its own, `demo`, that
+    begins from nothing each time (ask it with `cityops sql --run demo`).
 
     \b
     Examples:
@@ -60,7 +63,10 @@ def demo(
       cityops demo --for 60s --seed 7 --report report.json
       cityops demo --input positions.csv --map vehicle_id=bus,at=time,lat=lat,lon=lon --time-zone Europe/Berlin
     """
-    settings = replace(settings_from_env(), gtfs=gtfs, units=units, rules=rules)
+    settings = settings_from_env()
+    settings = replace(
+        settings, gtfs=gtfs or settings.gtfs, units=units or settings.units, rules=rules or settings.rules
+    )
     if run_name:
         settings = settings.with_run(run_name, run_name)
     console = Console()
@@ -74,7 +80,7 @@ def demo(
 
         if city != "auto":
             settings = replace(settings, city=Path(city))
-        balances = run_demo(settings, DemoOptions(for_s, seed, speed, vehicles, None, report), console)
+        balances = run_demo(settings, DemoOptions(for_s, seed, speed, vehicles, report), console)
     sys.exit(0 if balances else 1)
 
 
@@ -110,7 +116,7 @@ def worker(run_name: str | None, web_port: int | None, ticker: bool | None, log_
         os.environ["CITYOPS_WEB_PORT"] = str(web_port)
     if ticker is not None:
         os.environ["CITYOPS_TICKER"] = "on" if ticker else "off"
-    endpoints(settings_from_env())
+    endpoints(settings_from_env())  # a mistake is told before the worker's own output begins
     os.execv(  # noqa: S606 (the worker takes this process's place)
         sys.executable, [sys.executable, "-m", "faust", "-A", "faust_app", "worker", "-l", log_level]
     )
@@ -134,7 +140,7 @@ def simulate(for_s: float | None, seed: int, vehicles: int) -> None:
     from streams.registry import load_codec
     from streams.session import city_of
 
-    settings = endpoints(settings_from_env())
+    settings = answering(endpoints(settings_from_env()))
     now_ms = time.time_ns() // 1_000_000
     start_ms = now_ms - now_ms % 250
     until_ms = None if for_s is None else start_ms + int(for_s * 1000)

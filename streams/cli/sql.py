@@ -21,7 +21,9 @@ def sql(statement: str, run_name: str, as_json: bool) -> None:
     Example:
       cityops sql "SELECT kind, state, count() FROM incidents GROUP BY kind, state"
     """
-    settings = endpoints(settings_from_env())
+    settings = settings_from_env()
+    if not settings.clickhouse_url:
+        settings = endpoints(settings)
     if run_name:
         settings = settings.with_run(run_name, run_name)
     answer = query(settings.clickhouse_url, settings.database, statement)

@@ -72,7 +72,8 @@ def status(as_json: bool) -> None:
 
 
 @stack.command()
-def env() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the three addresses as JSON.")
+def env(as_json: bool) -> None:
     """Print the addresses as shell exports, with what kcat, clickhouse-client and DBeaver need.
 
     \b
@@ -80,6 +81,14 @@ def env() -> None:
       eval "$(cityops stack env)"
     """
     settings = endpoints(settings_from_env())
+    if as_json:
+        addresses = {
+            "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+            "SCHEMA_REGISTRY_URL": settings.schema_registry_url,
+            "CLICKHOUSE_URL": settings.clickhouse_url,
+        }
+        click.echo(msgspec.json.format(msgspec.json.encode(addresses)).decode())
+        return
     click.echo(f"export KAFKA_BOOTSTRAP_SERVERS='{settings.kafka_bootstrap_servers}'")
     click.echo(f"export SCHEMA_REGISTRY_URL='{settings.schema_registry_url}'")
     click.echo(f"export CLICKHOUSE_URL='{settings.clickhouse_url}'")
