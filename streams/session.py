@@ -54,12 +54,12 @@ def worker_running(settings: Settings, city: City, console: Console, *, fresh: b
     """
     settings = replace(settings, web_port=free_port() if settings.run else settings.web_port)
     settings = replace(settings, worker_id=f"{settings.run or LIVE}-worker")
-    with _alone(settings), _worker(settings, city, console, fresh=fresh) as session:
+    with alone(settings), _worker(settings, city, console, fresh=fresh) as session:
         yield session
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
+def alone(settings: Settings) -> Iterator[None]:
     """Hold the run's lock. Raises UsageError when somebody else runs it from this home."""
     path = settings.home / "runs" / f"{settings.run or LIVE}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)

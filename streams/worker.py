@@ -73,6 +73,7 @@ def _build_app(settings: Settings) -> CityApp:
         Worker=PromptWorker,
         datadir=settings.home / "faust" / (settings.run or "live"),
         topic_disable_leader=True,
+        table_standby_replicas=0,  # no tables: aiokafka's own assignor, whose members may change their address
         topic_allow_declare=False,
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=settings.worker_id,

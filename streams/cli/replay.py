@@ -10,6 +10,7 @@ import msgspec
 from rich.console import Console
 
 from streams.cli.options import FOLDER, SECONDS
+from streams.cli.showing import codec_of, settings_of
 from streams.settings import LIVE, settings_from_env
 
 
@@ -92,14 +93,13 @@ def diff(run_a: str, run_b: str, from_ms: int | None, to_ms: int | None, as_json
     """
     from streams.diff import diff_runs, render_diff
     from streams.span import load_span
-    from streams.stack import endpoints
 
-    settings = endpoints(settings_from_env())
+    settings = settings_of("")
     names = ["" if name == LIVE else name for name in (run_a, run_b)]
     spans = [span for span in (load_span(settings.home, name) for name in names) if span is not None]
     begin = from_ms if from_ms is not None else max((span.from_ms for span in spans), default=0)
     end = to_ms if to_ms is not None else min((span.to_ms for span in spans), default=2**62)
-    found = diff_runs(settings, names[0], names[1], begin, end)
+    found = diff_runs(settings, names[0], names[1], begin, end, codec_of(settings))
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:

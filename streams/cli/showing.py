@@ -1,26 +1,31 @@
 """What the commands that show things share: whose topics, which zone, which form."""
 
 from datetime import datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from schemas.codec import Codec
+from streams.reach import answering
 from streams.settings import Settings, settings_from_env
 from streams.stack import endpoints
+
+WAIT_S: Final = 20.0
+"""A registry that has just been started is worth waiting for."""
 
 
 def settings_of(run: str) -> Settings:
     """Return the settings of a run (empty = as the environment says), with the addresses of the running servers."""
     settings = settings_from_env()
-    return endpoints(settings.with_run(run, run) if run else settings)
+    return answering(endpoints(settings.with_run(run, run) if run else settings))
 
 
 def codec_of(settings: Settings) -> Codec:
     """Return the registry's codec."""
     from streams.registry import load_codec
 
-    return load_codec(settings)
+    return load_codec(settings, WAIT_S)
 
 
 def city_zone(settings: Settings) -> ZoneInfo:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import pandas as pd
 import psutil
 import pytest
 
+from schemas.errors import UsageError
 from schemas.tables import TABLES
 from sinks.clickhouse.queries import query
-from streams.settings import PROJECT, Settings
+from streams.session import alone
+from streams.settings import PROJECT, Settings, settings_from_env
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
 
@@ -170,6 +173,11 @@ def test_ctrl_c_stops_everything_within_five_seconds(tmp_path: Path) -> None:
         (["demo", "--for", "soon"], "is not a length of time"),
         (["replay", "--from", "yesterday"], "is not a time"),
         (["city", "check", "docs"], "city.yaml is missing"),
+        (["demo", "--for", "5s", "--report", "nowhere/report.json"], "there is no folder"),
+        (["demo", "--for", "5s", "--run", "../x"], "cannot name a run"),
+        (["demo", "--for", "5s", "--city", "nowhere"], "city.yaml is missing"),
+        (["replay", "--into", "live"], "cannot name a run"),
+        (["replay", "--from", "2000", "--to", "1000", "--into", "x"], "--from is not before --to"),
     ],
 )
 def test_a_mistake_gets_one_sentence(tmp_path: Path, arguments: list[str], told: str) -> None:
@@ -178,3 +186,41 @@ def test_a_mistake_gets_one_sentence(tmp_path: Path, arguments: list[str], told:
     assert process.returncode in (1, 2), output
     assert told in output
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["simulate", "--for", "3s"], ["replay", "--into", "x"], ["incidents", "list"], ["demo", "--for", "5s"]],
+)
+def test_missing_servers_get_one_sentence(tmp_path: Path, arguments: list[str]) -> None:
+    nobody = replace(
+        settings_from_env(),
+        home=tmp_path,
+        kafka_bootstrap_servers="127.0.0.1:1",
+        schema_registry_url="http://127.0.0.1:1",
+        clickhouse_url="clickhouse://somebody@127.0.0.1:1",
+    )
+    process = cityops(*arguments, stack=nobody)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 2, output
+    assert "no Kafka answers at 127.0.0.1:1" in output
+    assert "Traceback" not in output
+
+
+def test_a_home_that_cannot_be_written_gets_one_sentence() -> None:
+    process = cityops("stack", "up", home=Path("/proc/nowhere"))
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, output
+    assert "/proc/nowhere" in output
+    assert "Traceback" not in output
+
+
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    settings = replace(settings_from_env(), home=tmp_path).with_run("demo", "demo")
+    with alone(settings):
+        with pytest.raises(UsageError, match="the run 'demo' is under way"), alone(settings):
+            pass
+        with alone(settings.with_run("other", "other")):
+            pass
+    with alone(settings):
+        pass
