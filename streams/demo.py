@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from streams import topics
 from streams.feed import Feeder
 from streams.live_latency import LiveLatency
 from streams.live_view import Changes, LiveView, describe
+from streams.reading import Vector
 from streams.recorded import SentSummary
 from streams.report import Scope, build_report, render, write_report
 from streams.session import Session, city_of, stack_running, stopped_by_signals, worker_running
@@ -26,7 +27,7 @@ DRAIN_S: Final = 600.0
 SHOWN_CHANGES: Final = 12
 RUN: Final = "demo"
 SEED: Final = 7
-INPUTS_AND_TRUTH: Final = (
+ACCOUNTED: Final = (
     *topics.INPUTS,
     topics.TRUTH,
     topics.CHANGES,
@@ -34,9 +35,6 @@ INPUTS_AND_TRUTH: Final = (
     topics.ROWS,
     topics.REJECTED,
 )
-
-Vector = Mapping[tuple[str, int], int]
-"""(topic, partition) -> offset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +102,7 @@ def offsets_now(settings: Settings) -> Vector:
     """Return the ends of every topic that a report reads."""
     offsets = Offsets(settings)
     try:
-        return {
-            (topic.name, partition): end for topic in INPUTS_AND_TRUTH for partition, end in offsets.ends(topic).items()
-        }
+        return {(topic.name, partition): end for topic in ACCOUNTED for partition, end in offsets.ends(topic).items()}
     finally:
         offsets.close()
 
