@@ -17,8 +17,12 @@ from streams.topics import Topic
 from streams.watching import ERRORS_ONLY
 
 TICK_MS: Final = 250
-CLOSING_TICKS: Final = 4
-"""Ticks after the last record beyond a block's length, so that the last blocks are cut and written."""
+SPARE_TICKS: Final = 4
+
+
+def closing_ticks(block_ms: int) -> int:
+    """Return how many ticks after the last record make sure that the last blocks are cut and written."""
+    return block_ms // TICK_MS + SPARE_TICKS
 
 
 class TickWriter:
@@ -62,7 +66,7 @@ class Feeder:
             steps += 1
             self._wait(began + steps * TICK_MS / 1000 / self._speed, stop)
         if self._ticks is not None and not stop.is_set():
-            for closing in range(1, self._settings.block_ms // TICK_MS + CLOSING_TICKS + 1):
+            for closing in range(1, closing_ticks(self._settings.block_ms) + 1):
                 self._ticks.write(self.tick_ms + closing * TICK_MS)
                 self._wait(began + (steps + closing) * TICK_MS / 1000 / self._speed, stop)
         self._producer.flush(0.5 if stop.is_set() else 10)

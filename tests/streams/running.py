@@ -21,7 +21,7 @@ from sinks.clickhouse.queries import query
 from streams import topics
 from streams.accounting import Accounts, account
 from streams.admin import ensure_topics
-from streams.feed import CLOSING_TICKS, TICK_MS, Feeder, TickWriter
+from streams.feed import TICK_MS, Feeder, TickWriter, closing_ticks
 from streams.health import Status
 from streams.outbox import producer_settings
 from streams.reading import LogReader, reading
@@ -105,7 +105,7 @@ class Wire:
 
     def close(self) -> None:
         """Append the closing ticks and wait until all has arrived."""
-        for _ in range(CLOSING_TICKS):
+        for _ in range(closing_ticks(self._settings.block_ms)):
             self.tick(self.tick_ms + TICK_MS)
         assert self.producer.flush(30) == 0
 
