@@ -174,7 +174,7 @@ def _note(result: Result, frames: Iterable[RowFrame], rejected: Iterable[Rejecte
     result.rejects += [(one.source_topic, one.reason, one.value) for one in rejected]
 
 
-def same(one: Result, other: Result) -> None:
+def assert_same(one: Result, other: Result) -> None:
     """Assert that two results are the same: revisions byte for byte, rows, rejects and observations as sets."""
     assert [CODEC.encode(change) for change in one.changes] == [CODEC.encode(change) for change in other.changes]
     assert one.observations == other.observations
@@ -198,12 +198,12 @@ def test_the_minute_has_something_to_tell() -> None:
 
 @pytest.mark.parametrize("partitions", [1, 2, 16, 64])
 def test_the_number_of_partitions_changes_nothing(partitions: int) -> None:
-    same(run(log()[0], partitions), reference())
+    assert_same(run(log()[0], partitions), reference())
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_how_polls_cut_and_partitions_interleave_changes_nothing(seed: int) -> None:
-    same(run(log()[0], cuts=random.Random(seed)), reference())
+    assert_same(run(log()[0], cuts=random.Random(seed)), reference())
 
 
 @pytest.mark.parametrize("seed", range(2))
