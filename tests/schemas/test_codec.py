@@ -1,4 +1,3 @@
-import contextlib
 import struct
 import typing
 from enum import StrEnum
@@ -113,19 +112,25 @@ def test_garbage_raises_nothing_but_rejected(schema_id: int, body: bytes) -> Non
     assert set(fields) == {field["name"] for field in resolved(name)["fields"]}
 
 
+def outcome_of(value: bytes) -> str:
+    """The record that the bytes are, or why they were rejected; anything else that is raised fails the test."""
+    try:
+        return CODEC.decode(value)[0]
+    except Rejected as rejected:
+        return rejected.reason
+
+
 @settings(max_examples=200, deadline=None)
 @given(value=st.binary(max_size=64))
 def test_any_bytes_raise_nothing_but_rejected(value: bytes) -> None:
-    with contextlib.suppress(Rejected):
-        CODEC.decode(value)
+    assert outcome_of(value) in {*NAMES, Reason.NOT_AVRO, Reason.UNKNOWN_SCHEMA_ID}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_huge_claimed_lengths_are_rejected_at_once(name: str) -> None:
     schema_id = (NAMES.index(name) + 1).to_bytes(4, "big")
     for body in (b"\xff" * 9 + b"\x01", b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01" * 12, b"\x02" * 4096):
-        with contextlib.suppress(Rejected):
-            CODEC.decode(b"\0" + schema_id + body)
+        assert outcome_of(b"\0" + schema_id + body) in {name, Reason.NOT_AVRO}
 
 
 def test_schema_texts_are_one_record_each() -> None:

@@ -138,3 +138,5 @@ def test_wrong_address_and_login_are_told_in_a_sentence(url: str) -> None:
 
 def test_drop_database_that_is_not_there_is_no_mistake(url: str) -> None:
     drop_database(url, "cityops_never_made")
+    made = query(url, "system", "SELECT count() FROM databases WHERE name = 'cityops_never_made'").rows
+    assert made == ((0,),)
