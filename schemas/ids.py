@@ -6,6 +6,9 @@ from typing import Final
 SHARDS: Final = 64
 """Virtual shards; every partition count divides it."""
 
+EXERCISE: Final = "exercise:"
+"""Begins the id of every device that takes part in an exercise; what its records lead to is marked as one."""
+
 _MASK: Final = 0xFFFFFFFF
 
 
@@ -16,6 +19,11 @@ def content_id(prefix: str, *parts: str | int) -> str:
         digest.update(str(part).encode())
         digest.update(b"\x1f")
     return f"{prefix}-{digest.hexdigest()}"
+
+
+def is_exercise(device_id: str) -> bool:
+    """Tell whether a device takes part in an exercise."""
+    return device_id.startswith(EXERCISE)
 
 
 def murmur2(key: bytes) -> int:

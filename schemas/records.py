@@ -58,6 +58,30 @@ class Severity(StrEnum):
     EXTREME = "EXTREME"
 
 
+class DeviceKind(StrEnum):
+    """Symbols of the Avro enum of that name, in its order."""
+
+    CAMERA = "CAMERA"
+    SENSOR = "SENSOR"
+    VEHICLE = "VEHICLE"
+
+
+class Decision(StrEnum):
+    """Symbols of the Avro enum of that name, in its order."""
+
+    ACKNOWLEDGE = "ACKNOWLEDGE"
+    CONFIRM = "CONFIRM"
+    DISMISS = "DISMISS"
+
+
+class DeliveryState(StrEnum):
+    """Symbols of the Avro enum of that name, in its order."""
+
+    RETRYING = "RETRYING"
+    DELIVERED = "DELIVERED"
+    GIVEN_UP = "GIVEN_UP"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VehiclePosition:
     """One GPS ping of one vehicle."""
@@ -151,6 +175,37 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRegistration:
+    """A device of the estate as of one moment. Key: device_id."""
+
+    registered_at_ms: int
+    latitude_deg: float
+    longitude_deg: float
+    retired: bool = False
+    kind: DeviceKind
+    vehicle_class: VehicleClass = VehicleClass.UNKNOWN
+    device_id: str
+    name: str = ""
+    owner: str = ""
+    host_camera_id: str = ""
+    line_id: str = ""
+    operator_id: str = ""
+    quantities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorAction:
+    """What an operator decided about an incident. Key: incident_id."""
+
+    at_ms: int
+    decision: Decision
+    action_id: str
+    incident_id: str
+    operator: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """One located, timed, scored claim made by one detector."""
 
@@ -178,6 +233,7 @@ class ObservationBlock:
     source_partition: int
     source_topic: str
     observations: tuple[Observation, ...]
+    actions: tuple[OperatorAction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +288,7 @@ class Incident:
     revision: int
     witnesses: int
     provisional: bool = False
+    exercise: bool = False
     state: IncidentState
     severity: Severity
     incident_id: str
@@ -248,6 +305,7 @@ class Incident:
     stop_ids: tuple[str, ...] = ()
     due_trips: tuple[DueTrip, ...] = ()
     evidence: tuple[Evidence, ...]
+    actions: tuple[OperatorAction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,3 +375,49 @@ class Truth:
     truth_id: str
     kind: str
     line_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """Who wants to be told of which incidents, and where. Key: subscription_id."""
+
+    created_at_ms: int
+    removed_at_ms: int = 0
+    allow_private: bool = False
+    exercises: bool = True
+    min_severity: Severity = Severity.MINOR
+    subscription_id: str
+    url: str
+    secret_ref: str
+    name: str = ""
+    kinds: tuple[str, ...] = ()
+    line_ids: tuple[str, ...] = ()
+    unit_codes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """One alert to one subscriber: a revision of an incident that a subscription asks for. Key: subscription_id."""
+
+    tick_ms: int
+    revision: int
+    exercise: bool = False
+    notification_id: str
+    subscription_id: str
+    incident_id: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How far the delivery of one notification is. Key: notification_id."""
+
+    at_ms: int
+    next_at_ms: int = 0
+    attempts: int
+    status_code: int = 0
+    state: DeliveryState
+    notification_id: str
+    subscription_id: str
+    incident_id: str
+    error: str = ""

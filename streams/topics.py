@@ -67,7 +67,31 @@ TRUTH: Final = Topic(
     ("simulate",), ("the report of demo, and nothing else",),
 )  # fmt: skip
 
+ACTIONS: Final = Topic(
+    "operator.actions.v1", ("OperatorAction",), "incident_id", 1, 30 * DAY_MS,
+    ("the page", "incidents acknowledge|confirm|dismiss"), ("watch_actions",),
+)  # fmt: skip
+DEVICES: Final = Topic(
+    "devices.v1", ("DeviceRegistration",), "device_id", 1, FOREVER,
+    ("estate import",), ("register_devices", "estate list|show"), compacted=True,
+)  # fmt: skip
+SUBSCRIPTIONS: Final = Topic(
+    "subscriptions.v1", ("Subscription",), "subscription_id", 1, FOREVER,
+    ("subscribe", "subscriptions remove"), ("raise_alerts", "deliver_notifications"), compacted=True,
+)  # fmt: skip
+NOTIFICATIONS: Final = Topic(
+    "notifications.v1", ("Notification",), "subscription_id", 1, 7 * DAY_MS,
+    ("raise_alerts",), ("deliver_notifications", "alerts deliveries"),
+)  # fmt: skip
+DELIVERIES: Final = Topic(
+    "deliveries.v1", ("Delivery",), "notification_id", 1, FOREVER,
+    ("deliver_notifications",), ("deliver_notifications", "alerts deliveries"), compacted=True,
+)  # fmt: skip
+
 INPUTS: Final = (POSITIONS, DETECTIONS, READINGS)
 """The topics that devices write and ticks are appended to."""
 
-CATALOGUE: Final = (*INPUTS, OBSERVATIONS, ROWS, INCIDENTS, CHANGES, REJECTED, CHECKPOINTS, TRUTH)
+CATALOGUE: Final = (
+    *INPUTS, ACTIONS, DEVICES, OBSERVATIONS, ROWS, INCIDENTS, CHANGES, REJECTED, CHECKPOINTS, TRUTH, SUBSCRIPTIONS,
+    NOTIFICATIONS, DELIVERIES,
+)  # fmt: skip
