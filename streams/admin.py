@@ -12,6 +12,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from schemas.errors import Retryable, UsageError
 from schemas.ids import SHARDS
+from streams.kafka_access import kafka_python_settings
 from streams.settings import Settings
 from streams.topics import CATALOGUE, Topic
 
@@ -120,7 +121,7 @@ def _admin(settings: Settings) -> Iterator[Any]:
         raise UsageError("no Kafka is set: run `cityops stack up` or set KAFKA_BOOTSTRAP_SERVERS")
     try:
         admin = KafkaAdminClient(
-            bootstrap_servers=servers.split(","),
+            **kafka_python_settings(settings.kafka),
             request_timeout_ms=ANSWER_WITHIN_MS,
             bootstrap_timeout_ms=FIND_BROKER_WITHIN_MS,
         )

@@ -13,6 +13,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from processors.checkpoint import Checkpoint
+from streams.kafka_access import KafkaAccess
 from streams.outbox import Deliveries, Outbox
 from streams.watching import watcher_settings
 
@@ -55,8 +56,8 @@ class _Written:
 class CheckpointStore:
     """Writes and reads the checkpoints of one run."""
 
-    def __init__(self, bootstrap_servers: str, topic: str, outbox: Outbox) -> None:
-        self._bootstrap_servers = bootstrap_servers
+    def __init__(self, access: KafkaAccess, topic: str, outbox: Outbox) -> None:
+        self._access = access
         self._topic = topic
         self._outbox = outbox
         self._written: dict[SourceKey, _Written] = {}
@@ -104,7 +105,7 @@ class CheckpointStore:
         return None
 
     def _read_topic(self) -> dict[str, bytes]:
-        consumer = Consumer(watcher_settings(self._bootstrap_servers, enable_partition_eof=True))
+        consumer = Consumer(watcher_settings(self._access, enable_partition_eof=True))
         latest: dict[str, bytes] = {}
         try:
             first, _ = consumer.get_watermark_offsets(TopicPartition(self._topic, 0), timeout=30)

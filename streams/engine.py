@@ -109,10 +109,8 @@ class Engine:
         """Get schemas and a producer; called before any partition is assigned."""
         loop = asyncio.get_running_loop()
         self._codec = await loop.run_in_executor(None, load_codec, self.settings, math.inf)
-        self._outbox = Outbox(self.settings.kafka_bootstrap_servers)
-        self._store = CheckpointStore(
-            self.settings.kafka_bootstrap_servers, self.name(topics.CHECKPOINTS), self._outbox
-        )
+        self._outbox = Outbox(self.settings.kafka)
+        self._store = CheckpointStore(self.settings.kafka, self.name(topics.CHECKPOINTS), self._outbox)
 
     async def stop(self) -> None:
         """Send what is queued."""

@@ -47,7 +47,7 @@ class Feeder:
         self._codec = codec
         self._simulation = simulation
         self._speed = speed
-        self._producer = Producer(producer_settings(settings.kafka_bootstrap_servers) | {"log_level": ERRORS_ONLY})
+        self._producer = Producer(producer_settings(settings.kafka) | {"log_level": ERRORS_ONLY})
         self._ticks = TickWriter(settings, codec, self._producer) if ticks else None
         self._topics = {topic.name: topic for topic in topics.INPUTS}
         self.sent = 0

@@ -26,9 +26,9 @@ class LiveLatency:
         self._settings, self._codec = settings, codec
         self._topics = {topic.name: topic for topic in topics.INPUTS}
         self._sources: dict[str, tuple[str, int, int]] = {}
-        self._observations = Consumer(watcher_settings(settings.kafka_bootstrap_servers))
+        self._observations = Consumer(watcher_settings(settings.kafka))
         self._observations.assign([TopicPartition(settings.topic(topics.OBSERVATIONS), 0, begin)])
-        self._records = Consumer(watcher_settings(settings.kafka_bootstrap_servers))
+        self._records = Consumer(watcher_settings(settings.kafka))
         self._known: dict[str, set[str]] = {}
         self._found_ms: list[int] = []
 

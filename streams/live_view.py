@@ -43,7 +43,7 @@ class Changes:
     def __init__(self, settings: Settings, codec: Codec, begin: int) -> None:
         self._codec = codec
         self._seen: set[tuple[str, int]] = set()
-        self._consumer = Consumer(watcher_settings(settings.kafka_bootstrap_servers))
+        self._consumer = Consumer(watcher_settings(settings.kafka))
         self._consumer.assign([TopicPartition(settings.topic(topics.CHANGES), 0, begin)])
 
     def poll(self, timeout_s: float) -> list[tuple[records.IncidentChange, int]]:

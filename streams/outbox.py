@@ -6,15 +6,17 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaException, Producer
 
+from streams.kafka_access import KafkaAccess, librdkafka_settings
+
 FOREVER_MS: Final = 2_147_483_647
 FULL_WAIT_S: Final = 0.05
 SETTLE_WAIT_S: Final = 0.002
 
 
-def producer_settings(bootstrap_servers: str) -> dict[str, Any]:
+def producer_settings(access: KafkaAccess) -> dict[str, Any]:
     """Return librdkafka settings: exactly-in-order, Kafka's own partitioner, and no message ever given up."""
     return {
-        "bootstrap.servers": bootstrap_servers,
+        **librdkafka_settings(access),
         "enable.idempotence": True,
         "partitioner": "murmur2_random",
         "compression.type": "lz4",
@@ -52,8 +54,8 @@ class Deliveries:
 class Outbox:
     """Sends without waiting; a source waits for its own `Deliveries` when it must be durable."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self._producer = Producer(producer_settings(bootstrap_servers))
+    def __init__(self, access: KafkaAccess) -> None:
+        self._producer = Producer(producer_settings(access))
         self._stop = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="outbox", daemon=True)
         self._poller.start()

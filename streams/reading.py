@@ -9,6 +9,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from schemas.errors import Retryable, UsageError
+from streams.kafka_access import kafka_python_settings
 from streams.lenient import read_any_header_name
 from streams.settings import Settings
 from streams.topics import CATALOGUE, Topic
@@ -96,7 +97,7 @@ def reading(settings: Settings) -> Iterator[LogReader]:
     """Open a reader of a run's topics. Raises Retryable when Kafka does not answer."""
     try:
         consumer = KafkaConsumer(
-            bootstrap_servers=settings.kafka_bootstrap_servers,
+            **kafka_python_settings(settings.kafka),
             group_id=None,
             enable_auto_commit=False,
             allow_auto_create_topics=False,

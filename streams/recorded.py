@@ -34,6 +34,7 @@ from schemas.errors import Retryable, UsageError
 from schemas.ids import shard_of
 from schemas.records import Tick
 from streams import topics
+from streams.kafka_access import KafkaAccess
 from streams.outbox import producer_settings
 from streams.settings import Settings
 from streams.watching import ERRORS_ONLY
@@ -173,7 +174,7 @@ def send_recorded(
     refused: number of lines that were not sent, for the summary. Returns when the brokers have acknowledged all.
     Raises Retryable when Kafka does not take a message within a minute.
     """
-    sender = _Sender(settings.kafka_bootstrap_servers)
+    sender = _Sender(settings.kafka)
     topic, partitions = settings.topic(topics.POSITIONS), topics.POSITIONS.partitions
     inputs = [(settings.topic(item), number) for item in topics.INPUTS for number in range(item.partitions)]
     partition_of = {device: shard_of(device) % partitions for device in {row.position.vehicle_id for row in rows}}
@@ -209,10 +210,10 @@ def write_refused(settings: Settings, refused: Sequence[Refused]) -> Path:
 class _Sender:
     """An idempotent producer to given partitions that keeps the first failure."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(self, access: KafkaAccess) -> None:
         own = {"linger.ms": 50, "message.timeout.ms": SEND_TIMEOUT_MS, "log_level": ERRORS_ONLY}
-        self._producer = Producer(producer_settings(bootstrap_servers) | own)
-        self._servers = bootstrap_servers
+        self._producer = Producer(producer_settings(access) | own)
+        self._servers = access.bootstrap_servers
         self._failure: str | None = None
 
     def send(self, topic: str, partition: int, key: bytes | None, value: bytes) -> None:

@@ -44,7 +44,7 @@ class TickIndex:
         self._tp = (settings.topic(topic), partition)
         self._consumer = Consumer(
             watcher_settings(
-                settings.kafka_bootstrap_servers,
+                settings.kafka,
                 enable_partition_eof=True,
                 fetch_wait_max_ms=1,
                 fetch_queue_backoff_ms=5,  # by default a second's wait whenever 1,000 records are queued

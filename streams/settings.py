@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from schemas.errors import UsageError
+from streams.kafka_access import OPEN, KafkaAccess, KafkaSecurity
 from streams.topics import Topic
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
@@ -26,6 +27,7 @@ class Settings:
 
     home: Path
     kafka_bootstrap_servers: str
+    kafka_security: KafkaSecurity
     schema_registry_url: str
     clickhouse_url: str
     city: Path
@@ -52,6 +54,11 @@ class Settings:
         """Return the topic's name in this run."""
         run = self.source_run if topic.ticked else self.run
         return f"run.{run}.{topic.name}" if run else topic.name
+
+    @property
+    def kafka(self) -> KafkaAccess:
+        """Return where Kafka is and how one is let in, which every client is made from."""
+        return KafkaAccess(self.kafka_bootstrap_servers, self.kafka_security)
 
     @property
     def database(self) -> str:
@@ -102,6 +109,7 @@ def settings_from_env() -> Settings:
     return Settings(
         home=path("CITYOPS_HOME") or default_home(),
         kafka_bootstrap_servers=env("KAFKA_BOOTSTRAP_SERVERS", ""),
+        kafka_security=OPEN,
         schema_registry_url=env("SCHEMA_REGISTRY_URL", ""),
         clickhouse_url=env("CLICKHOUSE_URL", ""),
         city=path("CITYOPS_CITY") or PROJECT / "cities" / "hanoi",

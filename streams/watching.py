@@ -2,14 +2,16 @@
 
 from typing import Any, Final
 
+from streams.kafka_access import KafkaAccess, librdkafka_settings
+
 ERRORS_ONLY: Final = 2
 """librdkafka's log level: what matters comes back as an error."""
 
 
-def watcher_settings(bootstrap_servers: str, **more: Any) -> dict[str, Any]:
+def watcher_settings(access: KafkaAccess, **more: Any) -> dict[str, Any]:
     """Return librdkafka settings of a consumer that is told its partitions."""
     return {
-        "bootstrap.servers": bootstrap_servers,
+        **librdkafka_settings(access),
         "group.id": "unused",
         "enable.auto.commit": False,
         "allow.auto.create.topics": False,

@@ -14,6 +14,7 @@ from schemas.errors import UsageError
 from streams import topics
 from streams.admin import ensure_topics
 from streams.engine import Engine
+from streams.kafka_access import faust_credentials
 from streams.outbox import Deliveries
 from streams.reach import wait_answering
 from streams.settings import Settings, settings_from_env
@@ -69,6 +70,7 @@ def _build_app(settings: Settings) -> CityApp:
     return CityApp(
         settings.group,
         broker=[f"kafka://{address}" for address in settings.kafka_bootstrap_servers.split(",")],
+        broker_credentials=faust_credentials(settings.kafka),
         autodiscover=False,
         Worker=PromptWorker,
         datadir=settings.home / "faust" / (settings.run or "live"),

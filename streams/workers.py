@@ -132,7 +132,7 @@ class Offsets:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._consumer = Consumer(watcher_settings(settings.kafka_bootstrap_servers))
+        self._consumer = Consumer(watcher_settings(settings.kafka))
 
     def ends(self, topic: Topic) -> dict[int, int]:
         """Return the next offset of each partition."""

@@ -75,7 +75,7 @@ class Wire:
 
     def __init__(self, settings: Settings, codec: Codec) -> None:
         self._settings, self._codec = settings, codec
-        self.producer = Producer(producer_settings(settings.kafka_bootstrap_servers))
+        self.producer = Producer(producer_settings(settings.kafka))
         self._ticks = TickWriter(settings, codec, self.producer)
         self.tick_ms = START_MS
 

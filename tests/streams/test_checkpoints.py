@@ -35,13 +35,13 @@ def settings(stack: Settings, request: pytest.FixtureRequest) -> Settings:
 
 @pytest.fixture
 def outbox(stack: Settings) -> Iterator[Outbox]:
-    box = Outbox(stack.kafka_bootstrap_servers)
+    box = Outbox(stack.kafka)
     yield box
     box.close()
 
 
 def store_of(settings: Settings, outbox: Outbox) -> CheckpointStore:
-    return CheckpointStore(settings.kafka_bootstrap_servers, settings.topic(topics.CHECKPOINTS), outbox)
+    return CheckpointStore(settings.kafka, settings.topic(topics.CHECKPOINTS), outbox)
 
 
 def write(store: CheckpointStore, *checkpoints: Checkpoint) -> None:

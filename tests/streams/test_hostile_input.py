@@ -131,7 +131,7 @@ class Gun:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producers = {
-            name: Producer({**producer_settings(settings.kafka_bootstrap_servers), **compression})
+            name: Producer({**producer_settings(settings.kafka), **compression})
             for name, compression in {
                 "": {},
                 **{name: {"compression.type": name} for name in COMPRESSIONS},

@@ -63,7 +63,7 @@ def test_truth_shifted_by_ten_minutes_is_never_detected(original: Settings, trut
     assert found["crash"] > 0
     assert found["fire"] > 0
 
-    producer = Producer(producer_settings(truthless.kafka_bootstrap_servers))
+    producer = Producer(producer_settings(truthless.kafka))
     for truth in truths_of(original, codec):
         late = replace(truth, at_ms=truth.at_ms + TEN_MINUTES_MS)
         producer.produce(truthless.topic(topics.TRUTH), codec.encode(late), late.truth_id.encode())
