@@ -366,6 +366,17 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resent:
+    """A rejected record that was sent again, and where its copy stands. Key: that of the reject."""
+
+    source_offset: int
+    source_partition: int
+    source_topic: str
+    to_offset: int
+    to_partition: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
     """What the simulator scripted. Only the report may read it. Key: truth_id."""
 

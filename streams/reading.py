@@ -51,6 +51,12 @@ class LogReader:
         """Return the offset behind the last record of each partition. Raises UsageError as `begin` does."""
         return self._vector(self._consumer.end_offsets(self._partitions(topics)))
 
+    def since(self, at_ms: int, topics: Iterable[Topic] = CATALOGUE) -> Vector:
+        """Return the first offset of each partition whose broker time is not before `at_ms`; its end if there is none."""
+        parts = self._partitions(topics)
+        found, ends = self._consumer.offsets_for_times(dict.fromkeys(parts, at_ms)), self._consumer.end_offsets(parts)
+        return self._vector({one: ends[one] if (at := found.get(one)) is None else at.offset for one in parts})
+
     def read(self, topic: Topic, begin: Vector, end: Vector) -> Iterator[Message]:
         """Yield the records from `begin` to before `end`, in the order of each partition.
 

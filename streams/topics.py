@@ -57,6 +57,10 @@ REJECTED: Final = Topic(
     "records.rejected.v1", ("Rejected",), "source_topic/source_partition/source_offset", 1, 30 * DAY_MS,
     ("watch_fleet", "watch_cameras", "watch_sensors"), ("rejected list|show",), max_message_bytes=4_194_304,
 )  # fmt: skip
+RESENT: Final = Topic(
+    "records.resent.v1", ("Resent",), "source_topic/source_partition/source_offset", 1, 30 * DAY_MS,
+    ("rejected replay", "estate import"), ("rejected list|replay",),
+)  # fmt: skip
 CHECKPOINTS: Final = Topic(
     "checkpoints.v1", (), "source_topic/source_partition/part", 1, FOREVER,
     ("watch_fleet", "watch_cameras", "watch_sensors", "conclude_incidents"), ("the same, on start",),
@@ -92,6 +96,6 @@ INPUTS: Final = (POSITIONS, DETECTIONS, READINGS)
 """The topics that devices write and ticks are appended to."""
 
 CATALOGUE: Final = (
-    *INPUTS, ACTIONS, DEVICES, OBSERVATIONS, ROWS, INCIDENTS, CHANGES, REJECTED, CHECKPOINTS, TRUTH, SUBSCRIPTIONS,
-    NOTIFICATIONS, DELIVERIES,
+    *INPUTS, ACTIONS, DEVICES, OBSERVATIONS, ROWS, INCIDENTS, CHANGES, REJECTED, RESENT, CHECKPOINTS, TRUTH,
+    SUBSCRIPTIONS, NOTIFICATIONS, DELIVERIES,
 )  # fmt: skip
