@@ -14,6 +14,7 @@ import msgspec
 
 from schemas.codec import NAMESPACE, Codec, schema_text
 from schemas.errors import Retryable, UsageError
+from streams.server_settings import RegistrySecurity
 from streams.settings import Settings
 from streams.topics import CATALOGUE
 
@@ -30,6 +31,7 @@ ANSWER_WITHIN_S: Final = 10.0
 NOT_FOUND: Final = 404
 INCOMPATIBLE: Final = frozenset({409, 422})
 SERVER_FAULT: Final = 500
+NOBODY: Final = RegistrySecurity()
 
 log = logging.getLogger(__name__)
 
@@ -146,14 +148,19 @@ def _asked(settings: Settings, question: Any, *arguments: Any) -> Any:
 def _client(settings: Settings) -> SchemaRegistryClient:
     if not settings.schema_registry_url:
         raise UsageError("no schema registry is set: run `cityops stack up` or set SCHEMA_REGISTRY_URL")
-    return client_of(settings.schema_registry_url)
+    return client_of(settings.schema_registry_url, settings.schema_registry_security)
 
 
 @cache
-def client_of(url: str) -> SchemaRegistryClient:
+def client_of(url: str, security: RegistrySecurity = NOBODY) -> SchemaRegistryClient:
     """Return Confluent's client of the registry at `url`; one a process, safe to share between threads."""
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request at INFO
-    return SchemaRegistryClient({"url": url, "max.retries": 0, "timeout": ANSWER_WITHIN_S})
+    named: dict[str, Any] = {"url": url, "max.retries": 0, "timeout": ANSWER_WITHIN_S}
+    if security.user:
+        named["basic.auth.user.info"] = f"{security.user}:{security.password}"
+    if security.ca_file is not None:
+        named["ssl.ca.location"] = str(security.ca_file)
+    return SchemaRegistryClient(named)
 
 
 def kept_path(settings: Settings) -> Path:

@@ -3,12 +3,14 @@
 import os
 import re
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from schemas.errors import UsageError
 from streams.kafka_access import OPEN, KafkaAccess, KafkaSecurity
+from streams.secrets import exposed
+from streams.server_settings import SECRETS, RegistrySecurity, clickhouse_address, kafka_security, registry_access
 from streams.topics import Topic
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
@@ -29,7 +31,10 @@ class Settings:
     kafka_bootstrap_servers: str
     kafka_security: KafkaSecurity
     schema_registry_url: str
-    clickhouse_url: str
+    """Without user and password."""
+    schema_registry_security: RegistrySecurity
+    clickhouse_url: str = field(repr=False)
+    """With the password and all else that a connection needs."""
     city: Path
     gtfs: Path | None
     units: Path | None
@@ -59,6 +64,17 @@ class Settings:
     def kafka(self) -> KafkaAccess:
         """Return where Kafka is and how one is let in, which every client is made from."""
         return KafkaAccess(self.kafka_bootstrap_servers, self.kafka_security)
+
+    def without_servers(self) -> "Settings":
+        """Return the same settings with the embedded stack's servers, whichever the environment names."""
+        return replace(
+            self,
+            kafka_bootstrap_servers="",
+            kafka_security=OPEN,
+            schema_registry_url="",
+            schema_registry_security=RegistrySecurity(),
+            clickhouse_url="",
+        )
 
     @property
     def database(self) -> str:
@@ -106,12 +122,14 @@ def settings_from_env() -> Settings:
         return int(value)
 
     run = checked_run(env("CITYOPS_RUN", ""))
+    registry_url, registry_security = registry_access(os.environ)
     return Settings(
         home=path("CITYOPS_HOME") or default_home(),
         kafka_bootstrap_servers=env("KAFKA_BOOTSTRAP_SERVERS", ""),
-        kafka_security=OPEN,
-        schema_registry_url=env("SCHEMA_REGISTRY_URL", ""),
-        clickhouse_url=env("CLICKHOUSE_URL", ""),
+        kafka_security=kafka_security(os.environ),
+        schema_registry_url=registry_url,
+        schema_registry_security=registry_security,
+        clickhouse_url=clickhouse_address(os.environ),
         city=path("CITYOPS_CITY") or PROJECT / "cities" / "hanoi",
         gtfs=path("CITYOPS_GTFS"),
         units=path("CITYOPS_UNITS"),
@@ -129,3 +147,16 @@ def settings_from_env() -> Settings:
         provisional_after_ms=number("CITYOPS_PROVISIONAL_AFTER_MS", 2000),
         ttl_days=None if run else number("CITYOPS_TTL_DAYS", 90),
     )
+
+
+def exposed_secrets() -> list[str]:
+    """Return a sentence for each file with a secret of ours that every user of this machine can read."""
+    return exposed(os.environ, SECRETS)
+
+
+def reach_loopback_directly() -> None:
+    """Keep requests to this machine away from a proxy that HTTP_PROXY names, here and in every child process."""
+    for name in ("NO_PROXY", "no_proxy"):
+        told = [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
+        if "*" not in told:
+            os.environ[name] = ",".join([*told, *(host for host in ("127.0.0.1", "localhost") if host not in told)])

@@ -17,7 +17,7 @@ from streams.engine import Engine
 from streams.kafka_access import faust_credentials
 from streams.outbox import Deliveries
 from streams.reach import wait_answering
-from streams.settings import Settings, settings_from_env
+from streams.settings import Settings, reach_loopback_directly, settings_from_env
 from streams.stack import endpoints
 from streams.transport import BatchApp
 
@@ -52,6 +52,7 @@ class CityApp(BatchApp):
 
 def build_worker() -> tuple[CityApp, Engine]:
     """Return the app and its engine; a user's mistake ends the process with one sentence."""
+    reach_loopback_directly()
     try:
         settings = endpoints(settings_from_env())
         app = _build_app(settings)

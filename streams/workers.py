@@ -19,11 +19,14 @@ from confluent_kafka import Consumer, TopicPartition
 from schemas.errors import UsageError
 from streams import topics
 from streams.health import Status
+from streams.secrets import handed_on
+from streams.server_settings import clickhouse_address
 from streams.settings import Settings
 from streams.topics import Topic
 from streams.watching import watcher_settings
 
 STOP_S: Final = 1.5
+CLICKHOUSE_IN_URL: Final = dict.fromkeys(("CLICKHOUSE_PASSWORD", "CLICKHOUSE_PASSWORD_FILE", "CLICKHOUSE_CA_FILE"), "")
 
 
 def free_port() -> int:
@@ -43,9 +46,6 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
     """Return the environment that makes a child process run with these settings."""
     named = {
         "CITYOPS_HOME": settings.home,
-        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
-        "SCHEMA_REGISTRY_URL": settings.schema_registry_url,
-        "CLICKHOUSE_URL": settings.clickhouse_url,
         "CITYOPS_CITY": settings.city,
         "CITYOPS_GTFS": settings.gtfs or "",
         "CITYOPS_UNITS": settings.units or "",
@@ -62,7 +62,28 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
         "CITYOPS_CHECKPOINT_MS": settings.checkpoint_ms,
         "CITYOPS_PROVISIONAL_AFTER_MS": settings.provisional_after_ms,
     }
-    return {**os.environ, **{name: str(value) for name, value in named.items()}, **more}
+    return {**os.environ, **_servers(settings), **{name: str(value) for name, value in named.items()}, **more}
+
+
+def _servers(settings: Settings) -> dict[str, str]:
+    kafka, registry = settings.kafka_security, settings.schema_registry_security
+    named = {
+        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+        "KAFKA_SECURITY_PROTOCOL": str(kafka.protocol),
+        "KAFKA_SASL_MECHANISM": str(kafka.sasl_mechanism) if kafka.protocol.with_password else "",
+        "KAFKA_SASL_USERNAME": kafka.sasl_username,
+        "KAFKA_SSL_CA_FILE": str(kafka.ca_file or ""),
+        "KAFKA_SSL_CERT_FILE": str(kafka.cert_file or ""),
+        "KAFKA_SSL_KEY_FILE": str(kafka.key_file or ""),
+        "SCHEMA_REGISTRY_URL": settings.schema_registry_url,
+        "SCHEMA_REGISTRY_USER": registry.user,
+        "SCHEMA_REGISTRY_CA_FILE": str(registry.ca_file or ""),
+        **handed_on(os.environ, "KAFKA_SASL_PASSWORD", kafka.sasl_password),
+        **handed_on(os.environ, "SCHEMA_REGISTRY_PASSWORD", registry.password),
+    }
+    if settings.clickhouse_url != clickhouse_address(os.environ):  # otherwise a password in a file stays there
+        named |= {"CLICKHOUSE_URL": settings.clickhouse_url, **CLICKHOUSE_IN_URL}
+    return named
 
 
 class WorkerProcess:

@@ -13,11 +13,8 @@ from streams.stack import start_stack
 def settings_in(home: Path) -> Settings:
     """Return default settings of a home, with no server of the environment and no run."""
     return replace(
-        settings_from_env(),
+        settings_from_env().without_servers(),
         home=home,
-        kafka_bootstrap_servers="",
-        schema_registry_url="",
-        clickhouse_url="",
         run="",
         source_run="",
     )

@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from schemas.errors import CityopsError, UsageError
+from streams.settings import reach_loopback_directly
 
 COMMANDS: Final = {
     "demo": "run",
@@ -60,6 +61,7 @@ def main() -> None:
     """Run the command line; a mistake or a missing server ends in one sentence, never in a traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters comes back as an error, in one sentence
+    reach_loopback_directly()
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from dataclasses import replace
 
 import click
 import msgspec
@@ -32,7 +31,7 @@ def up(wait_registry: bool) -> None:
     Example:
       cityops stack up && eval "$(cityops stack env)"
     """
-    settings = replace(settings_from_env(), kafka_bootstrap_servers="", schema_registry_url="", clickhouse_url="")
+    settings = settings_from_env().without_servers()
     started_at_s = time.monotonic()
     handle = start_stack(settings, Console(stderr=True), wait_registry=wait_registry, detached=True)
     if handle.owned:
