@@ -1,0 +1,150 @@
+"""Routing: an incident's revision becomes the notifications that subscriptions ask for.
+
+A subscriber hears of an incident when it first matches while it goes on; after that of every step of its lifecycle,
+and of a change of severity or affected lines, to the end, even when it no longer matches: who was told of a
+fire is told that it was none. Revisions that only add evidence are not told.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from processors.alerts.payload import alert_bytes
+from schemas.ids import content_id
+from schemas.records import Change, Incident, IncidentChange, IncidentState, Notification, Severity, Subscription
+
+OVER: Final = frozenset(
+    {IncidentState.RESOLVED, IncidentState.CLOSED, IncidentState.DISMISSED, IncidentState.WITHDRAWN}
+)
+_RANK: Final = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFilter:
+    """Which incidents somebody asks for; an empty set asks for all."""
+
+    kinds: frozenset[str] = frozenset()
+    line_ids: frozenset[str] = frozenset()
+    unit_codes: frozenset[str] = frozenset()
+    min_severity: Severity = Severity.MINOR
+    exercises: bool = True
+
+
+def filter_of(subscription: Subscription) -> AlertFilter:
+    """Return what a subscription asks for."""
+    return AlertFilter(
+        frozenset(subscription.kinds),
+        frozenset(subscription.line_ids),
+        frozenset(subscription.unit_codes),
+        subscription.min_severity,
+        subscription.exercises,
+    )
+
+
+def matches(wanted: AlertFilter, incident: Incident) -> bool:
+    """Tell whether an incident is asked for, whatever its state."""
+    return (
+        (not wanted.kinds or incident.kind in wanted.kinds)
+        and (not wanted.unit_codes or incident.unit_code in wanted.unit_codes)
+        and (not wanted.line_ids or any(line.line_id in wanted.line_ids for line in incident.lines))
+        and _RANK[incident.severity] >= _RANK[wanted.min_severity]
+        and (wanted.exercises or not incident.exercise)
+    )
+
+
+FORGOTTEN: Final = frozenset({IncidentState.CLOSED, IncidentState.WITHDRAWN})
+"""After these nothing comes, or the incident begins anew."""
+
+
+class _ToldIncident(msgspec.Struct, frozen=True):
+    state: IncidentState
+    severity: Severity
+    lines: list[dict[str, object]]
+
+
+class _ToldAlert(msgspec.Struct, frozen=True):
+    data: _ToldIncident
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a subscriber was told last of an incident, as far as it decides what to tell next."""
+
+    revision: int
+    state: IncidentState
+    severity: Severity
+    line_ids: frozenset[str]
+
+
+def told_by(notification: Notification) -> Told:
+    """Return what a notification said. Raises msgspec.DecodeError when its payload is not one of ours."""
+    said = msgspec.json.decode(notification.payload, type=_ToldAlert).data
+    line_ids = frozenset(str(line["line_id"]) for line in said.lines)
+    return Told(notification.revision, said.state, said.severity, line_ids)
+
+
+@dataclass(slots=True)
+class Router:
+    """Remembers what was told; what it returns is a function of the changes and the subscriptions.
+
+    told: (subscription id, incident id) -> what was told last; an incident that is closed or withdrawn is forgotten.
+    """
+
+    told: dict[tuple[str, str], Told] = field(default_factory=dict)
+
+    def remember(self, notification: Notification) -> None:
+        """Take note of what was told before a restart."""
+        self._note((notification.subscription_id, notification.incident_id), told_by(notification))
+
+    def route(self, change: IncidentChange, subscriptions: Iterable[Subscription]) -> list[Notification]:
+        """Return the notifications of one revision, by subscription id; a revision told before gives them again."""
+        found = []
+        for subscription in sorted(subscriptions, key=lambda one: one.subscription_id):
+            if _in_force(subscription, change.tick_ms) and self._asks(subscription, change):
+                found.append(self._tell(subscription, change))
+        return found
+
+    def _asks(self, subscription: Subscription, change: IncidentChange) -> bool:
+        incident = change.incident
+        before = self.told.get((subscription.subscription_id, incident.incident_id))
+        if before is None:
+            return incident.state not in OVER and matches(filter_of(subscription), incident)
+        if incident.revision <= before.revision:
+            return incident.revision == before.revision
+        return (
+            change.change is not Change.CHANGED
+            or incident.severity is not before.severity
+            or _line_ids(incident) != before.line_ids
+        )
+
+    def _tell(self, subscription: Subscription, change: IncidentChange) -> Notification:
+        incident = change.incident
+        name = (subscription.subscription_id, incident.incident_id)
+        self._note(name, Told(incident.revision, incident.state, incident.severity, _line_ids(incident)))
+        return Notification(
+            tick_ms=change.tick_ms,
+            revision=incident.revision,
+            exercise=incident.exercise,
+            notification_id=content_id("n", *name, incident.revision),
+            subscription_id=subscription.subscription_id,
+            incident_id=incident.incident_id,
+            payload=alert_bytes(change),
+        )
+
+    def _note(self, name: tuple[str, str], told: Told) -> None:
+        if told.state in FORGOTTEN:
+            self.told.pop(name, None)
+        else:
+            self.told[name] = told
+
+
+def _in_force(subscription: Subscription, tick_ms: int) -> bool:
+    return subscription.created_at_ms <= tick_ms and (
+        subscription.removed_at_ms == 0 or tick_ms < subscription.removed_at_ms
+    )
+
+
+def _line_ids(incident: Incident) -> frozenset[str]:
+    return frozenset(line.line_id for line in incident.lines)
