@@ -1,8 +1,10 @@
 """Options that several commands share."""
 
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -23,6 +25,27 @@ class Seconds(click.ParamType):
         return float(match[1]) * self._units[match[2]]
 
 
+class Moment(click.ParamType):
+    """A moment: ISO 8601 (in the city's zone unless an offset is given) or epoch milliseconds; the value is ms."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return UTC epoch milliseconds."""
+        if isinstance(value, int) or str(value).isdigit():
+            return int(value)
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a time: write 2026-11-22T18:00 or epoch milliseconds", param, ctx)
+        if moment.tzinfo is None:
+            from streams.session import city_of
+            from streams.settings import settings_from_env
+
+            moment = moment.replace(tzinfo=ZoneInfo(city_of(settings_from_env()).time_zone))
+        return int(moment.timestamp() * 1000)
+
+
 class NewFile(click.Path):
     """A file to be written, in a folder that exists."""
 
@@ -38,6 +61,7 @@ class NewFile(click.Path):
 
 
 SECONDS = Seconds()
+MOMENT = Moment()
 FOLDER_OR_FILE = click.Path(exists=True, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

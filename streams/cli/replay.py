@@ -1,40 +1,14 @@
 """cityops replay: read a span again, isolated, and compare."""
 
-from datetime import datetime
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 import msgspec
 from rich.console import Console
 
-from streams.cli.options import FOLDER, SECONDS
+from streams.cli.options import FOLDER, MOMENT, SECONDS
 from streams.cli.showing import codec_of, settings_of
 from streams.settings import LIVE, settings_from_env
-
-
-class Moment(click.ParamType):
-    """A moment: ISO 8601 (in the city's zone unless an offset is given) or epoch milliseconds; the value is ms."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return UTC epoch milliseconds."""
-        if isinstance(value, int) or str(value).isdigit():
-            return int(value)
-        try:
-            moment = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is not a time: write 2026-11-22T18:00 or epoch milliseconds", param, ctx)
-        if moment.tzinfo is None:
-            from streams.session import city_of
-
-            moment = moment.replace(tzinfo=ZoneInfo(city_of(settings_from_env()).time_zone))
-        return int(moment.timestamp() * 1000)
-
-
-MOMENT = Moment()
 
 
 @click.group(invoke_without_command=True)
