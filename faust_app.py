@@ -5,6 +5,8 @@ camera.detections.v1  -> watch_cameras -+-> observations.v1 -> conclude_incident
 sensor.readings.v1    -> watch_sensors -+
                                         +-> records.rejected.v1
                                         +-> rows.v1 (conclude_incidents too) -> write_rows -> ClickHouse
+
+incident.changes.v1 -> raise_alerts -> notifications.v1 -> deliver_notifications -> webhooks
 """
 
 from collections.abc import AsyncIterator
@@ -56,3 +58,17 @@ async def write_rows(polls: AsyncIterator[Poll]) -> None:
     """Row frames of everything above: ClickHouse, under offsets of its own."""
     async for poll in polls:
         await engine.store(poll)
+
+
+@app.agent(app.polls(engine.name(topics.CHANGES)))
+async def raise_alerts(polls: AsyncIterator[Poll]) -> None:
+    """Revisions of incidents: a notification for every subscription that asks for them."""
+    async for poll in polls:
+        await engine.alert(poll)
+
+
+@app.agent(app.polls(engine.name(topics.NOTIFICATIONS)))
+async def deliver_notifications(polls: AsyncIterator[Poll]) -> None:
+    """Notifications to their receivers, each at its own pace."""
+    async for poll in polls:
+        await engine.deliver(poll)

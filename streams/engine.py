@@ -26,6 +26,7 @@ from sinks.clickhouse.migrations import migrate
 from sinks.clickhouse.writer import Writer
 from sinks.contract import WriteResult
 from streams import topics
+from streams.alerting import Alerting
 from streams.checkpoints import CheckpointStore, Loaded
 from streams.health import Health
 from streams.outbox import Deliveries, Outbox
@@ -82,6 +83,7 @@ class Engine:
         self._writer: Writer | None = None
         self._outbox: Outbox | None = None
         self._store: CheckpointStore | None = None
+        self.alerting = Alerting(settings, lambda: self.codec, lambda: self.outbox)
 
     # --- starting -------------------------------------------------------------------------------------------------
 
@@ -114,6 +116,7 @@ class Engine:
 
     async def stop(self) -> None:
         """Send what is queued."""
+        await self.alerting.close()
         if self._outbox is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._outbox.close)
 
@@ -124,12 +127,14 @@ class Engine:
         self._sources.clear()
         self._durable.clear()
         engines = {tp: self._by_name[tp.topic] for tp in assigned if tp.topic in self._by_name}
-        kept = {tp: topic for tp, topic in engines.items() if topic is not topics.ROWS}
+        kept = {tp: topic for tp, topic in engines.items() if topic.ticked or topic is topics.OBSERVATIONS}
         assert self._store is not None
         loaded = await self._store.load(frozenset((topic.name, tp.partition) for tp, topic in kept.items()))
         for tp, topic in kept.items():
             self._sources[tp] = self._source(tp, topic, loaded.get((topic.name, tp.partition)))
-        return {tp: source.expected for tp, source in self._sources.items()}
+        await self.alerting.assigned(topic.name for topic in engines.values())
+        again = {tp: 0 for tp, topic in engines.items() if topic is topics.NOTIFICATIONS}
+        return again | {tp: source.expected for tp, source in self._sources.items()}
 
     def started(self, starts: Mapping[TP, int]) -> None:
         """Take note of where each partition really starts: retention may have taken what came before."""
@@ -324,6 +329,23 @@ class Engine:
             self._durable[source.tp] = checkpoint.next_offset
             self.health.checkpointed(source.key, checkpoint.next_offset)
 
+    # --- alerts -----------------------------------------------------------------------------------------------------
+
+    async def alert(self, poll: Poll) -> None:
+        """Raise the alerts of one poll of changes."""
+        await self.alerting.raise_alerts(poll)
+        self._passed(poll)
+
+    async def deliver(self, poll: Poll) -> None:
+        """Hand one poll of notifications to the deliverer; it keeps a book of its own."""
+        await self.alerting.deliver(poll)
+        self.health.advanced((topics.NOTIFICATIONS.name, poll.tp.partition), poll.next_position, poll.highwater)
+
+    def _passed(self, poll: Poll) -> None:
+        """Go on from behind a poll after a restart: what it led to is durable."""
+        self._durable[poll.tp] = poll.next_position
+        self.health.advanced((self._by_name[poll.tp.topic].name, poll.tp.partition), poll.next_position, poll.highwater)
+
     # --- rows to ClickHouse -----------------------------------------------------------------------------------------
 
     async def store(self, poll: Poll) -> None:
@@ -335,8 +357,7 @@ class Engine:
                 log.warning("%s offset %d is not a row frame: %s", poll.tp, one.offset, error)
                 continue
             await self._write(frame)
-        self._durable[poll.tp] = poll.next_position
-        self.health.advanced((topics.ROWS.name, poll.tp.partition), poll.next_position, poll.highwater)
+        self._passed(poll)
 
     async def _write(self, frame: records.RowFrame) -> None:
         loop = asyncio.get_running_loop()
