@@ -20,6 +20,9 @@ COMMANDS: Final = {
     "incidents": "incidents",
     "rejected": "rejected",
     "replay": "replay",
+    "subscribe": "alerts",
+    "subscriptions": "alerts",
+    "alerts": "alerts",
     "city": "city",
     "sql": "sql",
 }
