@@ -19,12 +19,13 @@ class TableColumn:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table: its columns, its sorting key and the event-time column that ages it."""
+    """One table: its columns, its sorting key, the time column that cuts it into days, and whether old days go."""
 
     name: str
     columns: tuple[TableColumn, ...]
     order_by: tuple[str, ...]
     time_column: str
+    ages: bool = True
 
 
 _TIME: Final = "DateTime64(3, 'UTC')"
@@ -167,6 +168,29 @@ INCIDENT_LOG: Final = Table(
     "tick_ms",
 )
 
+DEVICE_LOG: Final = Table(
+    "device_log",
+    _columns(
+        ("tick_ms", "<i8", _TIME),
+        ("registered_at_ms", "<i8", _TIME),
+        ("content_hash", "<u8", "UInt64"),  # decides between two of one moment
+        ("device_id", "utf8", "String"),
+        ("kind", "utf8", _LOW),
+        ("retired", "|u1", "UInt8"),
+        *_PLACE,
+        ("name", "utf8", "String"),
+        ("owner", "utf8", _LOW),
+        ("host_camera_id", "utf8", "String"),
+        ("vehicle_class", "utf8", _LOW),
+        ("line_id", "utf8", _LOW),
+        ("operator_id", "utf8", _LOW),
+        ("quantities", "list", "Array(String)"),
+    ),
+    ("device_id", "registered_at_ms"),
+    "tick_ms",
+    ages=False,
+)
+
 TABLES: Final = {
     table.name: table
     for table in (
@@ -179,5 +203,6 @@ TABLES: Final = {
         REJECTED,
         OBSERVATIONS,
         INCIDENT_LOG,
+        DEVICE_LOG,
     )
 }

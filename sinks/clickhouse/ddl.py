@@ -8,7 +8,8 @@ every target of a view: without a window of its own a target counts a resent blo
 from collections.abc import Iterable
 from typing import Final
 
-from schemas.tables import INCIDENT_LOG, POSITIONS, TABLES, Table, TableColumn
+from schemas.ids import EXERCISE
+from schemas.tables import DEVICE_LOG, INCIDENT_LOG, POSITIONS, TABLES, Table, TableColumn
 
 WINDOW: Final = 10_000
 """Tokens a table remembers: over an hour of blocks of four partitions, and a restart repeats seconds."""
@@ -25,11 +26,11 @@ SOURCE: Final = (
 """What the sink adds to a frame's columns."""
 
 AGED: Final = {
-    **{table.name: table.time_column for table in TABLES.values()},
+    **{table.name: table.time_column for table in TABLES.values() if table.ages},
     MINUTES: "minute",
     STATES: INCIDENT_LOG.time_column,
 }
-"""Every table that holds rows -> the column that ages them."""
+"""Every table whose rows are forgotten -> the column that ages them."""
 
 _DAILY: Final = f"SETTINGS non_replicated_deduplication_window = {WINDOW}, ttl_only_drop_parts = 1"
 _QUANTILES: Final = "quantilesDDIf(0.01, 0.5, 0.85, 0.95)"  # a t-digest would depend on the order of the frames
@@ -116,16 +117,43 @@ FROM {POSITIONS.name} AS p
 GROUP BY vehicle_id"""
 
 
+REAL_MINUTES: Final = (
+    f"ALTER TABLE {TO_MINUTES} MODIFY QUERY "
+    + _MINUTES_QUERY.replace("\n)\nARRAY JOIN", f"\n    WHERE NOT startsWith(vehicle_id, '{EXERCISE}')\n)\nARRAY JOIN"),
+)
+"""Leaves vehicles that take part in an exercise out of the minutes."""
+
+_TOLD: Final = (
+    "kind retired latitude_deg longitude_deg unit_code name owner host_camera_id vehicle_class line_id operator_id "
+    "quantities"
+)
+_NEWEST: Final = ",\n    ".join(
+    f"argMax(d.{name}, (d.registered_at_ms, d.content_hash)) AS {name}" for name in _TOLD.split()
+)
+
+DEVICES: Final = (
+    f"""
+CREATE VIEW IF NOT EXISTS devices AS
+SELECT
+    device_id,
+    max(d.registered_at_ms) AS registered_at_ms,
+    {_NEWEST}
+FROM {DEVICE_LOG.name} AS d
+GROUP BY device_id""",
+)
+"""The registry as it stands: of every device the registration that counts."""
+
+
 def stored_columns(table: Table) -> tuple[TableColumn, ...]:
     """Return the columns of a table as ClickHouse has them: the frame's and what the sink adds."""
     return (*SOURCE, *table.columns)
 
 
-def create_tables(left_out: Iterable[tuple[str, str]] = ()) -> tuple[str, ...]:
-    """Return every statement of an empty database, in order, without the columns (table, column) left out."""
-    absent = frozenset(left_out)
+def create_tables(left_out: Iterable[tuple[str, str]] = (), without: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return every statement of an empty database, in order, without some columns (table, column) and tables."""
+    absent, later = frozenset(left_out), frozenset(without)
     return (
-        *(_create_table(table, _present(table, absent)) for table in TABLES.values()),
+        *(_create_table(table, _present(table, absent)) for name, table in TABLES.items() if name not in later),
         _create_states(_present(INCIDENT_LOG, absent)),
         f"CREATE MATERIALIZED VIEW IF NOT EXISTS {TO_STATES} TO {STATES} AS {_states_query(absent)}",
         f"CREATE VIEW IF NOT EXISTS incidents AS {_incidents_query(absent)}",
@@ -134,6 +162,11 @@ def create_tables(left_out: Iterable[tuple[str, str]] = ()) -> tuple[str, ...]:
         _MINUTES_VIEW,
         _VEHICLES_VIEW,
     )
+
+
+def add_table(table: Table, left_out: Iterable[tuple[str, str]] = ()) -> tuple[str, ...]:
+    """Return the statement that adds one table of schemas/tables.py, without the columns left out."""
+    return (_create_table(table, _present(table, frozenset(left_out))),)
 
 
 def add_column(table: Table, name: str, left_out: Iterable[tuple[str, str]] = ()) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Versions of the database: an ordered list that only grows, and what brings a database to its end.
 
-Migration 1 makes what schemas/tables.py lists without the columns that later migrations add, so its text, whose
-checksum every database keeps, does not change when a column is added. To add one: list it in schemas/tables.py and,
-with the next version, in ADDED.
+Migration 1 makes what schemas/tables.py lists without the tables and columns that later migrations add, so its text,
+whose checksum every database keeps, does not change when one is added. To add one: list it in schemas/tables.py and,
+with the next version, in ADDED; other changes are statements there.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,18 @@ from clickhouse_driver import Client
 from schemas.errors import UsageError
 from schemas.tables import INCIDENT_LOG, TABLES
 from sinks.clickhouse.connection import connect, errors_of, is_somebodys, quoted_database
-from sinks.clickhouse.ddl import AGED, STATES, add_column, age, create_tables, stored_columns, ttl_of
+from sinks.clickhouse.ddl import (
+    AGED,
+    DEVICES,
+    REAL_MINUTES,
+    STATES,
+    add_column,
+    add_table,
+    age,
+    create_tables,
+    stored_columns,
+    ttl_of,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +35,26 @@ class Added:
     version: int
     table: str
     column: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddedTable:
+    """A table of schemas/tables.py that came after version 1."""
+
+    version: int
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Altered:
+    """Statements of a version that changes views."""
+
+    version: int
+    name: str
+    statements: tuple[str, ...]
+
+
+Step = Added | AddedTable | Altered
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +71,30 @@ class Migration:
         return blake2b("\n;\n".join(self.statements).encode(), digest_size=16).hexdigest()
 
 
-ADDED: Final[tuple[Added, ...]] = ()
+ADDED: Final[tuple[Step, ...]] = (
+    AddedTable(2, "device_log"),
+    Altered(3, "devices", DEVICES),
+    Altered(4, "minutes without exercises", REAL_MINUTES),
+)
 
 
-def plan(added: tuple[Added, ...] = ADDED) -> tuple[Migration, ...]:
-    """Return every migration in order, given the columns that came later, in the order of their versions."""
-    columns = tuple((step.table, step.column) for step in added)
-    later = (
-        Migration(
-            step.version,
-            f"{step.table}.{step.column}",
-            add_column(TABLES[step.table], step.column, columns[index + 1 :]),
-        )
-        for index, step in enumerate(added)
-    )
-    return (Migration(1, "tables", create_tables(columns)), *later)
+def plan(added: tuple[Step, ...] = ADDED) -> tuple[Migration, ...]:
+    """Return every migration in order, given what came later, in the order of the versions."""
+    columns = tuple((step.table, step.column) for step in added if isinstance(step, Added))
+    tables = tuple(step.table for step in added if isinstance(step, AddedTable))
+    first = Migration(1, "tables", create_tables(columns, tables))
+    return (first, *(_migration(step, added[index + 1 :]) for index, step in enumerate(added)))
+
+
+def _migration(step: Step, later: tuple[Step, ...]) -> Migration:
+    columns = tuple((one.table, one.column) for one in later if isinstance(one, Added))
+    match step:
+        case Added(version, table, column):
+            return Migration(version, f"{table}.{column}", add_column(TABLES[table], column, columns))
+        case AddedTable(version, table):
+            return Migration(version, table, add_table(TABLES[table], columns))
+        case Altered(version, name, statements):
+            return Migration(version, name, statements)
 
 
 def migrate(url: str, database: str, ttl_days: int | None) -> tuple[int, ...]:

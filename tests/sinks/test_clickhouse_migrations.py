@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from schemas.errors import Retryable, UsageError
 from schemas.tables import TABLES
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.ddl import AGED
-from sinks.clickhouse.migrations import Added, apply, check_columns, drop_database, migrate, plan
+from sinks.clickhouse.migrations import ADDED, Added, AddedTable, apply, check_columns, drop_database, migrate, plan
 from sinks.clickhouse.queries import query
 from sinks.clickhouse.writer import Writer
 from tests.sinks.frames import frame
@@ -19,8 +20,11 @@ pytestmark = pytest.mark.stack
 LATER = (
     Added(2, "positions", "stop_id"),
     Added(3, "incident_log", "rules_version"),
-    Added(4, "incident_log", "reasons"),
+    AddedTable(4, "heartbeats"),
+    Added(5, "incident_log", "reasons"),
+    *(replace(step, version=step.version + 4) for step in ADDED),
 )
+VERSIONS = (1, *(step.version for step in ADDED))
 
 
 @pytest.fixture
@@ -42,7 +46,7 @@ def columns(url: str, database: str) -> set[tuple[str, ...]]:
 
 
 def test_migrate_twice_does_it_once(url: str, empty: str) -> None:
-    assert migrate(url, empty, ttl_days=90) == (1,)
+    assert migrate(url, empty, ttl_days=90) == VERSIONS
     before = created(url, empty)
     assert migrate(url, empty, ttl_days=90) == ()
     assert created(url, empty) == before
@@ -52,8 +56,9 @@ def test_migrate_twice_does_it_once(url: str, empty: str) -> None:
 def test_migrate_in_several_processes_at_once_does_no_harm(url: str, empty: str) -> None:
     with ThreadPoolExecutor(6) as threads:
         applied = list(threads.map(lambda _: migrate(url, empty, 30), range(6)))
-    assert (1,) in applied
-    assert query(url, empty, "SELECT DISTINCT version FROM schema_migrations").rows == ((1,),)
+    assert VERSIONS in applied
+    held = query(url, empty, "SELECT DISTINCT version FROM schema_migrations ORDER BY version").rows
+    assert held == tuple((version,) for version in VERSIONS)
     Writer(url, empty).write(frame("positions", 2))
 
 
@@ -61,14 +66,14 @@ def test_database_of_a_newer_version_is_refused(url: str, empty: str) -> None:
     migrate(url, empty, ttl_days=None)
     with connect(url, empty) as client:
         client.execute("INSERT INTO schema_migrations (version, name) VALUES", [(99, "from the future")])
-    with pytest.raises(UsageError, match=f"{empty} is at version 99, this cityops knows up to 1: install the newer"):
+    with pytest.raises(UsageError, match=f"{empty} is at version 99, this cityops knows up to {VERSIONS[-1]}: install"):
         migrate(url, empty, ttl_days=None)
 
 
 def test_migration_that_was_changed_afterwards_is_refused(url: str, empty: str) -> None:
     migrate(url, empty, ttl_days=None)
     with connect(url, empty) as client, pytest.raises(UsageError, match=r"migration 1 \(tables\) is not the one"):
-        apply(client, empty, plan((Added(2, "positions", "cell"),)))
+        apply(client, empty, plan((*ADDED, Added(VERSIONS[-1] + 1, "positions", "cell"))))
 
 
 def test_table_changed_by_hand_is_refused_with_every_difference(url: str, empty: str) -> None:
@@ -93,7 +98,7 @@ def test_columns_that_came_later_reach_old_and_new_databases(url: str, empty: st
         assert apply(client, empty, plan(LATER)[:1]) == (1,)
         with pytest.raises(UsageError, match=r"incident_log\.reasons is absent"):
             check_columns(client, empty)
-        assert apply(client, empty, plan(LATER)) == (2, 3, 4)
+        assert apply(client, empty, plan(LATER)) == tuple(step.version for step in LATER)
         assert apply(client, empty, plan(LATER)) == ()
         check_columns(client, empty)
     assert columns(url, empty) == columns(url, database)
@@ -109,6 +114,34 @@ def test_time_to_live_follows_the_last_migrate(url: str, empty: str) -> None:
     assert all("toIntervalDay(14)" in created(url, empty)[name] for name in AGED)
     migrate(url, empty, ttl_days=None)
     assert not any(" TTL " in created(url, empty)[name] for name in AGED)
+
+
+def test_text_of_the_first_migration_stays_as_old_databases_know_it() -> None:
+    assert plan()[0].checksum == "94a8dd2711a5d2e4ede750e78803412b"
+
+
+def test_minutes_leave_out_vehicles_of_an_exercise_also_in_old_databases(url: str, empty: str) -> None:
+    with connect(url) as client:
+        client.execute(f"CREATE DATABASE {empty}")
+    with connect(url, empty) as client:
+        apply(client, empty, plan()[:1])
+    migrate(url, empty, ttl_days=None)
+    ids = ["bus-1", "exercise:bus-1", "bus-2"]
+    Writer(url, empty).write(frame("positions", 3, vehicle_id=ids, line_id="01", unit_code="u", cell=7))
+    counted = query(url, empty, "SELECT dimension, positions, vehicles FROM minutes ORDER BY dimension").rows
+    assert counted == (("cell", 2, 2), ("line", 2, 2), ("unit", 2, 2))
+    assert query(url, empty, "SELECT count() FROM vehicles").rows == ((3,),)
+
+
+def test_devices_show_the_registration_that_counts(url: str, database: str) -> None:
+    moments, hashes = [3, 5, 5, 1], [1, 2, 9, 4]
+    rows = frame(
+        "device_log", 4, device_id=["a", "a", "a", "b"], registered_at_ms=moments, content_hash=hashes,
+        owner=["first", "less", "counts", "other"], retired=[0, 0, 1, 0], quantities=["", "", "x\ny", ""],
+    )  # fmt: skip
+    Writer(url, database).write(rows)
+    shown = query(url, database, "SELECT device_id, owner, retired, quantities FROM devices ORDER BY device_id").rows
+    assert shown == (("a", "counts", 1, ["x", "y"]), ("b", "other", 0, []))
 
 
 def test_rows_past_their_time_to_live_go_and_others_stay(url: str, empty: str) -> None:
