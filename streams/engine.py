@@ -30,6 +30,7 @@ from streams.alerting import Alerting
 from streams.checkpoints import CheckpointStore, Loaded
 from streams.health import Health
 from streams.outbox import Deliveries, Outbox
+from streams.pace import Pace
 from streams.registry import fetch_schema, load_codec
 from streams.settings import Settings
 from streams.span import load_span
@@ -111,6 +112,8 @@ class Engine:
         """Get schemas and a producer; called before any partition is assigned."""
         loop = asyncio.get_running_loop()
         self._codec = await loop.run_in_executor(None, load_codec, self.settings, math.inf)
+        if self.span is not None and self.span.speed > 0:
+            self.app.pacing = Pace(self.span, self._codec)
         self._outbox = Outbox(self.settings.kafka)
         self._store = CheckpointStore(self.settings.kafka, self.name(topics.CHECKPOINTS), self._outbox)
 

@@ -1,4 +1,4 @@
-"""The span of a replay: which offsets of the live input topics it reads, and what it is compared over."""
+"""The span of a replay: which offsets of the live input topics it reads, how fast, and what it is compared over."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,20 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Offset vectors found from event time."""
+    """Offset vectors found from event time.
+
+    speed: seconds of event time handed on in a second; 0 = as fast as it goes.
+    """
 
     from_ms: int
     to_ms: int
     parts: list[Part]
+    speed: float = 0.0
+
+    @property
+    def records(self) -> int:
+        """Records of the span, ticks and warm-up included."""
+        return sum(part.end - part.begin for part in self.parts)
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int] | None:
         """Return (begin, end) of one partition, or None when it is not part of the span."""

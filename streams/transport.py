@@ -72,6 +72,16 @@ class Positions(Protocol):
         """Return the first offset whose results are not yet durable; None = nothing new."""
 
 
+class Pacing(Protocol):
+    """Makes records wait that are not due yet, as in a paced replay."""
+
+    def due(self, tp: TP, found: Sequence[Any]) -> int:
+        """Return how many of the messages, from the first on, may be handed on now."""
+
+    def start_over(self) -> None:
+        """Be told that partitions were assigned anew."""
+
+
 class PollSchema(faust.Schema):
     """Hands polls to agents as they are. REPAIR 7: nothing is decoded here, so nothing can fail here."""
 
@@ -91,6 +101,7 @@ class BatchConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._delivered: dict[TP, int] = {}
         self._wanted: dict[TP, int] = {}
+        self._held: dict[TP, Sequence[Any]] = {}
 
     @property
     def positions(self) -> Positions:
@@ -127,6 +138,9 @@ class BatchConsumer(driver.Consumer):
             starts = {tp: max(starts.get(tp, 0), first.get(driver.ensure_aiokafka_TP(tp), 0)) for tp in assigned}
         self.positions.started(starts)
         self._delivered.clear()
+        self._held.clear()
+        if self.app.pacing is not None:
+            self.app.pacing.start_over()
         self._wanted = starts
 
     async def _committed_offsets(self, tps: frozenset[TP]) -> dict[TP, int | None]:
@@ -173,17 +187,36 @@ class BatchConsumer(driver.Consumer):
         if wanted:
             await self._thread.seek_wait(wanted)
             self._delivered.update(wanted)
-        active = set(self._get_active_partitions())
+            self._held = {tp: found for tp, found in self._held.items() if tp not in wanted}
+        await self._hand_on_held()
+        active = set(self._get_active_partitions()) - self._held.keys()
         if not active:
             return
         generation = self.app.consumer_generation_id
-        records = await self._getmany(active_partitions=active, timeout=FETCH_TIMEOUT_S)
+        timeout_s = PAUSE_S if self._held else FETCH_TIMEOUT_S
+        records = await self._getmany(active_partitions=active, timeout=timeout_s)
         for tp, found in (records or {}).items():
             stale = not self.flow_active or generation != self.app.consumer_generation_id or tp in self._wanted
             if stale or not found:
                 self._wanted.setdefault(tp, self._delivered[tp])
             else:
-                await self._deliver(tp, found)
+                await self._hand_on(tp, found)
+
+    async def _hand_on_held(self) -> None:
+        for tp in list(self._held):
+            if not self.flow_active:
+                return
+            found = self._held.pop(tp, None)  # a rebalance in between forgets them: they are read again
+            if found is not None and tp not in self._wanted:
+                await self._hand_on(tp, found)
+
+    async def _hand_on(self, tp: TP, found: Sequence[Any]) -> None:
+        """Deliver what is due and hold the rest; what is held is not read further."""
+        due = len(found) if self.app.pacing is None else self.app.pacing.due(tp, found)
+        if due < len(found):
+            self._held[tp] = found[due:]
+        if due:
+            await self._deliver(tp, found[:due])
 
     async def _deliver(self, tp: TP, found: Sequence[Any]) -> None:
         last = found[-1]
@@ -208,9 +241,10 @@ class BatchTransport(driver.Transport):
 
 
 class BatchApp(faust.App):
-    """A Faust app on the batch transport; `positions` is set by whoever builds it."""
+    """A Faust app on the batch transport; `positions` is set by whoever builds it, `pacing` where records wait."""
 
     positions: Positions
+    pacing: Pacing | None = None
 
     def _new_transport(self) -> BatchTransport:
         return BatchTransport(self.conf.broker_consumer, self)
