@@ -1,5 +1,6 @@
 """Settings: every one of them an environment variable with a default that works."""
 
+import ipaddress
 import os
 import re
 import socket
@@ -8,12 +9,16 @@ from pathlib import Path
 from typing import Final
 
 from schemas.errors import UsageError
+from streams.grafana_settings import SECRETS as GRAFANA_SECRETS
+from streams.grafana_settings import GrafanaSettings, grafana_settings
 from streams.kafka_access import OPEN, KafkaAccess, KafkaSecurity
-from streams.secrets import exposed
+from streams.secrets import exposed, secret
 from streams.server_settings import SECRETS, RegistrySecurity, clickhouse_address, kafka_security, registry_access
 from streams.topics import Topic
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
+LOOPBACK: Final = "127.0.0.1"
+SHORTEST_TOKEN: Final = 16
 LIVE: Final = "live"
 """What people call the run without a name."""
 RUN_NAME: Final = re.compile(r"(?=.{1,40}$)[a-z0-9]+(-[a-z0-9]+)*")
@@ -41,7 +46,11 @@ class Settings:
     rules: Path | None
     run: str
     source_run: str
+    web_bind: str
+    """Address the worker answers on; any but loopback needs a token."""
     web_port: int
+    web_token: str = field(repr=False)
+    """"" = none is asked for."""
     worker_id: str
     """Static membership: the same worker is back at once after a crash."""
     ticker: bool
@@ -77,6 +86,12 @@ class Settings:
         )
 
     @property
+    def web_url(self) -> str:
+        """Return the address at which this machine reaches the worker, without a slash at the end."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.web_bind, self.web_bind)  # noqa: S104 (is compared)
+        return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self.web_port}"
+
+    @property
     def database(self) -> str:
         """Return the ClickHouse database of this run."""
         return f"cityops_{self.run.replace('-', '_')}" if self.run else "cityops"
@@ -98,6 +113,24 @@ def checked_run(run: str) -> str:
             f"{run!r} cannot name a run: take small letters, digits and single hyphens, at most 40, and not {LIVE!r}"
         )
     return run
+
+
+def checked_bind(address: str, token: str) -> str:
+    """Return the address to answer on. Raises UsageError for one beyond this machine without a token."""
+    try:
+        loopback = ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        raise UsageError(f"CITYOPS_WEB_BIND is {address!r}: give an IP address, such as 127.0.0.1 or 0.0.0.0") from None
+    if not loopback and not token:
+        raise UsageError(
+            f"CITYOPS_WEB_BIND is {address}, which others can reach: set CITYOPS_WEB_TOKEN (or CITYOPS_WEB_TOKEN_FILE)"
+        )
+    if token and (len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token):
+        raise UsageError(
+            f"CITYOPS_WEB_TOKEN must be at least {SHORTEST_TOKEN} printable ASCII characters without spaces: "
+            "take what `openssl rand -hex 24` prints"
+        )
+    return address
 
 
 def default_home() -> Path:
@@ -122,6 +155,7 @@ def settings_from_env() -> Settings:
         return int(value)
 
     run = checked_run(env("CITYOPS_RUN", ""))
+    web_token = secret(os.environ, "CITYOPS_WEB_TOKEN")
     registry_url, registry_security = registry_access(os.environ)
     return Settings(
         home=path("CITYOPS_HOME") or default_home(),
@@ -136,7 +170,9 @@ def settings_from_env() -> Settings:
         rules=path("CITYOPS_RULES"),
         run=run,
         source_run=checked_run(env("CITYOPS_SOURCE_RUN", run)),
+        web_bind=checked_bind(env("CITYOPS_WEB_BIND", "") or LOOPBACK, web_token),
         web_port=number("CITYOPS_WEB_PORT", 6066),
+        web_token=web_token,
         worker_id=env("CITYOPS_WORKER_ID", f"{socket.gethostname()}-{env('CITYOPS_WEB_PORT', '6066')}"),
         ticker=env("CITYOPS_TICKER", "on") == "on",
         lateness_ms=number("CITYOPS_LATENESS_MS", 600000),
@@ -149,9 +185,14 @@ def settings_from_env() -> Settings:
     )
 
 
+def grafana_from_env() -> GrafanaSettings:
+    """Read the settings of `cityops grafana`. Raises UsageError for a secret that cannot be read."""
+    return grafana_settings(os.environ)
+
+
 def exposed_secrets() -> list[str]:
     """Return a sentence for each file with a secret of ours that every user of this machine can read."""
-    return exposed(os.environ, SECRETS)
+    return exposed(os.environ, (*SECRETS, *GRAFANA_SECRETS))
 
 
 def reach_loopback_directly() -> None:

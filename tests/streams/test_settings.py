@@ -11,12 +11,13 @@ from streams.workers import environment
 
 def named_in(*paths: str) -> set[str]:
     texts = "".join((PROJECT / path).read_text(encoding="utf-8") for path in paths)
-    return set(re.findall(r'"((?:CITYOPS|KAFKA|SCHEMA_REGISTRY|CLICKHOUSE)_[A-Z_]+)"', texts))
+    return set(re.findall(r'"((?:CITYOPS|KAFKA|SCHEMA_REGISTRY|CLICKHOUSE|GRAFANA)_[A-Z_]+)"', texts))
 
 
 def test_every_setting_is_documented_and_no_other() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)`", (PROJECT / "docs/settings.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert sorted(rows) == sorted(named_in("streams/settings.py", "streams/server_settings.py"))
+    sources = ("streams/settings.py", "streams/server_settings.py", "streams/grafana_settings.py")
+    assert sorted(rows) == sorted(named_in(*sources))
 
 
 def test_a_child_process_gets_every_setting(monkeypatch: pytest.MonkeyPatch) -> None:
