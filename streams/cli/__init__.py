@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "alerts": "alerts",
     "city": "city",
     "sql": "sql",
+    "grafana": "grafana",
 }
 """Command -> module of this package."""
 
