@@ -79,6 +79,8 @@ class Polygons:
     y_m: FloatArray
     to_y_m: FloatArray
     slope: FloatArray
+    rings: tuple[tuple[int, FloatArray, FloatArray], ...]
+    """As they were given: area index, x_m, y_m."""
 
     def containing(self, x_m: FloatArray, y_m: FloatArray) -> IntArray:
         """Return for n points the index of the first area that contains each, -1 = none."""
@@ -102,6 +104,7 @@ class Polygons:
 
 def polygons(rings: list[tuple[int, FloatArray, FloatArray]], strip_m: float = 25.0) -> Polygons:
     """Index rings (area index, x_m, y_m), closed or not; an area may have many, holes among them."""
+    given = tuple(rings)
     area = np.concatenate([np.full(len(x_m), index) for index, x_m, _ in rings])
     x_m = np.concatenate([x_m for _, x_m, _ in rings])
     y_m = np.concatenate([y_m for _, _, y_m in rings])
@@ -128,4 +131,5 @@ def polygons(rings: list[tuple[int, FloatArray, FloatArray]], strip_m: float = 2
         y_m=y_m[listed],
         to_y_m=to_y_m[listed],
         slope=slope,
+        rings=given,
     )

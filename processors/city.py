@@ -19,6 +19,7 @@ from processors.city_files import CityInvalid, Package, read_package
 from processors.geo import Plane, Segments, first_minimum, points_as_segments, reach_grid
 from processors.line_match import NOT_GIVEN, UNKNOWN, LineMatcher
 from processors.network import Bounds, Device, Headway, Line, Pattern, Stop, Unit, Venue, pattern_along
+from processors.outlines import Ring, nested, rings_of
 from processors.timetable import Headways, Timetable
 from schemas.records import DueTrip
 
@@ -35,6 +36,7 @@ __all__ = [
     "Pattern",
     "Stop",
     "Unit",
+    "UnitPolygon",
     "Venue",
     "derive_city",
     "load_city",
@@ -86,6 +88,13 @@ class NearStop:
     stop_id: str
     name: str
     distance_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnitPolygon:
+    """One polygon of a unit: the outer ring and then its holes, each of (latitude_deg, longitude_deg) corners."""
+
+    rings: tuple[tuple[tuple[float, float], ...], ...]
 
 
 class City:
@@ -205,6 +214,21 @@ class City:
         if parts:
             return ", ".join(parts)
         return "outside the city" if self.units else f"{latitude_deg:.5f}, {longitude_deg:.5f}"
+
+    def unit_polygons(self) -> tuple[tuple[UnitPolygon, ...], ...]:
+        """Return for each of `units` its polygons; empty = only its centre is known."""
+        if self._areas is None:
+            return ((),) * len(self.units)
+        return tuple(
+            tuple(
+                UnitPolygon(tuple(self._degrees(ring) for ring in polygon))
+                for polygon in nested(rings)
+            )
+            for rings in rings_of(self._areas)
+        )
+
+    def _degrees(self, ring: Ring) -> tuple[tuple[float, float], ...]:
+        return tuple(self._plane.degrees(x_m, y_m) for x_m, y_m in zip(ring[0].tolist(), ring[1].tolist(), strict=True))
 
     def _unit_index(self, x_m: FloatArray, y_m: FloatArray) -> npt.NDArray[np.int64]:
         return np.full(len(x_m), -1) if self._areas is None else self._areas.containing(x_m, y_m)
