@@ -423,6 +423,7 @@ class Notification:
 class Delivery:
     """How far the delivery of one notification is. Key: notification_id."""
 
+    first_at_ms: int
     at_ms: int
     next_at_ms: int = 0
     attempts: int

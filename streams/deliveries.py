@@ -27,10 +27,19 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Queue:
-    """What one subscription is still to be told: (due, order, notification, attempts made)."""
+class _Waiting:
+    """A notification and what came of it so far; first_at_ms: 0 = not tried yet."""
 
-    waiting: list[tuple[int, int, Notification, int]] = field(default_factory=list)
+    notification: Notification
+    attempts: int
+    first_at_ms: int
+
+
+@dataclass(slots=True)
+class _Queue:
+    """What one subscription is still to be told: (due, order of arrival, what), the next one first."""
+
+    waiting: list[tuple[int, int, _Waiting]] = field(default_factory=list)
     failures: int = 0
     not_before_ms: int = 0
     more: asyncio.Event = field(default_factory=asyncio.Event)
@@ -49,6 +58,7 @@ class Deliverer:
         self._before: dict[str, Delivery] | None = None
         self._seen: set[str] = set()
         self._order = 0
+        self._reading = asyncio.Lock()
 
     @property
     def pending(self) -> int:
@@ -77,14 +87,19 @@ class Deliverer:
         loop = asyncio.get_running_loop()
         if self._before is None:
             self._before = await loop.run_in_executor(None, self._load)
-        for one in await loop.run_in_executor(None, self._tail.catch_up):
-            self._subscriptions[one.subscription_id] = one
+        await self._refresh()
         for notification in notifications:
             before = self._before.pop(notification.notification_id, None)
             settled = before is not None and before.state is not DeliveryState.RETRYING
             if not settled and notification.notification_id not in self._seen:
                 self._queue(notification, before)
             self._seen.add(notification.notification_id)
+
+    async def _refresh(self) -> None:
+        """Learn of new and removed subscriptions."""
+        async with self._reading:
+            for one in await asyncio.get_running_loop().run_in_executor(None, self._tail.catch_up):
+                self._subscriptions[one.subscription_id] = one
 
     def _load(self) -> dict[str, Delivery]:
         with Tail(self._settings, self._codec, topics.DELIVERIES, Delivery) as tail:
@@ -93,8 +108,10 @@ class Deliverer:
     def _queue(self, notification: Notification, before: Delivery | None) -> None:
         queue = self._queues.setdefault(notification.subscription_id, _Queue())
         self._order += 1
-        entry = (before.next_at_ms, before.attempts) if before is not None else (0, 0)
-        heapq.heappush(queue.waiting, (entry[0], self._order, notification, entry[1]))
+        one = _Waiting(notification, 0, 0)
+        if before is not None:
+            one = _Waiting(notification, before.attempts, before.first_at_ms)
+        heapq.heappush(queue.waiting, (before.next_at_ms if before is not None else 0, self._order, one))
         queue.more.set()
         if queue.task is None or queue.task.done():
             queue.task = asyncio.get_running_loop().create_task(self._work(queue), name="webhooks")
@@ -108,9 +125,10 @@ class Deliverer:
                 with contextlib.suppress(TimeoutError):  # a new notification may be due earlier
                     await asyncio.wait_for(queue.more.wait(), wait_ms / 1000)
                 continue
-            _, order, notification, attempts = queue.waiting[0]
+            _, order, one = queue.waiting[0]
+            notification = one.notification
             try:
-                await self._try(queue, order, notification, attempts + 1)
+                await self._try(queue, order, one)
             except asyncio.CancelledError:
                 raise
             except Exception:
@@ -118,42 +136,33 @@ class Deliverer:
                 queue.failures += 1
                 queue.not_before_ms = _now_ms() + int(wait_s(queue.failures, notification.notification_id, None) * 1000)
 
-    async def _try(self, queue: _Queue, order: int, notification: Notification, attempts: int) -> None:
+    async def _try(self, queue: _Queue, order: int, one: _Waiting) -> None:
         """Post the head of a queue once and note what came of it."""
-        attempt, answer = await self._post(notification)
+        attempt, answer = await self._post(one.notification)
         now_ms = _now_ms()
-        state, next_at_ms = DeliveryState.RETRYING, 0
+        one.attempts, one.first_at_ms = one.attempts + 1, one.first_at_ms or now_ms
+        state = DeliveryState.RETRYING
         if answer is Answer.TAKEN:
-            state, queue.failures, queue.not_before_ms = DeliveryState.DELIVERED, 0, 0
-        elif answer is Answer.GONE or now_ms - notification.tick_ms > GIVE_UP_S * 1000:
+            state = DeliveryState.DELIVERED
+        elif answer is Answer.GONE or now_ms - one.first_at_ms > GIVE_UP_S * 1000:
             state = DeliveryState.GIVEN_UP
-        else:
-            down = answer is Answer.DOWN
-            queue.failures += down
-            failures = queue.failures if down else attempts
-            waited_s = wait_s(failures, notification.notification_id, attempt.retry_after_s)
-            next_at_ms = now_ms + int(waited_s * 1000)
-            if down:
-                queue.not_before_ms = next_at_ms
-        await self._note(
-            Delivery(
-                at_ms=now_ms,
-                next_at_ms=next_at_ms,
-                attempts=attempts,
-                status_code=attempt.status_code,
-                state=state,
-                notification_id=notification.notification_id,
-                subscription_id=notification.subscription_id,
-                incident_id=notification.incident_id,
-                error=attempt.error,
-            )
-        )
-        self._remove(queue, order)
+        down = answer is Answer.DOWN
+        queue.failures = queue.failures + 1 if down else 0
+        next_at_ms = 0
         if state is DeliveryState.RETRYING:
-            due_ms = 0 if queue.not_before_ms == next_at_ms else next_at_ms  # a receiver that is down keeps the order
-            heapq.heappush(queue.waiting, (due_ms, order, notification, attempts))
+            failures = queue.failures if down else one.attempts
+            wait = wait_s(failures, one.notification.notification_id, attempt.retry_after_s)
+            next_at_ms = now_ms + int(wait * 1000)
+        await self._note(one, attempt, state, now_ms, next_at_ms)
+        queue.waiting = [entry for entry in queue.waiting if entry[1] != order]
+        heapq.heapify(queue.waiting)
+        if down:  # the whole queue waits, in its order
+            queue.not_before_ms = next_at_ms
+        if state is DeliveryState.RETRYING:
+            heapq.heappush(queue.waiting, (0 if down else next_at_ms, order, one))
 
     async def _post(self, notification: Notification) -> tuple[Attempt, Answer]:
+        await self._refresh()
         subscription = self._subscriptions.get(notification.subscription_id)
         if subscription is None or subscription.removed_at_ms:
             return Attempt(0, "the subscription was removed"), Answer.GONE
@@ -171,16 +180,25 @@ class Deliverer:
         )
         return attempt, answer_of(attempt.status_code)
 
-    async def _note(self, delivery: Delivery) -> None:
+    async def _note(self, one: _Waiting, attempt: Attempt, state: DeliveryState, now_ms: int, next_at_ms: int) -> None:
+        """Write down what came of an attempt; returns once it is durable."""
+        notification = one.notification
+        delivery = Delivery(
+            first_at_ms=one.first_at_ms,
+            at_ms=now_ms,
+            next_at_ms=next_at_ms,
+            attempts=one.attempts,
+            status_code=attempt.status_code,
+            state=state,
+            notification_id=notification.notification_id,
+            subscription_id=notification.subscription_id,
+            incident_id=notification.incident_id,
+            error=attempt.error,
+        )
         sent = Deliveries()
         topic = self._settings.topic(topics.DELIVERIES)
         await self._outbox.send(topic, delivery.notification_id.encode(), self._codec.encode(delivery), sent)
         await sent.settled()
-
-    @staticmethod
-    def _remove(queue: _Queue, order: int) -> None:
-        queue.waiting = [entry for entry in queue.waiting if entry[1] != order]
-        heapq.heapify(queue.waiting)
 
 
 def _now_ms() -> int:

@@ -54,8 +54,10 @@ def matches(wanted: AlertFilter, incident: Incident) -> bool:
     )
 
 
-FORGOTTEN: Final = frozenset({IncidentState.CLOSED, IncidentState.WITHDRAWN})
+ENDED: Final = frozenset({IncidentState.CLOSED, IncidentState.WITHDRAWN})
 """After these nothing comes, or the incident begins anew."""
+KEPT_MS: Final = 3_600_000
+"""How long what was told of an ended incident is remembered: its revisions may be read once more after a restart."""
 
 
 class _ToldIncident(msgspec.Struct, frozen=True):
@@ -72,6 +74,7 @@ class _ToldAlert(msgspec.Struct, frozen=True):
 class Told:
     """What a subscriber was told last of an incident, as far as it decides what to tell next."""
 
+    tick_ms: int
     revision: int
     state: IncidentState
     severity: Severity
@@ -82,24 +85,26 @@ def told_by(notification: Notification) -> Told:
     """Return what a notification said. Raises msgspec.DecodeError when its payload is not one of ours."""
     said = msgspec.json.decode(notification.payload, type=_ToldAlert).data
     line_ids = frozenset(str(line["line_id"]) for line in said.lines)
-    return Told(notification.revision, said.state, said.severity, line_ids)
+    return Told(notification.tick_ms, notification.revision, said.state, said.severity, line_ids)
 
 
 @dataclass(slots=True)
 class Router:
     """Remembers what was told; what it returns is a function of the changes and the subscriptions.
 
-    told: (subscription id, incident id) -> what was told last; an incident that is closed or withdrawn is forgotten.
+    told: (subscription id, incident id) -> what was told last.
     """
 
     told: dict[tuple[str, str], Told] = field(default_factory=dict)
+    _cleared_ms: int = 0
 
     def remember(self, notification: Notification) -> None:
         """Take note of what was told before a restart."""
-        self._note((notification.subscription_id, notification.incident_id), told_by(notification))
+        self.told[notification.subscription_id, notification.incident_id] = told_by(notification)
 
     def route(self, change: IncidentChange, subscriptions: Iterable[Subscription]) -> list[Notification]:
         """Return the notifications of one revision, by subscription id; a revision told before gives them again."""
+        self._forget(change.tick_ms)
         found = []
         for subscription in sorted(subscriptions, key=lambda one: one.subscription_id):
             if _in_force(subscription, change.tick_ms) and self._asks(subscription, change):
@@ -109,10 +114,10 @@ class Router:
     def _asks(self, subscription: Subscription, change: IncidentChange) -> bool:
         incident = change.incident
         before = self.told.get((subscription.subscription_id, incident.incident_id))
-        if before is None:
-            return incident.state not in OVER and matches(filter_of(subscription), incident)
-        if incident.revision <= before.revision:
+        if before is not None and incident.revision <= before.revision:
             return incident.revision == before.revision
+        if before is None or before.state in ENDED:
+            return incident.state not in OVER and matches(filter_of(subscription), incident)
         return (
             change.change is not Change.CHANGED
             or incident.severity is not before.severity
@@ -122,7 +127,8 @@ class Router:
     def _tell(self, subscription: Subscription, change: IncidentChange) -> Notification:
         incident = change.incident
         name = (subscription.subscription_id, incident.incident_id)
-        self._note(name, Told(incident.revision, incident.state, incident.severity, _line_ids(incident)))
+        line_ids = _line_ids(incident)
+        self.told[name] = Told(change.tick_ms, incident.revision, incident.state, incident.severity, line_ids)
         return Notification(
             tick_ms=change.tick_ms,
             revision=incident.revision,
@@ -133,11 +139,14 @@ class Router:
             payload=alert_bytes(change),
         )
 
-    def _note(self, name: tuple[str, str], told: Told) -> None:
-        if told.state in FORGOTTEN:
-            self.told.pop(name, None)
-        else:
-            self.told[name] = told
+    def _forget(self, tick_ms: int) -> None:
+        if tick_ms - self._cleared_ms > KEPT_MS:
+            self._cleared_ms = tick_ms
+            self.told = {
+                name: one
+                for name, one in self.told.items()
+                if one.state not in ENDED or tick_ms - one.tick_ms <= KEPT_MS
+            }
 
 
 def _in_force(subscription: Subscription, tick_ms: int) -> bool:
