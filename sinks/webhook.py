@@ -1,6 +1,7 @@
 """Webhooks: one signed POST (Standard Webhooks 1.0: webhook-id, webhook-timestamp, webhook-signature)."""
 
 import ipaddress
+import os
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from standardwebhooks.webhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from schemas.errors import UsageError
 
@@ -137,7 +138,7 @@ def signed_headers(secret: str, notification_id: str, at_s: int, payload: bytes)
     """Return the headers of a body. Raises UsageError for a secret that is none."""
     try:
         signature = Webhook(secret).sign(notification_id, datetime.fromtimestamp(at_s, UTC), payload.decode())
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, EmptyWebhookSecretError) as error:
         raise UsageError(f"the signing secret is not whsec_ and base64: {error}") from error
     return {
         "content-type": "application/json",
@@ -160,7 +161,10 @@ def _retry_after_s(text: str) -> float | None:
 
 
 def _in_words(error: BaseException) -> str:
+    """Return the innermost cause of a failed connection, the operating system's word for it if it has one."""
     cause = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    return str(cause) or str(error) or type(error).__name__
+    while isinstance(deeper := cause.__cause__ or getattr(cause, "os_error", None), BaseException):
+        cause = deeper
+    if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
+        return os.strerror(cause.errno)
+    return str(cause) or type(cause).__name__
