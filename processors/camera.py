@@ -12,6 +12,7 @@ from processors.domain import KEY_SEPARATOR, Domain, Findings, Message, Mistakes
 from processors.heartbeat import HEARTBEAT_FORM
 from processors.history import Columns, Track
 from processors.ingest import read_detections, text_hashes
+from schemas.records import DeviceKind
 
 CLAIMS: Final = ("crash", "smoke", "fire")
 """Kinds of detections that become observations, as camera_crash and so on."""
@@ -122,7 +123,7 @@ class DetectionForm:
 
 def camera_domain(rule: CameraRule = CAMERA_RULE) -> Domain:
     """Return what camera.detections.v1 is made of."""
-    return domain_of(DetectionForm(rule), HEARTBEAT_FORM)
+    return domain_of(DetectionForm(rule), HEARTBEAT_FORM, devices=DeviceKind.CAMERA)
 
 
 def _claims(batch: DetectionBatch) -> SmallArray:

@@ -4,6 +4,7 @@ Read from a folder by processors/city_files.py; every answer is a function of it
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from processors.city_derived import derived_package
 from processors.city_files import CityInvalid, Package, read_package
 from processors.geo import Plane, Segments, first_minimum, points_as_segments, reach_grid
 from processors.line_match import NOT_GIVEN, UNKNOWN, LineMatcher
-from processors.network import Bounds, Device, Headway, Line, Pattern, Stop, Unit, Venue, pattern_along
+from processors.network import Bounds, Device, Headway, Line, Pattern, Stop, Unit, Vehicle, Venue, pattern_along
 from processors.outlines import Ring, nested, rings_of
 from processors.timetable import Headways, Timetable
 from schemas.records import DueTrip
@@ -37,6 +38,7 @@ __all__ = [
     "Stop",
     "Unit",
     "UnitPolygon",
+    "Vehicle",
     "Venue",
     "derive_city",
     "load_city",
@@ -125,6 +127,7 @@ class City:
         self.stops = tuple(sorted(stops, key=lambda stop: stop.stop_id))
         self.cameras: Mapping[str, Device] = cameras or {}
         self.sensors: Mapping[str, Device] = sensors or {}
+        self.vehicles: Mapping[str, Vehicle] = {}
         plane = bounds.plane()
         self._plane, self._areas = plane, areas
         self._timetable: Timetable | Headways = timetable or Headways(self.lines, time_zone)
@@ -137,6 +140,14 @@ class City:
         self._stop_points = _points(self.stops, plane)
         self._stop_grid = reach_grid(self._stop_points, STOP_REACH_M, 100.0)
         self._landmarks = _landmarks(self.lines, self.stops, venues, plane)
+
+    def with_devices(
+        self, cameras: Mapping[str, Device], sensors: Mapping[str, Device], vehicles: Mapping[str, Vehicle]
+    ) -> "City":
+        """Return the same city with other devices."""
+        other = copy(self)
+        other.cameras, other.sensors, other.vehicles = cameras, sensors, vehicles
+        return other
 
     def locate(
         self,

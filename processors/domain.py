@@ -12,6 +12,7 @@ from processors.city import City
 from processors.history import Columns, Track
 from processors.records_in import RawRecord
 from schemas.errors import Reason
+from schemas.records import DeviceKind
 
 KEY_SEPARATOR: Final = "\x1f"
 """Parts the device id from the rest of a history key; no valid id holds a control character."""
@@ -89,11 +90,12 @@ class Form(Protocol[B]):
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The record types of one topic, by short name."""
+    """The record types of one topic, by short name, and the kind of device that is registered on it (None = none)."""
 
     forms: Mapping[str, Form[Any]]
+    devices: DeviceKind | None = None
 
 
-def domain_of(*forms: Form[Any]) -> Domain:
-    """Return the domain of those record types."""
-    return Domain({form.record: form for form in forms})
+def domain_of(*forms: Form[Any], devices: DeviceKind | None = None) -> Domain:
+    """Return the domain of those record types and that kind of device."""
+    return Domain({form.record: form for form in forms}, devices)

@@ -12,6 +12,7 @@ from processors.domain import Domain, Findings, Message, Mistakes, domain_of
 from processors.geo import EARTH_RADIUS_M
 from processors.history import Columns, Track
 from processors.ingest import read_positions
+from schemas.records import DeviceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def stationary_vehicles(track: Track, rule: FleetRule) -> tuple[IntArray, FloatA
 
 def fleet_domain(rule: FleetRule = FLEET_RULE) -> Domain:
     """Return what vehicle.positions.v1 is made of."""
-    return domain_of(PositionForm(rule))
+    return domain_of(PositionForm(rule), devices=DeviceKind.VEHICLE)
 
 
 def _follows(track: Track, row: IntArray, back: int) -> BoolArray:

@@ -3,6 +3,7 @@
 Order: the right partition (by the device id), then form and ranges, then the clock, then repeats.
 """
 
+import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,11 +26,12 @@ from processors.batches import (
 )
 from processors.city import City
 from processors.domain import Message, Mistakes
-from processors.network import Device
+from processors.network import Device, Vehicle
 from processors.rows import texts
 from schemas.codec import HEADER_BYTES
 from schemas.errors import Reason
 from schemas.ids import shard_of
+from schemas.records import VehicleClass
 
 DEVICE_CHARACTERS: Final = 64
 TEXT_CHARACTERS: Final = 256
@@ -38,6 +40,8 @@ TOP_SPEED_MPS: Final = 70.0
 NULL_ISLAND_DEG: Final = 0.01
 AFTER_LAST_MS: Final = 4_102_444_800_000
 """2100-01-01: times from 1970 to it can be stored; what is late or from the future is the ticks' matter."""
+
+UNKNOWN_CLASS: Final = str(VehicleClass.UNKNOWN)
 
 _REASONS: Final = list(Reason)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -84,6 +88,13 @@ def device_mistake(device_id: str) -> str:
     return ""
 
 
+def text_mistake(text: str, characters: int) -> str:
+    """Say what is wrong with a text, "" = nothing."""
+    if len(text) > characters:
+        return f"has {len(text)} characters, at most {characters} are taken"
+    return "has control characters" if _CONTROL.search(text) else ""
+
+
 @lru_cache(maxsize=262_144)
 def sound_shard(device_id: str) -> int:
     """Return the shard of a device with a sound id of at most DEVICE_CHARACTERS, -1 for an unsound one."""
@@ -126,6 +137,10 @@ def read_positions(messages: Sequence[Message], city: City, mistakes: Mistakes) 
     _check_range("speed_mps", speed_mps, 0.0, TOP_SPEED_MPS, mistakes)
     _check_range("bearing_deg", bearing_deg, 0.0, 360.0, mistakes)
     _check_range("direction_id", direction_id.astype(np.float64), -1.0, 1.0, mistakes)
+    vehicle_class, line_id = _texts(told, "vehicle_class", mistakes), _texts(told, "line_id", mistakes, Reason.BAD_ID)
+    vehicle_id = _ids(told, "vehicle_id")
+    if city.vehicles:
+        _fill_in(vehicle_id, vehicle_class, line_id, city.vehicles)
     return PositionBatch(
         offset=_offsets(messages),
         at_ms=at_ms,
@@ -135,11 +150,22 @@ def read_positions(messages: Sequence[Message], city: City, mistakes: Mistakes) 
         bearing_deg=bearing_deg.astype(np.float32),
         content_hash=content_hashes(messages),
         direction_id=direction_id.clip(-1, 1).astype(np.int8),
-        vehicle_class=_texts(told, "vehicle_class", mistakes),
-        vehicle_id=_ids(told, "vehicle_id"),
-        line_id=_texts(told, "line_id", mistakes, Reason.BAD_ID),
+        vehicle_class=vehicle_class,
+        vehicle_id=vehicle_id,
+        line_id=line_id,
         trip_id=_texts(told, "trip_id", mistakes, Reason.BAD_ID),
     )
+
+
+def _fill_in(
+    vehicle_id: TextArray, vehicle_class: TextArray, line_id: TextArray, vehicles: Mapping[str, Vehicle]
+) -> None:
+    """Put what is registered of n vehicles where their positions do not tell."""
+    for row, name in enumerate(vehicle_id.tolist()):
+        vehicle = vehicles.get(name)
+        if vehicle is not None:
+            vehicle_class[row] = vehicle.vehicle_class if vehicle_class[row] == UNKNOWN_CLASS else vehicle_class[row]
+            line_id[row] = line_id[row] or vehicle.line_id
 
 
 def read_detections(messages: Sequence[Message], city: City, mistakes: Mistakes) -> DetectionBatch:
@@ -291,7 +317,7 @@ def _places(
     homeless = np.isnan(latitude_deg) | np.isnan(longitude_deg)
     for row in np.flatnonzero(homeless).tolist():
         device = estate.get(device_id[row])
-        if device is not None:
+        if device is not None and not math.isnan(device.latitude_deg):
             latitude_deg[row], longitude_deg[row] = device.latitude_deg, device.longitude_deg
             homeless[row] = False
     mistakes.note(homeless, Reason.UNPLACED, lambda row: f"no place in the message, and the {noun} is not registered")

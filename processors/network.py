@@ -73,6 +73,16 @@ class Device:
     host_camera_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Vehicle:
+    """What is known of a vehicle whose positions do not tell; vehicle_class is a symbol, "" is unknown otherwise."""
+
+    vehicle_id: str
+    vehicle_class: str
+    line_id: str
+    operator_id: str
+
+
 class Headway(NamedTuple):
     """Departures every `headway_s` from `from_time` until before `to_time`, local "HH:MM"; hours may pass 24."""
 

@@ -4,7 +4,7 @@ Nothing is decided before a tick closes an interval, so how polls cut the log ca
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -27,11 +27,13 @@ from processors.ingest import (
     shards_of,
 )
 from processors.records_in import RawRecord
+from processors.registrations import RECORD as REGISTRATION
+from processors.registrations import Registrations
 from processors.rows import RowBuffer, texts
 from schemas import errors
 from schemas.errors import Reason
 from schemas.ids import SHARDS
-from schemas.records import Header, Observation, ObservationBlock, Rejected, RowFrame
+from schemas.records import DeviceRegistration, Header, Observation, ObservationBlock, Rejected, RowFrame
 
 __all__ = ["Counts", "Domain", "Forwarded", "IngestRule", "Outcome", "PartitionEngine"]
 
@@ -71,6 +73,7 @@ class Counts:
     detections: int
     readings: int
     heartbeats: int
+    registrations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ class _Gathered:
     def outcome(self) -> Outcome:
         of = self.counts
         counts = Counts(
-            used=sum(of[table] for table in ("positions", "detections", "readings", "heartbeats")),
+            used=sum(of[table] for table in ("positions", "detections", "readings", "heartbeats", "device_log")),
             duplicate=of["duplicates"],
             forwarded=len(self.forwarded),
             ticks=of[TICK],
@@ -115,6 +118,7 @@ class _Gathered:
             detections=of["detections"],
             readings=of["readings"],
             heartbeats=of["heartbeats"],
+            registrations=of["device_log"],
         )
         return Outcome(
             blocks=tuple(self.blocks),
@@ -142,8 +146,9 @@ class PartitionEngine:
         decode: Decode,
         city: City,
         rule: IngestRule,
+        registered: Iterable[DeviceRegistration] = (),
     ) -> None:
-        """Start with nothing known.
+        """Start with nothing known but what was registered of this partition's devices before the log begins.
 
         topic: its name without a run's prefix. decode: schemas.codec.Codec.decode.
         Raises ValueError when the partition count does not divide the 64 shards.
@@ -157,13 +162,16 @@ class PartitionEngine:
         self._partitions = partitions
         self._domain = domain
         self._decode = decode
-        self._city = city
+        self._package = city
+        self._registrations = None if domain.devices is None else Registrations(domain.devices, registered)
+        self._city = city if self._registrations is None else self._registrations.over(city)
         self._rule = rule
         self._histories = {name: History(name, form.remembered) for name, form in domain.forms.items()}
         self._rows = RowBuffer(topic, partition, 0)
         self._seen_offset = -1
         self._sealed_offset = 0
         self._pending: dict[str, list[Message]] = {name: [] for name in domain.forms}
+        self._registering: list[Message] = []
         self._refused: list[_Refusal] = []
         self._unsent: dict[str, bytes] = {}
         self._sent_live: tuple[str, ...] = ()
@@ -192,9 +200,13 @@ class PartitionEngine:
 
         Raises ValueError when a part is of another format or of a record that this topic does not take.
         """
+        known = {*self._histories, *(() if self._registrations is None else (REGISTRATION,))}
         for name in live:
-            if name.partition("/")[0] not in self._histories:
+            if name.partition("/")[0] not in known:
                 raise ValueError(f"checkpoint part {name} does not belong to {self._topic}")
+        if self._registrations is not None:
+            self._registrations.load([(name, parts[name]) for name in live if name.startswith(f"{REGISTRATION}/")])
+            self._city = self._registrations.over(self._package)
         for record, history in self._histories.items():
             history.load([(name, parts[name]) for name in live if name.partition("/")[0] == record])
         self.next_offset, self.tick_ms = next_offset, tick_ms
@@ -218,6 +230,8 @@ class PartitionEngine:
             return int(fields["at_ms"])
         if name in self._pending:
             self._pending[name].append(Message(record, fields))
+        elif name == REGISTRATION and self._registrations is not None:
+            self._registering.append(Message(record, fields))
         else:
             words = f"{name} does not belong on {self._topic}"
             self._refused.append(_Refusal(record, Reason.WRONG_RECORD, (words,)))
@@ -225,6 +239,8 @@ class PartitionEngine:
 
     def _close(self, interval: Interval, offset: int, gathered: _Gathered) -> None:
         """Decide everything that came in an interval; the tick that closes it stands at `offset`."""
+        if self._registering:
+            self._register(interval.tick_ms, gathered)
         observations: list[Observation] = []
         for name, messages in self._pending.items():
             if messages:
@@ -249,11 +265,25 @@ class PartitionEngine:
         if checkpoint_due:
             gathered.checkpoint = self._checkpoint(interval.tick_ms)
 
+    def _register(self, tick_ms: int, gathered: _Gathered) -> None:
+        """Take the registrations of an interval, before its other records."""
+        assert self._registrations is not None
+        messages, self._registering = self._registering, []
+        messages, _ = self._forward("device_id", messages, tick_ms, gathered)
+        taken = self._registrations.take(messages, self._package, tick_ms)
+        self._refused += [_Refusal(raw, *judged(mistakes)) for raw, mistakes in taken.refused]
+        self._rows.add("device_log", taken.used)
+        self._rows.add("duplicates", taken.duplicates)
+        gathered.counts["device_log"] += len(taken.used["source_offset"])
+        gathered.counts["duplicates"] += len(taken.duplicates["source_offset"])
+        if taken.changed:
+            self._city = self._registrations.over(self._package)
+
     def _ingest(
         self, form: Form[Any], messages: list[Message], interval: Interval, gathered: _Gathered
     ) -> list[Observation]:
         """Decide the messages of one form; return what the used ones change in its claims."""
-        messages, unsound = self._forward(form, messages, interval.tick_ms, gathered)
+        messages, unsound = self._forward(form.device_field, messages, interval.tick_ms, gathered)
         mistakes = Mistakes()
         mistakes.note(unsound, Reason.BAD_ID, lambda row: device_mistake(messages[row].fields[form.device_field]))
         batch = form.read(messages, self._city, mistakes)
@@ -279,13 +309,13 @@ class PartitionEngine:
         return changed_claims(form, history, before, after, self._topic, self._partition)
 
     def _forward(
-        self, form: Form[Any], messages: list[Message], tick_ms: int, gathered: _Gathered
+        self, device_field: str, messages: list[Message], tick_ms: int, gathered: _Gathered
     ) -> tuple[list[Message], BoolArray]:
         """Set aside what belongs to another partition, whatever else may be wrong with it.
 
         Return the rest, and which of them have no sound device id and so no right partition.
         """
-        device_ids = [message.fields[form.device_field] for message in messages]
+        device_ids = [message.fields[device_field] for message in messages]
         shard = shards_of(device_ids)
         target = shard % self._partitions
         astray = (shard >= 0) & (target != self._partition)
@@ -374,10 +404,13 @@ class PartitionEngine:
     def _checkpoint(self, tick_ms: int) -> Checkpoint:
         """Seal what came since the last one; nothing waits now, so the state stands exactly behind the tick."""
         horizon_ms = tick_ms - self._rule.lateness_ms - REACH_MS
+        sealed_offset, self._sealed_offset = self._sealed_offset, self.next_offset
         for history in self._histories.values():
-            self._unsent |= history.seal(self._sealed_offset, horizon_ms)
-        self._sealed_offset = self.next_offset
+            self._unsent |= history.seal(sealed_offset, horizon_ms)
         live = tuple(name for history in self._histories.values() for name in history.live)
+        if self._registrations is not None:
+            self._unsent |= self._registrations.seal(sealed_offset)
+            live += self._registrations.live
         needed = frozenset(live)
         self._unsent = {name: part for name, part in self._unsent.items() if name in needed}
         return Checkpoint(

@@ -13,6 +13,7 @@ from processors.heartbeat import HEARTBEAT_FORM
 from processors.history import Columns, Track
 from processors.ingest import read_readings
 from processors.rows import texts
+from schemas.records import DeviceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def witness(sensor_id: str, host_camera_id: str, city: City) -> str:
 
 def sensor_domain(rule: SensorRule = SENSOR_RULE) -> Domain:
     """Return what sensor.readings.v1 is made of."""
-    return domain_of(ReadingForm(rule), HEARTBEAT_FORM)
+    return domain_of(ReadingForm(rule), HEARTBEAT_FORM, devices=DeviceKind.SENSOR)
 
 
 def _score(rule: EdgeRule, value: float) -> float:

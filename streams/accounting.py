@@ -14,7 +14,17 @@ import numpy as np
 
 from processors.batches import IntArray
 from schemas.codec import Codec
-from schemas.tables import DETECTIONS, DUPLICATES, FORWARDED, HEARTBEATS, POSITIONS, READINGS, REJECTED, TABLES
+from schemas.tables import (
+    DETECTIONS,
+    DEVICE_LOG,
+    DUPLICATES,
+    FORWARDED,
+    HEARTBEATS,
+    POSITIONS,
+    READINGS,
+    REJECTED,
+    TABLES,
+)
 from sinks.clickhouse.queries import StoredOffsets, stored_offsets
 from streams import topics
 from streams.log_facts import FrameFact, InputPart, LogFacts, Place, read_facts
@@ -22,9 +32,9 @@ from streams.reading import Vector, reading
 from streams.settings import Settings
 
 USED_IN: Final = {
-    topics.POSITIONS.name: (POSITIONS,),
-    topics.DETECTIONS.name: (DETECTIONS, HEARTBEATS),
-    topics.READINGS.name: (READINGS, HEARTBEATS),
+    topics.POSITIONS.name: (POSITIONS, DEVICE_LOG),
+    topics.DETECTIONS.name: (DETECTIONS, HEARTBEATS, DEVICE_LOG),
+    topics.READINGS.name: (READINGS, HEARTBEATS, DEVICE_LOG),
 }
 """Input topic -> tables that hold a used record's row."""
 
