@@ -30,6 +30,7 @@ ASK_AGAIN_S: Final = 0.5
 ANSWER_WITHIN_S: Final = 10.0
 NOT_FOUND: Final = 404
 INCOMPATIBLE: Final = frozenset({409, 422})
+LOCKED_OUT: Final = frozenset({401, 403})
 SERVER_FAULT: Final = 500
 NOBODY: Final = RegistrySecurity()
 
@@ -138,10 +139,22 @@ def _asked(settings: Settings, question: Any, *arguments: Any) -> Any:
     except SchemaRegistryError as error:
         if error.http_status_code in INCOMPATIBLE:
             raise _Refused(f"the registry refuses {arguments[0]}: {error.error_message}", 409) from error
+        if error.http_status_code in LOCKED_OUT:
+            user = settings.schema_registry_security.user
+            raise _Refused(
+                f"the registry at {settings.schema_registry_url} refuses user {user!r}: "
+                "check SCHEMA_REGISTRY_USER and SCHEMA_REGISTRY_PASSWORD",
+                error.http_status_code,
+            ) from error
         if error.http_status_code < SERVER_FAULT:
             raise _Refused(f"the registry answered: {error.error_message}", error.http_status_code) from error
         raise Retryable(f"the registry at {settings.schema_registry_url} is not ready", ASK_AGAIN_S) from error
     except Exception as error:  # whatever httpx raises: refused, reset, timed out
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise UsageError(
+                f"the registry at {settings.schema_registry_url} shows a certificate that we do not trust or that "
+                "names another host: check SCHEMA_REGISTRY_CA_FILE and SCHEMA_REGISTRY_URL"
+            ) from error
         raise Retryable(f"no schema registry answers at {settings.schema_registry_url}", ASK_AGAIN_S) from error
 
 

@@ -197,7 +197,8 @@ def exposed_secrets() -> list[str]:
 
 def reach_loopback_directly() -> None:
     """Keep requests to this machine away from a proxy that HTTP_PROXY names, here and in every child process."""
-    for name in ("NO_PROXY", "no_proxy"):
-        told = [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
-        if "*" not in told:
-            os.environ[name] = ",".join([*told, *(host for host in ("127.0.0.1", "localhost") if host not in told)])
+    said = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    told = [part.strip() for part in said.split(",") if part.strip()]
+    if "*" not in told:
+        told += [host for host in ("127.0.0.1", "localhost") if host not in told]
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(told)  # both: some read one, some the other

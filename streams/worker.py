@@ -57,9 +57,9 @@ def build_worker() -> tuple[CityApp, Engine]:
         settings = endpoints(settings_from_env())
         app = _build_app(settings)
         engine = Engine(settings, app)
+        wait_answering(settings)
     except UsageError as error:
         sys.exit(f"cityops: {error}")
-    wait_answering(settings)
     app.engine = app.positions = engine
     _serve(app, engine)
     if settings.ticker:
