@@ -1,5 +1,7 @@
 """The whole flow, top to bottom: what comes in, who judges it, what goes out.
 
+devices.v1 -> register_devices -> the three input topics below
+
 vehicle.positions.v1  -> watch_fleet   -+
 camera.detections.v1  -> watch_cameras -+-> observations.v1 -> conclude_incidents -> incidents.v1, incident.changes.v1
 sensor.readings.v1    -> watch_sensors -+
@@ -23,6 +25,13 @@ app, engine = build_worker()
 engine.domain(topics.POSITIONS, fleet_domain)
 engine.domain(topics.DETECTIONS, camera_domain)
 engine.domain(topics.READINGS, sensor_domain)
+
+
+@app.agent(app.polls(engine.name(topics.DEVICES)))
+async def register_devices(polls: AsyncIterator[Poll]) -> None:
+    """Devices of the estate: from their next tick on, the records of each are placed by its registration."""
+    async for poll in polls:
+        await engine.register(poll)
 
 
 @app.agent(app.polls(engine.name(topics.POSITIONS)))

@@ -31,6 +31,7 @@ from streams.checkpoints import CheckpointStore, Loaded
 from streams.health import Health
 from streams.outbox import Deliveries, Outbox
 from streams.pace import Pace
+from streams.registrar import Registrar
 from streams.registry import fetch_schema, load_codec
 from streams.settings import Settings
 from streams.span import load_span
@@ -85,6 +86,7 @@ class Engine:
         self._outbox: Outbox | None = None
         self._store: CheckpointStore | None = None
         self.alerting = Alerting(settings, lambda: self.codec, lambda: self.outbox)
+        self._registrar = Registrar(settings, lambda: self.codec, lambda: self.outbox)
 
     # --- starting -------------------------------------------------------------------------------------------------
 
@@ -348,6 +350,16 @@ class Engine:
         """Go on from behind a poll after a restart: what it led to is durable."""
         self._durable[poll.tp] = poll.next_position
         self.health.advanced((self._by_name[poll.tp.topic].name, poll.tp.partition), poll.next_position, poll.highwater)
+
+    # --- the estate -------------------------------------------------------------------------------------------------
+
+    async def register(self, poll: Poll) -> None:
+        """Carry the registrations of one poll into the input topics."""
+        key = topics.DEVICES.name, poll.tp.partition
+        self.health.reached(key, poll.highwater)
+        await self._registrar.register(poll.records, lambda what: self.health.waits(key, what))
+        self._durable[poll.tp] = poll.next_position
+        self.health.advanced(key, poll.next_position, poll.highwater)
 
     # --- rows to ClickHouse -----------------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ def verdicts_of(settings: Settings, codec: Codec, begin: Vector, places: Collect
     begin: where records.rejected.v1 and rows.v1 ended before the records were sent.
     wait_s: given up after it; what is not decided by then is in none of the sets.
     """
-    committed = _await_commits(settings, places, wait_s)
+    committed = await_commits(settings, places, wait_s)
     decided = frozenset(place for place in places if place.offset < committed.get(place[:2], 0))
     if not decided:
         return NO_VERDICTS
@@ -66,7 +66,7 @@ def verdicts_of(settings: Settings, codec: Codec, begin: Vector, places: Collect
     return Verdicts(decided, refused, decided & duplicates)
 
 
-def _await_commits(settings: Settings, places: Collection[Place], wait_s: float) -> dict[tuple[str, int], int]:
+def await_commits(settings: Settings, places: Collection[Place], wait_s: float) -> dict[tuple[str, int], int]:
     """Return the group's committed offsets once they are behind all the records, or after `wait_s`."""
     last: dict[tuple[str, int], int] = defaultdict(int)
     for place in places:
