@@ -14,7 +14,7 @@ from schemas.errors import Retryable, UsageError
 from schemas.ids import SHARDS
 from streams.kafka_access import kafka_python_settings
 from streams.settings import Settings
-from streams.topics import CATALOGUE, Topic
+from streams.topics import CATALOGUE, INPUTS, Topic
 
 ANSWER_WITHIN_MS: Final = 15_000
 FIND_BROKER_WITHIN_MS: Final = 5_000
@@ -97,6 +97,23 @@ def delete_run(settings: Settings) -> tuple[str, ...]:
                 raise Retryable(f"Kafka has not yet deleted the topics of run {settings.run}")
             time.sleep(0.1)
     return tuple(sorted(names))
+
+
+def delete_group(settings: Settings) -> None:
+    """Delete the consumer group of an isolated run, if it is there and nobody is in it.
+
+    Raises UsageError for the live run; Retryable when no broker answers.
+    """
+    if not settings.run:
+        raise UsageError("the live run's consumer group is never deleted: name a run")
+    with _admin(settings) as admin:
+        admin.delete_groups([settings.group])  # what cannot be deleted is told in its answer, not raised
+
+
+def has_input(settings: Settings) -> bool:
+    """Tell whether a run has input topics of its own. Raises Retryable when no broker answers."""
+    with _admin(settings) as admin:
+        return not {settings.topic(topic) for topic in INPUTS}.isdisjoint(admin.list_topics())
 
 
 def describe(settings: Settings) -> tuple[TopicState, ...]:

@@ -8,13 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
 from schemas.codec import Codec
 from schemas.errors import UsageError
-from schemas.records import Incident, IncidentChange
+from schemas.records import Evidence, Incident, IncidentChange
 from streams import topics
 from streams.log_facts import read_changes
 from streams.reading import reading
@@ -27,23 +23,53 @@ LIVE: Final = "live"
 
 @dataclass(frozen=True, slots=True)
 class FoundIncident:
-    """An incident that only one run has, as of the end of the span."""
+    """An incident that only one run has, as of the end of the span; because: the reasons of its last revision."""
 
     incident_id: str
     kind: str
     state: str
     opened_at_ms: int
     place: str
+    because: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """A field that differs and what both runs say; `evidence` is told apart."""
+
+    field: str
+    before: object
+    after: object
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceChange:
+    """A piece of evidence that both runs have but judge differently."""
+
+    before: Evidence
+    after: Evidence
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedIncident:
-    """An incident of both runs and the names of the fields that differ."""
+    """An incident of both runs: the names of the fields that differ, from what to what, and by which evidence.
+
+    because_a, because_b: the reasons of its last revision in each run. Time and place are those of run A.
+    """
 
     incident_id_a: str
     incident_id_b: str
     kind: str
     fields: tuple[str, ...]
+    opened_at_ms: int
+    place: str
+    changes: tuple[FieldChange, ...]
+    evidence_added: tuple[Evidence, ...]
+    evidence_lost: tuple[Evidence, ...]
+    evidence_changed: tuple[EvidenceChange, ...]
+    because_a: tuple[str, ...]
+    because_b: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +148,9 @@ def diff_runs(settings: Settings, run_a: str, run_b: str, from_ms: int, to_ms: i
     )
 
 
-def standing_at(changes: Iterable[IncidentChange], from_ms: int, to_ms: int) -> list[Incident]:
-    """Return the incidents opened by a tick from `from_ms` to `to_ms`, each as of `to_ms`, by id."""
-    latest: dict[str, Incident] = {}
+def standing_at(changes: Iterable[IncidentChange], from_ms: int, to_ms: int) -> list[IncidentChange]:
+    """Return the last revision as of `to_ms` of each incident opened by a tick from `from_ms` to `to_ms`, by id."""
+    latest: dict[str, IncidentChange] = {}
     opened: set[str] = set()
     for change in changes:
         incident = change.incident
@@ -133,51 +159,28 @@ def standing_at(changes: Iterable[IncidentChange], from_ms: int, to_ms: int) -> 
         if incident.revision == 1 and change.tick_ms >= from_ms:
             opened.add(incident.incident_id)
         known = latest.get(incident.incident_id)
-        if known is None or incident.revision > known.revision:
-            latest[incident.incident_id] = incident
+        if known is None or incident.revision > known.incident.revision:
+            latest[incident.incident_id] = change
     return [latest[incident_id] for incident_id in sorted(opened)]
 
 
-def compare(before: Sequence[Incident], after: Sequence[Incident]) -> Comparison:
-    """Match two lists of incidents, by id and then by kind and largest shared evidence, and tell what differs."""
-    by_id = {one.incident_id: one for one in after}
-    pairs = [(one, by_id[one.incident_id]) for one in before if one.incident_id in by_id]
-    same = {one.incident_id for one, _ in pairs}
-    lost = {one.incident_id: one for one in before if one.incident_id not in same}
-    added = {one.incident_id: one for one in after if one.incident_id not in same}
-    for _, incident_id, other_id in sorted(_shared(lost.values(), added.values())):
+def compare(before: Sequence[IncidentChange], after: Sequence[IncidentChange]) -> Comparison:
+    """Match the last revisions of two runs, by id and then by kind and largest shared evidence; tell what differs."""
+    by_id = {one.incident.incident_id: one for one in after}
+    pairs = [(one, by_id[one.incident.incident_id]) for one in before if one.incident.incident_id in by_id]
+    same = {one.incident.incident_id for one, _ in pairs}
+    lost = {one.incident.incident_id: one for one in before if one.incident.incident_id not in same}
+    added = {one.incident.incident_id: one for one in after if one.incident.incident_id not in same}
+    shared = _shared([one.incident for one in lost.values()], [one.incident for one in added.values()])
+    for _, incident_id, other_id in sorted(shared):
         if incident_id in lost and other_id in added:
             pairs.append((lost.pop(incident_id), added.pop(other_id)))
-    changed = [
-        ChangedIncident(one.incident_id, other.incident_id, one.kind, differing)
-        for one, other in pairs
-        if (differing := _differing(one, other))
-    ]
+    changed = [found for one, other in pairs if (found := _changed(one, other)) is not None]
     return Comparison(
         added=tuple(_found(one) for one in added.values()),
         lost=tuple(_found(one) for one in lost.values()),
         changed=tuple(sorted(changed, key=lambda one: one.incident_id_a)),
     )
-
-
-def render_diff(diff: Diff) -> RenderableType:
-    """Return the difference as a table for a terminal."""
-    told = (
-        f"{diff.compared} incidents of {diff.run_a} against {diff.run_b}: {diff.added} added, {diff.lost} lost, "
-        f"{diff.changed} changed"
-    )
-    parts: list[RenderableType] = [Text(told)]
-    if diff.conflicts:
-        parts.append(Text(f"{diff.conflicts} revisions were published with two contents", style="red"))
-    if diff.added or diff.lost or diff.changed:
-        table = Table("", "incident", "kind", "what")
-        for sign, found in (("added", diff.items.added), ("lost", diff.items.lost)):
-            for one in found:
-                table.add_row(sign, one.incident_id, one.kind, f"{one.state}, {one.place}")
-        for both in diff.items.changed:
-            table.add_row("changed", both.incident_id_a, both.kind, ", ".join(both.fields))
-        parts.append(table)
-    return Group(*parts)
 
 
 def _shared(lost: Iterable[Incident], added: Iterable[Incident]) -> list[tuple[int, str, str]]:
@@ -193,13 +196,39 @@ def _shared(lost: Iterable[Incident], added: Iterable[Incident]) -> list[tuple[i
     return found
 
 
-def _differing(one: Incident, other: Incident) -> tuple[str, ...]:
+def _changed(change: IncidentChange, other_change: IncidentChange) -> ChangedIncident | None:
+    """Return what differs between two revisions; None = nothing that counts."""
+    one, other = change.incident, other_change.incident
     names = [field.name for field in fields(Incident) if field.name not in NOT_COMPARED]
     values = ((name, getattr(one, name), getattr(other, name)) for name in names)
-    return tuple(name for name, left, right in values if left != right and repr(left) != repr(right))  # NaN is like NaN
+    differing = [FieldChange(*found) for found in values if _unlike(found[1], found[2])]
+    if not differing:
+        return None
+    before = {part.observation_id: part for part in one.evidence}
+    after = {part.observation_id: part for part in other.evidence}
+    both = [EvidenceChange(before[name], after[name]) for name in before if name in after]
+    return ChangedIncident(
+        one.incident_id,
+        other.incident_id,
+        one.kind,
+        tuple(found.field for found in differing),
+        one.opened_at_ms,
+        one.place,
+        tuple(found for found in differing if found.field != "evidence"),
+        evidence_added=tuple(part for name, part in after.items() if name not in before),
+        evidence_lost=tuple(part for name, part in before.items() if name not in after),
+        evidence_changed=tuple(pair for pair in both if _unlike(pair.before, pair.after)),
+        because_a=change.reasons,
+        because_b=other_change.reasons,
+    )
 
 
-def _found(incident: Incident) -> FoundIncident:
+def _unlike(left: object, right: object) -> bool:
+    return left != right and repr(left) != repr(right)  # NaN is like NaN
+
+
+def _found(change: IncidentChange) -> FoundIncident:
+    one = change.incident
     return FoundIncident(
-        incident.incident_id, incident.kind, str(incident.state), incident.opened_at_ms, incident.place
+        one.incident_id, one.kind, str(one.state), one.opened_at_ms, one.place, change.reasons, one.evidence
     )

@@ -21,12 +21,14 @@ class Span:
     """Offset vectors found from event time.
 
     speed: seconds of event time handed on in a second; 0 = as fast as it goes.
+    block_ms: length of its blocks, in ticks; 0 = not written down.
     """
 
     from_ms: int
     to_ms: int
     parts: list[Part]
     speed: float = 0.0
+    block_ms: int = 0
 
     @property
     def records(self) -> int:

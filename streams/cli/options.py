@@ -46,6 +46,22 @@ class Moment(click.ParamType):
         return int(moment.timestamp() * 1000)
 
 
+class Speed(click.ParamType):
+    """How fast a replay goes: 1x, 20x or max; the value is seconds of event time a second, 0 for max."""
+
+    name = "speed"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds of event time a second, 0 = as fast as it goes."""
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)x?", str(value))
+        speed = float(match[1]) if match else 0.0
+        if not speed and value != "max":
+            self.fail(f"{value!r} is not a speed: write 1x, 20x or max", param, ctx)
+        return speed
+
+
 class NewFile(click.Path):
     """A file to be written, in a folder that exists."""
 
@@ -62,6 +78,7 @@ class NewFile(click.Path):
 
 SECONDS = Seconds()
 MOMENT = Moment()
+SPEED = Speed()
 FOLDER_OR_FILE = click.Path(exists=True, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
