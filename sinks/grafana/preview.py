@@ -35,7 +35,8 @@ class PanelRows:
 def data_span_ms(url: str, database: str) -> tuple[int, int] | None:
     """Return the event times of the first and last record used, or None when there is none.
 
-    The first is that of its minute's beginning: aggregates are per minute. Raises UsageError and Retryable as `sinks.clickhouse.queries.query` does.
+    The first is that of its minute's beginning: aggregates are per minute.
+    Raises UsageError and Retryable as `sinks.clickhouse.queries.query` does.
     """
     for first, last in query(url, database, _ENDS).rows:
         return first - first % MINUTE_MS, last

@@ -53,7 +53,8 @@ def _side_by_side(stats: list[PanelRows], zone: ZoneInfo) -> Table:
 def _show_table(shown: PanelRows, console: Console, zone: ZoneInfo, most_rows: int) -> None:
     panel, answer = shown.panel, shown.answer
     layer = f" · {shown.query.name}" if shown.query.name else ""
-    console.print(f"\n[bold]{panel.title}{layer}[/] [bright_black]({panel.view}) {panel.about}", highlight=False)
+    about = panel.about if shown.query is panel.queries[0] else ""
+    console.print(f"\n[bold]{panel.title}{layer}[/] [bright_black]({panel.view}) {about}", highlight=False)
     if not answer.rows:
         console.print("no rows")
         return

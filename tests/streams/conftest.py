@@ -7,6 +7,7 @@ from schemas.codec import Codec
 from streams.registry import load_codec
 from streams.session import city_of
 from streams.settings import Settings
+from tests.streams.commands import FinishedDemo, cityops, finished
 from tests.streams.running import feed, make_ready, run_settings, simulated, work_off
 
 ORIGINAL_S = 60.0
@@ -33,3 +34,12 @@ def original(stack_with_registry: Settings, codec: Codec, city: City) -> Setting
     feed(settings, codec, simulated(city, 21, ORIGINAL_S, vehicles=200, quiet_end_s=10.0, **often), ORIGINAL_S)
     work_off(settings)
     return settings
+
+
+@pytest.fixture(scope="session")
+def minute_of_the_city(stack_with_registry: Settings, tmp_path_factory: pytest.TempPathFactory) -> FinishedDemo:
+    """`cityops demo --for 60s --seed 3`, under a name of its own."""
+    report = tmp_path_factory.mktemp("minute") / "report.json"
+    arguments = ("demo", "--for", "60s", "--seed", "3", "--run", "minute", "--report", str(report))
+    output = finished(cityops(*arguments, stack=stack_with_registry), 240)
+    return FinishedDemo(stack_with_registry.with_run("minute", "minute"), report.read_text(encoding="utf-8"), output)

@@ -1,10 +1,7 @@
 """What a new user does: the demo, simulated and with recorded data, as commands, on the real stack."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +16,7 @@ from schemas.tables import TABLES
 from sinks.clickhouse.queries import query
 from streams.session import alone
 from streams.settings import PROJECT, Settings, settings_from_env
+from tests.streams.commands import FinishedDemo, cityops, finished
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
 
@@ -27,39 +25,8 @@ HANOI_GTFS = PROJECT.parent / "shared" / "data" / "hanoi_gtfs" / "central_comple
 MPH_IN_MPS = 0.44704
 
 
-def cityops(*arguments: str, stack: Settings | None = None, home: Path | None = None) -> subprocess.Popen[str]:
-    """Start one command, on the tests' stack or in a home of its own."""
-    addresses = {}
-    if stack is not None:
-        home = stack.home
-        addresses = {
-            "KAFKA_BOOTSTRAP_SERVERS": stack.kafka_bootstrap_servers,
-            "SCHEMA_REGISTRY_URL": stack.schema_registry_url,
-            "CLICKHOUSE_URL": stack.clickhouse_url,
-        }
-    return subprocess.Popen(
-        [sys.executable, "-c", "from streams.cli import main; main()", *arguments],
-        env={**os.environ, **addresses, "CITYOPS_HOME": str(home), "COLUMNS": "160"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=PROJECT,
-    )
-
-
-def finished(process: subprocess.Popen[str], timeout_s: float) -> str:
-    """Return what it printed; it must end well."""
-    output, _ = process.communicate(timeout=timeout_s)
-    assert process.returncode == 0, output
-    return output
-
-
-def test_a_minute_of_the_city_balances_and_finds_what_happened(stack_with_registry: Settings, tmp_path: Path) -> None:
-    report_path = tmp_path / "report.json"
-    process = cityops("demo", "--for", "60s", "--seed", "3", "--report", str(report_path), stack=stack_with_registry)
-    output = finished(process, 200)
-
-    report: dict[str, Any] = json.loads(report_path.read_text())
+def test_a_minute_of_the_city_balances_and_finds_what_happened(minute_of_the_city: FinishedDemo) -> None:
+    report: dict[str, Any] = json.loads(minute_of_the_city.report)
     assert report["balances"] is True
     for topic, count in report["records"].items():
         parts = count["used"] + count["duplicate"] + count["rejected"] + count["forwarded"]
@@ -75,8 +42,8 @@ def test_a_minute_of_the_city_balances_and_finds_what_happened(stack_with_regist
     assert fire["detected"] == fire["truth"]
     assert fire["median_time_to_detect_s"] < 30
     assert report["latency_ms"]["p50"] < 1000
-    assert "confirmed" in output
-    assert " · lines " in output
+    assert "confirmed" in minute_of_the_city.output
+    assert " · lines " in minute_of_the_city.output
 
 
 def test_recorded_positions_agree_with_a_plain_computation(stack_with_registry: Settings, tmp_path: Path) -> None:
