@@ -117,6 +117,7 @@ class City:
         cameras: Mapping[str, Device] | None = None,
         sensors: Mapping[str, Device] | None = None,
         timetable: Timetable | None = None,
+        trip_lines: Mapping[str, str] | None = None,
     ) -> None:
         """Build the indexes; `areas` answers in the order of `units`, on the plane of `bounds`."""
         self.name, self.version, self.time_zone = name, version, time_zone
@@ -128,6 +129,7 @@ class City:
         self.cameras: Mapping[str, Device] = cameras or {}
         self.sensors: Mapping[str, Device] = sensors or {}
         self.vehicles: Mapping[str, Vehicle] = {}
+        self.trip_lines: Mapping[str, str] = trip_lines or {}
         plane = bounds.plane()
         self._plane, self._areas = plane, areas
         self._timetable: Timetable | Headways = timetable or Headways(self.lines, time_zone)
@@ -293,6 +295,7 @@ def _city(package: Package) -> City:
         cameras={device.device_id: device for device in package.devices if device.kind == "camera"},
         sensors={device.device_id: device for device in package.devices if device.kind == "sensor"},
         timetable=package.timetable,
+        trip_lines=package.trip_lines,
     )
 
 

@@ -60,6 +60,7 @@ def derived_package(
         venues=(),
         devices=(),
         timetable=network.timetable if network is not None else None,
+        trip_lines=network.trip_lines if network is not None else {},
     )
 
 

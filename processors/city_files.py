@@ -1,7 +1,7 @@
 """Read and check a city package: every mistake at once, with file and line."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
@@ -62,6 +62,8 @@ class Package:
     venues: tuple[Venue, ...]
     devices: tuple[Device, ...]
     timetable: Timetable | None
+    trip_lines: Mapping[str, str] = field(default_factory=dict)
+    """trip_id -> line_id of a GTFS feed's trips; without those that frequencies.txt repeats."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +74,7 @@ class Network:
     lines: tuple[Line, ...]
     stops: tuple[Stop, ...]
     timetable: Timetable | None
+    trip_lines: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_package(folder: Path, units: Path | None = None, gtfs: Path | None = None) -> Package:
@@ -88,7 +91,12 @@ def read_package(folder: Path, units: Path | None = None, gtfs: Path | None = No
         network = read_network(gtfs, package.time_zone, mistakes)
         version = content_id("c", package.version, network.version).removeprefix("c-")[:12]
         package = replace(
-            package, lines=network.lines, stops=network.stops, timetable=network.timetable, version=version
+            package,
+            lines=network.lines,
+            stops=network.stops,
+            timetable=network.timetable,
+            trip_lines=network.trip_lines,
+            version=version,
         )
     if mistakes.found or package is None:
         raise CityInvalid(str(folder), mistakes.found)
@@ -101,7 +109,13 @@ def read_network(path: Path, time_zone: str, mistakes: Mistakes) -> Network:
     if mistakes.found:
         return Network(feed.version, (), (), None)
     check_times(feed, mistakes)
-    return Network(feed.version, lines_of(feed, mistakes), tuple(feed.stops.values()), timetable_of(feed, time_zone))
+    return Network(
+        feed.version,
+        lines_of(feed, mistakes),
+        tuple(feed.stops.values()),
+        timetable_of(feed, time_zone),
+        {trip.trip_id: trip.route_id for trip in feed.trips.values() if trip.trip_id not in feed.frequencies},
+    )
 
 
 def content_version(paths: Iterable[Path]) -> str:

@@ -15,7 +15,7 @@ from schemas.errors import UsageError
 from streams.kafka_access import OPEN, KafkaSecurity, SaslMechanism, SecurityProtocol
 from streams.secrets import secret
 
-SECRETS: Final = ("KAFKA_SASL_PASSWORD", "SCHEMA_REGISTRY_PASSWORD", "CLICKHOUSE_PASSWORD")
+SECRETS: Final = ("KAFKA_SASL_PASSWORD", "SCHEMA_REGISTRY_PASSWORD", "CLICKHOUSE_PASSWORD", "CITYOPS_WEB_TOKEN")
 """Each of them also as NAME_FILE."""
 
 Env = Mapping[str, str]

@@ -52,7 +52,9 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
         "CITYOPS_RULES": settings.rules or "",
         "CITYOPS_RUN": settings.run,
         "CITYOPS_SOURCE_RUN": settings.source_run,
+        "CITYOPS_WEB_BIND": settings.web_bind,
         "CITYOPS_WEB_PORT": settings.web_port,
+        **handed_on(os.environ, "CITYOPS_WEB_TOKEN", settings.web_token),
         "CITYOPS_WORKER_ID": settings.worker_id,
         "CITYOPS_TICKER": "on" if settings.ticker else "off",
         "CITYOPS_LATENESS_MS": settings.lateness_ms,
@@ -105,9 +107,11 @@ class WorkerProcess:
 
     def status(self) -> Status | None:
         """Return what /status says; None while it does not answer."""
-        url = f"http://127.0.0.1:{self.settings.web_port}/status"
+        settings = self.settings
+        headers = {"Authorization": f"Bearer {settings.web_token}"} if settings.web_token else {}
+        request = urllib.request.Request(f"{settings.web_url}/status", headers=headers)
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
+            with urllib.request.urlopen(request, timeout=2) as answer:
                 return msgspec.json.decode(answer.read(), type=Status)
         except (OSError, urllib.error.URLError, msgspec.DecodeError):
             return None
