@@ -104,6 +104,10 @@ class Engine:
         assert self._codec is not None
         return self._codec
 
+    def codec_or_none(self) -> Codec | None:
+        """Return the codec; None = `start` has not run yet."""
+        return self._codec
+
     @property
     def outbox(self) -> Outbox:
         """The producer, once `start` has run."""

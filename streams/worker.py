@@ -6,8 +6,6 @@ import time
 from typing import Final
 
 import faust
-import msgspec
-from faust.web import Request, Response, View
 
 from schemas import records
 from schemas.errors import UsageError
@@ -20,6 +18,7 @@ from streams.reach import wait_answering
 from streams.settings import Settings, reach_loopback_directly, settings_from_env
 from streams.stack import endpoints
 from streams.transport import BatchApp
+from streams.web import application_options, mount
 
 TICK_MS: Final = 250
 SESSION_TIMEOUT_S: Final = 10.0
@@ -61,7 +60,7 @@ def build_worker() -> tuple[CityApp, Engine]:
     except UsageError as error:
         sys.exit(f"cityops: {error}")
     app.engine = app.positions = engine
-    _serve(app, engine)
+    mount(app, engine)
     if settings.ticker:
         app.timer(interval=TICK_MS / 1000)(_Ticker(engine).tick)
     return app, engine
@@ -87,10 +86,11 @@ def _build_app(settings: Settings) -> CityApp:
         broker_commit_interval=1.0,
         stream_buffer_maxsize=32,
         stream_wait_empty=False,
-        web_bind="127.0.0.1",
-        web_host="127.0.0.1",
+        web_bind=settings.web_bind,
+        web_host=settings.web_bind,
         web_port=settings.web_port,
         web_enabled=True,
+        web_application_options=application_options(settings),
     )
 
 
@@ -115,22 +115,3 @@ class _Ticker:
                 await self._engine.outbox.send(
                     self._engine.name(topic), b"tick", value, self._deliveries, partition=partition
                 )
-
-
-def _serve(app: CityApp, engine: Engine) -> None:
-    @app.page("/healthz")
-    async def healthz(self: View, request: Request) -> Response:
-        return self.text("ok\n")
-
-    @app.page("/readyz")
-    async def readyz(self: View, request: Request) -> Response:
-        reasons = engine.health.unready()
-        return self.text("\n".join(reasons or ["ready"]) + "\n", status=503 if reasons else 200)
-
-    @app.page("/status")
-    async def status(self: View, request: Request) -> Response:
-        return self.bytes(msgspec.json.encode(engine.health.status()), content_type="application/json")
-
-    @app.page("/metrics")
-    async def metrics(self: View, request: Request) -> Response:
-        return self.bytes(engine.health.exposition(), content_type="text/plain")

@@ -1,0 +1,44 @@
+"""The web side of a worker: plain aiohttp handlers on Faust's own aiohttp app, behind one set of access rules."""
+
+from faust import App
+from faust.web.base import BlueprintManager
+
+from streams.engine import Engine
+from streams.settings import Settings
+from streams.web.access import MOST_BODY_BYTES, access_of, add_headers, guard
+from streams.web.page import Page
+from streams.web.site import Site
+
+__all__ = ["application_options", "mount"]
+
+
+def application_options(settings: Settings) -> dict[str, object]:
+    """Return what Faust shall make its aiohttp application with: nothing is answered before the rules are asked."""
+    return {"middlewares": [guard(access_of(settings))], "client_max_size": MOST_BODY_BYTES}
+
+
+def mount(app: App, engine: Engine) -> None:
+    """Put every handler on the app's web server; Faust's own pages (/, /router, /table) are left out."""
+    app.web.blueprints = BlueprintManager([])
+    site, page = Site(engine), Page()
+    server = app.web.web_app
+    server.on_response_prepare.append(add_headers)
+
+    async def close(_: object) -> None:
+        site.live.close()
+
+    server.on_shutdown.append(close)
+    router = server.router
+    router.add_get("/healthz", site.healthz)
+    router.add_get("/readyz", site.readyz)
+    router.add_get("/status", site.status)
+    router.add_get("/metrics", site.metrics)
+    router.add_get("/", page.index)
+    router.add_get(r"/{name:[a-z0-9-]+\.(?:svg|png|ico|webmanifest)}", page.file)
+    router.add_get("/assets/{path:.+}", page.asset)
+    router.add_get("/api/city", site.city)
+    router.add_get("/api/incidents", site.incidents)
+    router.add_get("/api/incidents/{incident_id}", site.incident)
+    router.add_get("/api/stream", site.stream)
+    router.add_get("/gtfs-rt/feed.pb", site.feed_protobuf)
+    router.add_get("/gtfs-rt/feed.json", site.feed_json)
