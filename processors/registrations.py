@@ -29,7 +29,7 @@ from schemas.errors import Reason
 from schemas.ids import murmur2
 from schemas.records import DeviceKind, DeviceRegistration
 
-__all__ = ["Listed", "Refused", "Registrations", "Taken", "read_placement", "registration_mistakes"]
+__all__ = ["Listed", "Refused", "Registrations", "Taken", "laid_over", "read_placement", "registration_mistakes"]
 
 RECORD: Final = "DeviceRegistration"
 BUCKETS: Final = 256
@@ -120,16 +120,7 @@ class Registrations:
 
     def over(self, city: City) -> City:
         """Return the city with the registered devices over those of its package."""
-        cameras, sensors, vehicles = dict(city.cameras), dict(city.sensors), dict(city.vehicles)
-        estates: Mapping[DeviceKind, dict[str, Any]] = {
-            DeviceKind.CAMERA: cameras, DeviceKind.SENSOR: sensors, DeviceKind.VEHICLE: vehicles,
-        }  # fmt: skip
-        for known in (known for bucket in self._buckets.values() for known in bucket.values()):
-            one = known.registration
-            estates[one.kind].pop(one.device_id, None)
-            if not one.retired:
-                estates[one.kind][one.device_id] = device_of(one)
-        return city.with_devices(cameras, sensors, vehicles)
+        return laid_over(city, (known.registration for bucket in self._buckets.values() for known in bucket.values()))
 
     def seal(self, first_offset: int) -> dict[str, bytes]:
         """Return the parts that changed since the last call; `first_offset` (never given twice) names them."""
@@ -174,6 +165,19 @@ class Registrations:
         bucket[device_id] = known
         self._changed.add(_bucket(device_id))
         return True
+
+
+def laid_over(city: City, ones: Iterable[DeviceRegistration]) -> City:
+    """Return the city with registered devices over those of its package; of each device one registration."""
+    cameras, sensors, vehicles = dict(city.cameras), dict(city.sensors), dict(city.vehicles)
+    estates: Mapping[DeviceKind, dict[str, Any]] = {
+        DeviceKind.CAMERA: cameras, DeviceKind.SENSOR: sensors, DeviceKind.VEHICLE: vehicles,
+    }  # fmt: skip
+    for one in ones:
+        estates[one.kind].pop(one.device_id, None)
+        if not one.retired:
+            estates[one.kind][one.device_id] = device_of(one)
+    return city.with_devices(cameras, sensors, vehicles)
 
 
 def device_of(one: DeviceRegistration) -> Device | Vehicle:

@@ -85,7 +85,7 @@ class Registrar:
             return None
 
     async def _forward(self, told: Sequence[tuple[RawRecord, DeviceRegistration]]) -> frozenset[tuple[str, int]]:
-        """Append registrations, as they are, where their devices write; return (topic, partition) once all have arrived."""
+        """Append registrations, as they are, where their devices write; return where, once all have arrived."""
         deliveries = Deliveries()
         sources = set()
         for record, one in told:

@@ -3,7 +3,6 @@
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,11 +16,10 @@ from schemas.codec import Codec
 from schemas.errors import CityopsError, Reason, Rejected
 from streams import topics
 from streams.cli.options import MOMENT, SECONDS
-from streams.cli.showing import city_zone, codec_of, json_text, local_time, settings_of
+from streams.cli.showing import city_zone, codec_of, json_text, local_time, run_city, settings_of
 from streams.settings import Settings
 
 if TYPE_CHECKING:
-    from processors.city import City
     from streams.resend import Plan, Policy, Sent
 
 SHOWN_BYTES: Final = 1_024
@@ -142,6 +140,8 @@ def replay_rejected(
       cityops rejected replay --reason unplaced --policy drop --dry-run
       cityops rejected replay --reason unknown_schema_id --source-topic vehicle.positions.v1 --policy stop
     """
+    from processors.registrations import laid_over
+    from streams.estate import read_registry
     from streams.resend import STOPS, Choice, Policy, choose, resend
 
     settings = settings_of(run_name)
@@ -152,7 +152,8 @@ def replay_rejected(
         return inside and one.reason in reasons and source_topic in (None, one.source_topic)
 
     with console.status("looking for them, and whether they would be refused again"):
-        plan = choose(settings, codec, run_city(settings), Choice(wanted, again=again))
+        city = laid_over(run_city(settings), read_registry(settings, codec).values())
+        plan = choose(settings, codec, city, Choice(wanted, again=again))
     _announce(console, settings, plan, policy)
     with Progress(console=console, transient=True) as progress:
         bar = progress.add_task("checking" if dry_run else "sending", total=len(plan.candidates))
@@ -224,14 +225,6 @@ def _print_fates(done: Sequence["Sent"], wait_s: float) -> None:
     console.print(f"{len(done):,} = {told}", highlight=False)
     if counts[Fate.WAITING]:
         console.print(f"no worker had decided about {counts[Fate.WAITING]:,} after {wait_s:g} s: is one running?")
-
-
-def run_city(settings: Settings) -> "City":
-    """Return the run's own city (a recording's, derived from it) or else that of the settings."""
-    from streams.session import city_of
-
-    derived = settings.home / "runs" / settings.run / "city"
-    return city_of(replace(settings, city=derived) if settings.run and derived.is_dir() else settings)
 
 
 def read_rejected(settings: Settings, codec: Codec) -> list[records.Rejected]:

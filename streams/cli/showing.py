@@ -1,7 +1,8 @@
 """What the commands that show things share: whose topics, which zone, which form."""
 
+from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -10,6 +11,9 @@ from schemas.codec import Codec
 from streams.reach import answering
 from streams.settings import Settings, settings_from_env
 from streams.stack import endpoints
+
+if TYPE_CHECKING:
+    from processors.city import City
 
 WAIT_S: Final = 20.0
 """A registry that has just been started is worth waiting for."""
@@ -28,16 +32,20 @@ def codec_of(settings: Settings) -> Codec:
     return load_codec(settings, WAIT_S)
 
 
-def city_zone(settings: Settings) -> ZoneInfo:
-    """Return the time zone of the run's own city (a recording's, derived from it) or else of the settings' city.
+def run_city(settings: Settings) -> "City":
+    """Return the run's own city (a recording's, derived from it) or else that of the settings.
 
     Raises UsageError when its package is invalid.
     """
-    from processors.city import load_city
+    from streams.session import city_of
 
     derived = settings.home / "runs" / settings.run / "city"
-    folder = derived if settings.run and derived.is_dir() else settings.city
-    return ZoneInfo(load_city(folder, settings.units, settings.gtfs).time_zone)
+    return city_of(replace(settings, city=derived) if settings.run and derived.is_dir() else settings)
+
+
+def city_zone(settings: Settings) -> ZoneInfo:
+    """Return the time zone of the run's city. Raises UsageError when its package is invalid."""
+    return ZoneInfo(run_city(settings).time_zone)
 
 
 def local_time(at_ms: int, zone: ZoneInfo) -> str:
