@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "incidents": "incidents",
     "rejected": "rejected",
     "replay": "replay",
+    "estate": "estate",
     "subscribe": "alerts",
     "subscriptions": "alerts",
     "alerts": "alerts",
