@@ -1,88 +1,69 @@
-"""Recorded input: read CSV files, put every row in the order of time, send them with ticks of their own.
+"""Recorded input: read everything, put every record in the order of time, send it with ticks of its own.
 
 Everything is read and judged before anything is sent: a mistake in --map or a damaged file leaves Kafka untouched.
 """
 
 import csv
-import gzip
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import tzinfo
-from functools import partial
-from io import BufferedReader
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import Final
 
 import numpy as np
-from confluent_kafka import Producer
 
 from processors.batches import FloatArray
-from processors.recorded import (
-    Layout,
-    RecordedRow,
+from processors.recorded import counted, tick_times
+from processors.sources.contract import (
+    Format,
+    Found,
+    InputRecord,
+    Item,
+    LeftOut,
+    ReadOptions,
     Refused,
     SpeedUnit,
-    layout_of,
-    read_lines,
-    tick_times,
-    unit_by_name,
+    device_of,
 )
 from schemas.codec import Codec
-from schemas.errors import Retryable, UsageError
-from schemas.ids import shard_of
-from schemas.records import Tick
+from schemas.errors import UsageError
+from schemas.records import CameraDetection, DeviceKind, DeviceRegistration, SensorReading, Tick, VehiclePosition
 from streams import topics
-from streams.kafka_access import KafkaAccess
-from streams.outbox import producer_settings
+from streams.inputs import OpenInput, inputs_of
+from streams.sending import RecordSender
 from streams.settings import Settings
-from streams.watching import ERRORS_ONLY
 
 Progress = Callable[[int, int], None]
-"""Called with what is done and what there is in all (bytes when reading, rows when sending)."""
+"""Called with what is done and what there is in all (bytes when reading, rows when sending); 0 in all = not known."""
 
 BLOCK_MS: Final = 600_000
 """A day in blocks of 2 s would be 43,000 inserts a partition: recorded input is cut every 10 minutes of its time."""
 
 SEND_TIMEOUT_MS: Final = 60_000
-HEADER_LIMIT: Final = 1_000_000
 PROGRESS_EVERY: Final = 1_000
-_GZIP: Final = b"\x1f\x8b"
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedOptions:
-    """How the files are to be read.
-
-    given: field -> column name, of --map. unit: None = by the column's name, else m/s. zone: of times without offset.
-    """
-
-    given: Mapping[str, str]
-    unit: SpeedUnit | None = None
-    zone: tzinfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FileRead:
-    """One file: its lines behind the header are rows + refused + blank."""
+    """One input and what was in it. lines: the messages in it (lines behind the header, or the whole of it).
+
+    A message may hold several rows, refusals and parts left out; blank ones hold nothing. columns, unit: of CSV.
+    """
 
     path: str
+    form: Format
     lines: int
     rows: int
     refused: int
+    left_out: int
+    blank: int
     columns: Mapping[str, str]
-    unit: SpeedUnit
-
-    @property
-    def blank(self) -> int:
-        """Return the number of empty lines."""
-        return self.lines - self.rows - self.refused
+    unit: SpeedUnit | None
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file of a folder that holds no positions, and why it was taken to be so."""
+    """A file of a folder that holds nothing that is read, and why it was taken to be so."""
 
     path: str
     reason: str
@@ -90,31 +71,37 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Everything that was read; rows are sorted by (time, path, line)."""
+    """Everything that was read; rows are sorted by (time, path, line). left_out: reason -> how often."""
 
-    rows: Sequence[RecordedRow]
+    rows: Sequence[Found]
     refused: Sequence[Refused]
+    left_out: Mapping[str, int]
     files: Sequence[FileRead]
     skipped: Sequence[Skipped]
     unit_is_told: bool
     """False = nobody stated the speed's unit."""
 
     def places(self) -> tuple[FloatArray, FloatArray]:
-        """Return latitude and longitude of all rows, in degrees, (n,) each."""
-        latitude_deg = np.array([row.position.latitude_deg for row in self.rows])
-        return latitude_deg, np.array([row.position.longitude_deg for row in self.rows])
+        """Return latitude and longitude of all rows that have a place, in degrees, (n,) each."""
+        records = [row.record for row in self.rows]
+        placed = [one for one in records if isinstance(one, (VehiclePosition, CameraDetection, SensorReading))]
+        latitude_deg = np.array([one.latitude_deg for one in placed], dtype=np.float64)
+        longitude_deg = np.array([one.longitude_deg for one in placed], dtype=np.float64)
+        known = np.isfinite(latitude_deg) & np.isfinite(longitude_deg)
+        return latitude_deg[known], longitude_deg[known]
 
     def speeds_in_words(self) -> str:
         """Say in which unit speeds were read and what came out, so that a wrong unit is seen."""
         units = " and ".join(sorted({str(file.unit) for file in self.files if "speed" in file.columns}))
-        speed_mps = np.array([row.position.speed_mps for row in self.rows])
+        positions = [row.record for row in self.rows if isinstance(row.record, VehiclePosition)]
+        speed_mps = np.array([one.speed_mps for one in positions], dtype=np.float64)
         speed_mps = speed_mps[np.isfinite(speed_mps) & (speed_mps > 0)]
-        if not units or not len(speed_mps):
+        if not len(speed_mps):
             return "no speeds"
         told = "" if self.unit_is_told else " (nobody stated it: --speed-unit does)"
         median, most = (float(value) for value in np.percentile(speed_mps, (50, 99)))
         return (
-            f"speeds read as {units}{told}: "
+            f"speeds read as {units or 'the format says'}{told}: "
             f"the median vehicle in motion goes {median:.1f} m/s = {median * 3.6:.0f} km/h, "
             f"99 % are below {most:.1f} m/s = {most * 3.6:.0f} km/h"
         )
@@ -122,7 +109,10 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class SentSummary:
-    """What was put into Kafka: `sent` of `rows`, and `ticks` in every partition of every input topic."""
+    """What was put into Kafka: `sent` of `rows`, and `ticks` in every partition of every input topic.
+
+    placed: registrations of devices, sent before the rows. found: what the rows are, counted.
+    """
 
     rows: int
     sent: int
@@ -130,6 +120,9 @@ class SentSummary:
     first_at_ms: int
     last_at_ms: int
     ticks: int
+    placed: int = 0
+    left_out: int = 0
+    found: Mapping[str, int] = field(default_factory=dict)
 
 
 def recorded_settings(settings: Settings, run: str) -> Settings:
@@ -138,182 +131,170 @@ def recorded_settings(settings: Settings, run: str) -> Settings:
     return replace(own, ticker=False, block_ms=BLOCK_MS, checkpoint_ms=BLOCK_MS, provisional_after_ms=0)
 
 
-def read_recorded(inputs: Sequence[Path], options: RecordedOptions, on_progress: Progress) -> Recording:
-    """Read files, and the *.csv and *.csv.gz of folders, into rows in the order of (time, path, line).
+def read_recorded(
+    inputs: Sequence[str | Path],
+    options: ReadOptions,
+    on_progress: Progress,
+    *,
+    form: Format | None = None,
+    placement: Sequence[DeviceRegistration] = (),
+) -> Recording:
+    """Read files, what is readable in folders, URLs and standard input, into rows in the order of (time, path, line).
 
-    In a folder, files whose header has no such columns are skipped and listed. Raises UsageError in one sentence:
-    nothing there, no file with the columns, a damaged file, or not one line that could be read.
+    form: None = told by the content of each. placement: where devices are; it stands above what messages say.
+    In a folder, files that are not understood are skipped and listed. Raises UsageError in one sentence: nothing
+    there, no file that is understood, a damaged file, or not one message that could be read.
     """
-    layouts, skipped = _layouts(inputs, options.given)
-    total_bytes = sum(path.stat().st_size for path in layouts)
+    sources = sorted(inputs_of(inputs), key=lambda source: source.name)
+    total_bytes = sum(source.size_bytes or 0 for source in sources)
+    placed = placed_ids(placement)
+    gathered = _Gathered()
     done_bytes = 0
-    files: list[FileRead] = []
-    rows: list[RecordedRow] = []
-    refused: list[Refused] = []
-    for path, layout in layouts.items():
-        lines = _Lines(path, partial(_progress_of_file, on_progress, done_bytes, total_bytes))
-        unit = options.unit or unit_by_name(layout) or SpeedUnit.MPS
-        items = list(read_lines(str(path), lines, layout, unit, options.zone))
-        rows += (item for item in items if isinstance(item, RecordedRow))
-        wrong = [item for item in items if isinstance(item, Refused)]
-        refused += wrong
-        files.append(FileRead(str(path), lines.count, len(items) - len(wrong), len(wrong), layout.named(), unit))
-        done_bytes += path.stat().st_size
-    if not rows:
-        raise UsageError(_nothing_read(inputs, refused))
-    rows.sort(key=lambda row: (row.position.at_ms, row.path, row.line))
-    told = options.unit is not None or all(unit_by_name(layout) for layout in layouts.values())
-    return Recording(rows, refused, files, skipped, told)
+    for source in sources:
+        try:
+            one = OpenInput(source, form, options)
+        except UsageError as error:
+            if not source.listed:
+                raise
+            gathered.skipped.append(Skipped(source.name, str(error)))
+            continue
+        for number, item in enumerate(one):
+            gathered.take(item, placed)
+            if number % PROGRESS_EVERY == 0:
+                on_progress(done_bytes + one.read_bytes, total_bytes)
+        gathered.close(one)
+        done_bytes += source.size_bytes or 0
+        on_progress(done_bytes, total_bytes)
+    if not gathered.files:
+        raise UsageError(gathered.skipped[0].reason if gathered.skipped else "nothing to read was given")
+    return gathered.recording(inputs)
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What is gathered while inputs are read."""
+
+    rows: list[Found] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    files: list[FileRead] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    unit_is_told: bool = True
+
+    def take(self, item: Item, placed: frozenset[str]) -> None:
+        """Keep one item."""
+        match item:
+            case Found():
+                self.rows.append(without_place(item, placed))
+            case Refused():
+                self.refused.append(item)
+            case LeftOut():
+                self.left_out[item.reason] += 1
+
+    def close(self, one: OpenInput) -> None:
+        """Note an input that was read to its end."""
+        rows = len(self.rows) - sum(file.rows for file in self.files)
+        refused = len(self.refused) - sum(file.refused for file in self.files)
+        left_out = self.left_out.total() - sum(file.left_out for file in self.files)
+        columns = one.csv.layout.named() if one.csv is not None else {}
+        unit = one.csv.speed_unit if one.csv is not None else None
+        count = one.count
+        self.unit_is_told &= one.csv is None or one.csv.unit_is_told
+        self.files.append(
+            FileRead(one.name, one.form, count.messages, rows, refused, left_out, count.blank, columns, unit)
+        )
+
+    def recording(self, inputs: Sequence[str | Path]) -> Recording:
+        """Return it sorted. Raises UsageError when there is not one row."""
+        if not self.rows:
+            raise UsageError(_nothing_read(inputs, self.refused, self.left_out))
+        self.rows.sort(key=lambda row: (row.record.at_ms, row.path, row.line))
+        return Recording(self.rows, self.refused, self.left_out, self.files, self.skipped, self.unit_is_told)
 
 
 def send_recorded(
-    settings: Settings, codec: Codec, rows: Sequence[RecordedRow], refused: int, on_progress: Progress
+    settings: Settings,
+    codec: Codec,
+    recording: Recording,
+    on_progress: Progress,
+    *,
+    placement: Sequence[DeviceRegistration] = (),
 ) -> SentSummary:
-    """Send sorted rows to the positions' topic of the run, and ticks to every partition of every input topic.
+    """Send the placement, then sorted rows to the topics of the run, and ticks to every partition of every input topic.
 
-    refused: number of lines that were not sent, for the summary. Returns when the brokers have acknowledged all.
-    Raises Retryable when Kafka does not take a message within a minute.
+    Returns when the brokers have acknowledged all. Raises Retryable when Kafka does not take a message within a minute.
     """
-    sender = _Sender(settings.kafka)
-    topic, partitions = settings.topic(topics.POSITIONS), topics.POSITIONS.partitions
-    inputs = [(settings.topic(item), number) for item in topics.INPUTS for number in range(item.partitions)]
-    partition_of = {device: shard_of(device) % partitions for device in {row.position.vehicle_id for row in rows}}
-    at_ms = np.array([row.position.at_ms for row in rows], dtype=np.int64)
+    rows = recording.rows
+    sender = RecordSender(settings, codec, timeout_ms=SEND_TIMEOUT_MS)
+    sensors = frozenset(one.device_id for one in placement if one.kind is DeviceKind.SENSOR)
+    inputs = [(topic, number) for topic in topics.INPUTS for number in range(topic.partitions)]
+    at_ms = np.array([row.record.at_ms for row in rows], dtype=np.int64)
     ticks = tick_times(at_ms)
     sent = 0
-    for tick_ms, end in zip(ticks.tolist(), np.searchsorted(at_ms, ticks, side="right").tolist(), strict=True):
-        for row in rows[sent:end]:
-            device = row.position.vehicle_id
-            sender.send(topic, partition_of[device], device.encode(), codec.encode(row.position))
-        if end // PROGRESS_EVERY > sent // PROGRESS_EVERY:
-            on_progress(end, len(rows))
-        sent = end
-        tick = codec.encode(Tick(at_ms=tick_ms))
-        for name, number in inputs:
-            sender.send(name, number, None, tick)
-    sender.close()
+    try:
+        for one in placement:
+            sender.register(one)
+        for tick_ms, end in zip(ticks.tolist(), np.searchsorted(at_ms, ticks, side="right").tolist(), strict=True):
+            for row in rows[sent:end]:
+                sender.send(row.record, sensors)
+            if end // PROGRESS_EVERY > sent // PROGRESS_EVERY:
+                on_progress(end, len(rows))
+            sent = end
+            tick = codec.encode(Tick(at_ms=tick_ms))
+            for topic, number in inputs:
+                sender.send_to(topic, number, None, tick)
+    finally:
+        sender.close(None if sent == len(rows) else 0.0)
     on_progress(sent, len(rows))
-    return SentSummary(len(rows), sent, refused, int(at_ms[0]), int(at_ms[-1]), len(ticks))
+    return SentSummary(
+        rows=len(rows),
+        sent=sent,
+        refused=len(recording.refused),
+        first_at_ms=int(at_ms[0]),
+        last_at_ms=int(at_ms[-1]),
+        ticks=len(ticks),
+        placed=len(placement),
+        left_out=sum(recording.left_out.values()),
+        found=counted(row.record for row in rows),
+    )
 
 
-def write_refused(settings: Settings, refused: Sequence[Refused]) -> Path:
-    """Write every refused line to `runs/<run>/refused.csv` (path, line, errors, text) and return where."""
-    target = settings.home / "runs" / settings.run / "refused.csv"
+def placed_ids(placement: Sequence[DeviceRegistration]) -> frozenset[str]:
+    """Return the devices that a placement gives a place."""
+    return frozenset(one.device_id for one in placement)
+
+
+def without_place(row: Found, placed: frozenset[str]) -> Found:
+    """Return the row; the place that a placed camera or sensor states itself is taken out of it.
+
+    What a message says of its camera's place is often a default that nobody set; a placement is somebody's word.
+    """
+    record: InputRecord = row.record
+    if not isinstance(record, (CameraDetection, SensorReading)) or device_of(record) not in placed:
+        return row
+    return replace(row, record=replace(record, latitude_deg=np.nan, longitude_deg=np.nan))
+
+
+def refused_path(settings: Settings, name: str = "refused.csv") -> Path:
+    """Return where the refused messages of a run go: `runs/<run>/<name>`."""
+    return settings.home / "runs" / (settings.run or "live") / name
+
+
+def write_refused(target: Path, refused: Iterable[Refused]) -> None:
+    """Write refused messages as CSV: path, line, errors, text."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("w", encoding="utf-8", newline="") as out:
         table = csv.writer(out)
         table.writerow(("path", "line", "errors", "text"))
         table.writerows((item.path, item.line, "; ".join(item.errors), item.text) for item in refused)
-    return target
 
 
-class _Sender:
-    """An idempotent producer to given partitions that keeps the first failure."""
-
-    def __init__(self, access: KafkaAccess) -> None:
-        own = {"linger.ms": 50, "message.timeout.ms": SEND_TIMEOUT_MS, "log_level": ERRORS_ONLY}
-        self._producer = Producer(producer_settings(access) | own)
-        self._servers = access.bootstrap_servers
-        self._failure: str | None = None
-
-    def send(self, topic: str, partition: int, key: bytes | None, value: bytes) -> None:
-        """Queue one message, waiting while the queue is full."""
-        while True:
-            try:
-                self._producer.produce(topic, value, key, partition=partition, on_delivery=self._note)
-                break
-            except BufferError:
-                self._producer.poll(0.05)
-        self._producer.poll(0)
-        self._check()
-
-    def close(self) -> None:
-        """Wait until the brokers have acknowledged everything."""
-        while self._producer.flush(1.0):
-            self._check()
-        self._check()
-
-    def _note(self, error: Any, _: Any) -> None:
-        if error is not None and self._failure is None:
-            self._failure = str(error)
-
-    def _check(self) -> None:
-        if self._failure is not None:
-            self._producer.purge()
-            raise Retryable(f"Kafka at {self._servers} did not take the records: {self._failure}")
-
-
-class _Lines:
-    """The numbered lines of a file, packed with gzip or not, without its header; counts them."""
-
-    def __init__(self, path: Path, on_bytes: Callable[[int], None]) -> None:
-        self._path = path
-        self._on_bytes = on_bytes
-        self.count = 0
-
-    def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        try:
-            with self._path.open("rb") as raw:
-                lines = _unpacked(raw)
-                lines.readline()
-                for number, line in enumerate(lines, start=2):
-                    self.count += 1
-                    if self.count % PROGRESS_EVERY == 0:
-                        self._on_bytes(raw.tell())
-                    yield number, line
-        except (OSError, EOFError, zlib.error) as error:
-            raise UsageError(f"{self._path} cannot be read behind line {self.count + 1}: {error}") from error
-
-
-def _layouts(inputs: Sequence[Path], given: Mapping[str, str]) -> tuple[dict[Path, Layout], list[Skipped]]:
-    """Return the layout of every file that holds positions, by path in order, and the files of folders that don't."""
-    layouts: dict[Path, Layout] = {}
-    skipped: list[Skipped] = []
-    for path in inputs:
-        if not path.is_dir():
-            layouts[path] = _layout(path, given)
-            continue
-        for file in _csv_files(path):
-            try:
-                layouts[file] = _layout(file, given)
-            except UsageError as error:
-                skipped.append(Skipped(str(file), str(error)))
-    if not layouts:
-        raise UsageError(skipped[0].reason if skipped else "no file to read was given")
-    return dict(sorted(layouts.items())), skipped
-
-
-def _csv_files(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.rglob("*") if path.name.lower().endswith((".csv", ".csv.gz")))
-    if not files:
-        raise UsageError(f"{folder} holds no .csv or .csv.gz file")
-    return files
-
-
-def _layout(path: Path, given: Mapping[str, str]) -> Layout:
-    try:
-        with path.open("rb") as raw:
-            header = _unpacked(raw).readline(HEADER_LIMIT).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text: save it as CSV in UTF-8") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
-    if not header.strip() or "\0" in header:
-        raise UsageError(f"{path} does not begin with a line of column names")
-    return layout_of(str(path), header.rstrip("\r\n"), given)
-
-
-def _unpacked(raw: BufferedReader) -> IO[bytes]:
-    return cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if raw.peek(2)[:2] == _GZIP else raw
-
-
-def _nothing_read(inputs: Sequence[Path], refused: Sequence[Refused]) -> str:
+def _nothing_read(inputs: Sequence[str | Path], refused: Sequence[Refused], left_out: Counter[str]) -> str:
     what = ", ".join(str(path) for path in inputs)
-    if not refused:
-        return f"{what} holds no line behind its header"
-    (errors, count), *_ = Counter(item.errors for item in refused).most_common(1)
-    return f"not one line of {what} could be read; {count} of {len(refused)} because: {'; '.join(errors)}"
-
-
-def _progress_of_file(on_progress: Progress, before_bytes: int, total_bytes: int, file_bytes: int) -> None:
-    on_progress(before_bytes + file_bytes, total_bytes)
+    if refused:
+        (errors, count), *_ = Counter(item.errors for item in refused).most_common(1)
+        return f"not one message of {what} could be read; {count} of {len(refused)} because: {'; '.join(errors)}"
+    if left_out:
+        (reason, count), *_ = left_out.most_common(1)
+        return f"{what} holds nothing that is taken in: {count} times {reason}"
+    return f"{what} holds no line behind its header"

@@ -15,6 +15,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from processors.recorded import counts_in_words
 from processors.score import KindScore, score
 from schemas.codec import Codec
 from schemas.records import Truth
@@ -63,10 +64,11 @@ class Report:
         """Return in words what does not add up."""
         if self.sent is None:
             return self.accounts.reasons
-        arrived = self.accounts.topics[topics.POSITIONS.name].records
-        if self.sent.sent == arrived:
+        arrived = sum(topic.records for topic in self.accounts.topics.values())
+        sent = self.sent.sent + self.sent.placed
+        if sent == arrived:
             return self.accounts.reasons
-        return (*self.accounts.reasons, f"{self.sent.sent} positions were sent, {arrived} arrived")
+        return (*self.accounts.reasons, f"{sent} records were sent, {arrived} arrived")
 
     @property
     def balances(self) -> bool:
@@ -168,8 +170,10 @@ def _notes(report: Report) -> str:
         )
     if report.sent is not None:
         lines.append(
-            f"recorded: {report.sent.rows:,} rows, {report.sent.refused:,} lines refused, {report.sent.ticks:,} ticks"
+            f"recorded: {report.sent.rows:,} rows, {report.sent.refused:,} lines refused, "
+            f"{report.sent.left_out:,} left out, {report.sent.placed:,} devices placed, {report.sent.ticks:,} ticks"
         )
+        lines += counts_in_words(report.sent.found) if report.sent.found else []
     return "\n".join(lines)
 
 

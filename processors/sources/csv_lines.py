@@ -38,7 +38,8 @@ class CsvReader:
     def __init__(self, path: str, header_line: str, options: ReadOptions) -> None:
         """Decide which column is what. Raises UsageError, listing the file's columns."""
         self.layout: Layout = layout_of(path, header_line, options.columns, options.record)
-        self.speed_unit = options.speed_unit or unit_by_name(self.layout) or SpeedUnit.MPS
+        told = options.speed_unit or unit_by_name(self.layout)
+        self.speed_unit, self.unit_is_told = told or SpeedUnit.MPS, told is not None
         self._zone = options.zone
 
     def read(self, message: bytes, path: str, line: int) -> Iterator[Item]:

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from streams.cli.options import FILE, FOLDER, FOLDER_OR_FILE, NEW_FILE, SECONDS
+from streams.cli.reading_options import format_named, read_options, reading_options
 from streams.reach import answering
 from streams.settings import settings_from_env
 from streams.stack import endpoints
@@ -22,11 +23,8 @@ from streams.stack import endpoints
 @click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.1, 100), help="Event time per second.")
 @click.option("--vehicles", default=1500, show_default=True, type=click.IntRange(1, 100_000))
 @click.option("--report", type=NEW_FILE, help="Write the accounting as JSON here.")
-@click.option("--input", "inputs", multiple=True, type=FOLDER_OR_FILE, help="Recorded data instead of the simulator.")
-@click.option("--format", "form", type=click.Choice(["csv"]), default="csv", show_default=True)
-@click.option("--map", "mapping", default="", help="Which column is what: vehicle_id=...,at=...,lat=...,lon=...")
-@click.option("--speed-unit", default="", help="m/s, km/h, mph or kn; otherwise by the column's name, else m/s.")
-@click.option("--time-zone", default="", help="Zone of times without an offset, such as America/Chicago.")
+@click.option("--input", "inputs", multiple=True, help="Recorded data instead of the simulator: file, folder, URL, -.")
+@reading_options
 @click.option("--gtfs", type=FOLDER_OR_FILE, help="The network as GTFS (folder or zip).")
 @click.option("--stops", type=FILE, help="Stops as GTFS stops.txt (may be .gz) where there is no whole GTFS.")
 @click.option("--units", type=FILE, help="Administrative units as GeoJSON polygons.")
@@ -39,11 +37,13 @@ def demo(
     speed: float,
     vehicles: int,
     report: Path | None,
-    inputs: tuple[Path, ...],
-    form: str,
+    inputs: tuple[str, ...],
+    form: str | None,
     mapping: str,
     speed_unit: str,
     time_zone: str,
+    record: str | None,
+    placement: Path | None,
     gtfs: Path | None,
     stops: Path | None,
     units: Path | None,
@@ -61,6 +61,7 @@ def demo(
     Examples:
       cityops demo
       cityops demo --for 60s --seed 7 --report report.json
+      cityops demo --input detections.jsonl --format deepstream --placement cameras.csv
       cityops demo --input positions.csv --map vehicle_id=bus,at=time,lat=lat,lon=lon --time-zone Europe/Berlin
     """
     settings = settings_from_env()
@@ -73,7 +74,8 @@ def demo(
     if inputs:
         from streams.recorded_demo import RecordedDemoOptions, run_recorded_demo
 
-        given = RecordedDemoOptions(inputs, mapping, speed_unit, time_zone, stops, city, report)
+        reading = read_options(mapping, speed_unit, time_zone, record)
+        given = RecordedDemoOptions(inputs, format_named(form), reading, placement, stops, city, report)
         balances = run_recorded_demo(settings, given, console)
     else:
         from streams.demo import DemoOptions, run_demo

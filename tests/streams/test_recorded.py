@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.recorded import FAR_MS, NEAR_TICK_MS, SpeedUnit, tick_times
+from processors.recorded import FAR_MS, NEAR_TICK_MS, tick_times
+from processors.sources.contract import ReadOptions, SpeedUnit, device_of
 from schemas.codec import local_codec
 from schemas.errors import Retryable, UsageError
 from schemas.ids import shard_of
@@ -16,10 +17,10 @@ from streams import topics
 from streams.admin import ensure_topics
 from streams.reading import reading
 from streams.recorded import (
-    RecordedOptions,
     Recording,
     read_recorded,
     recorded_settings,
+    refused_path,
     send_recorded,
     write_refused,
 )
@@ -29,8 +30,8 @@ CAPMETRO = PROJECT.parent / "shared" / "data" / "capmetro" / "2015-09-06.csv"
 HEADER = "vehicle_id,timestamp,speed,latitude,longitude\n"
 
 
-def recording(*inputs: Path, options: RecordedOptions | None = None) -> Recording:
-    return read_recorded(inputs, options or RecordedOptions({}), lambda done, total: None)
+def recording(*inputs: Path, options: ReadOptions | None = None) -> Recording:
+    return read_recorded(inputs, options or ReadOptions(), lambda done, total: None)
 
 
 def write(path: Path, text: str) -> Path:
@@ -43,7 +44,7 @@ def test_rows_of_several_files_come_in_the_order_of_time_path_line(tmp_path: Pat
     write(tmp_path / "b.csv", HEADER + "1,1441520002,5,30,-97\n2,1441520001,5,30,-97\n3,1441520001,5,30,-97\n")
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress((HEADER + "4,1441520001,5,30,-97\n").encode()))
     read = recording(tmp_path)
-    assert [row.position.vehicle_id for row in read.rows] == ["4", "2", "3", "1"]
+    assert [device_of(row.record) for row in read.rows] == ["4", "2", "3", "1"]
     assert [Path(file.path).name for file in read.files] == ["a.csv.gz", "b.csv"]
 
 
@@ -55,7 +56,8 @@ def test_every_line_is_a_row_a_refusal_or_blank(tmp_path: Path) -> None:
     (refused,) = read.refused
     assert (refused.line, refused.text) == (4, ",x,5,30,-97")
     settings = recorded_settings(settings_from_env(), "trial")
-    target = write_refused(replace(settings, home=tmp_path), read.refused)
+    target = refused_path(replace(settings, home=tmp_path))
+    write_refused(target, read.refused)
     assert target == tmp_path / "runs" / "trial" / "refused.csv"
     assert target.read_text(encoding="utf-8").splitlines()[1].startswith(f"{path},4,\"no vehicle_id; at 'x'")
 
@@ -74,7 +76,7 @@ def test_file_of_a_folder_without_the_columns_is_skipped_and_named(tmp_path: Pat
     ("name", "content", "message"),
     [
         ("gone.csv", None, "gone.csv cannot be read"),
-        ("empty.csv", b"", "line of column names"),
+        ("empty.csv", b"", "empty.csv is empty"),
         ("sheet.csv", "vehicle_id\tat".encode("utf-16"), "not UTF-8 text"),
         ("short.csv", HEADER.encode(), "holds no line behind its header"),
         ("cut.csv.gz", gzip.compress((HEADER + "1,1441520002,5,30,-97\n" * 9999).encode())[:-9], "cannot be read"),
@@ -102,14 +104,14 @@ def test_unit_is_said_aloud_and_taken_from_the_column_where_it_names_one(tmp_pat
     assert "36.0 m/s = 130 km/h" in recording(plain).speeds_in_words()
     named = write(tmp_path / "named.csv", HEADER.replace("speed", "speed_kmh") + "1,1441520002,36,30,-97\n")
     assert "read as km/h: the median vehicle in motion goes 10.0 m/s" in recording(named).speeds_in_words()
-    given = recording(named, options=RecordedOptions({}, unit=SpeedUnit.MPH))
+    given = recording(named, options=ReadOptions(speed_unit=SpeedUnit.MPH))
     assert "read as mph: the median vehicle in motion goes 16.1 m/s" in given.speeds_in_words()
 
 
 def test_reading_tells_its_progress(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", HEADER + "1,1441520002,5,30,-97\n" * 5000)
     seen: list[tuple[int, int]] = []
-    read_recorded([path], RecordedOptions({}), lambda done, total: seen.append((done, total)))
+    read_recorded([path], ReadOptions(), lambda done, total: seen.append((done, total)))
     assert seen[-1][1] == path.stat().st_size
     assert seen == sorted(seen)
     assert len(seen) >= 5
@@ -136,9 +138,9 @@ def test_capmetro_day_is_read_whole() -> None:
     read = recording(CAPMETRO)
     assert len(read.rows) == 53_569
     assert not read.refused
-    assert len({row.position.vehicle_id for row in read.rows}) == 146
-    assert read.rows[0].position.at_ms == 1_441_515_647_000
-    assert [row.position.at_ms for row in read.rows] == sorted(row.position.at_ms for row in read.rows)
+    assert len({device_of(row.record) for row in read.rows}) == 146
+    assert read.rows[0].record.at_ms == 1_441_515_647_000
+    assert [row.record.at_ms for row in read.rows] == sorted(row.record.at_ms for row in read.rows)
 
 
 @pytest.mark.stack
@@ -151,8 +153,9 @@ def test_rows_arrive_in_order_with_the_same_ticks_everywhere(stack: Settings, tm
     with reading(settings) as log:
         begin = log.end()
     done: list[tuple[int, int]] = []
-    sent = send_recorded(settings, codec, read.rows, 3, lambda so_far, total: done.append((so_far, total)))
-    assert (sent.rows, sent.sent, sent.refused, done[-1]) == (500, 500, 3, (500, 500))
+    sent = send_recorded(settings, codec, read, lambda so_far, total: done.append((so_far, total)))
+    assert (sent.rows, sent.sent, sent.refused, done[-1]) == (500, 500, 0, (500, 500))
+    assert sent.found == {"positions": 500}
     assert (sent.first_at_ms, sent.last_at_ms) == (1_441_520_000_000, 1_441_521_497_000)
 
     ticks: dict[tuple[str, int], list[int]] = {}
@@ -175,7 +178,7 @@ def test_rows_arrive_in_order_with_the_same_ticks_everywhere(stack: Settings, tm
     (same,) = {tuple(known) for known in ticks.values()}
     assert len(same) == sent.ticks
     assert sorted((one.at_ms, one.vehicle_id) for one in positions) == [
-        (row.position.at_ms, row.position.vehicle_id) for row in read.rows
+        (row.record.at_ms, device_of(row.record)) for row in read.rows
     ]
 
 
@@ -184,4 +187,4 @@ def test_unreachable_kafka_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     read = recording(write(tmp_path / "a.csv", HEADER + "1,1441520002,5,30,-97"))
     nowhere = replace(recorded_settings(settings_from_env(), "none"), kafka_bootstrap_servers="127.0.0.1:9")
     with pytest.raises(Retryable, match="did not take the records"):
-        send_recorded(nowhere, local_codec(), read.rows, 0, lambda done, total: None)
+        send_recorded(nowhere, local_codec(), read, lambda done, total: None)

@@ -8,20 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.recorded import (
-    LINE_LIMIT,
-    RecordedRow,
-    Refused,
-    SpeedUnit,
-    layout_of,
-    parse_map,
-    parse_unit,
-    read_lines,
-    read_time,
-    unit_by_name,
-)
+from processors.sources.contract import Found, Item, ReadOptions, RecordName, Refused, SpeedUnit
+from processors.sources.csv_columns import layout_of, parse_map, parse_unit, unit_by_name
+from processors.sources.csv_lines import LINE_LIMIT, CsvReader
+from processors.sources.times import read_time
 from schemas.errors import UsageError
-from schemas.records import VehicleClass
+from schemas.records import CameraDetection, Heartbeat, SensorReading, VehicleClass, VehiclePosition
 
 HEADER = "vehicle_id,timestamp,speed,route_id,trip_id,latitude,longitude,bearing,direction_id,vehicle_class"
 GOOD = "2204,2015-09-06T01:16:07-05:00,36,485,1483954,30.2691,-97.74246,181.5,1,bus"
@@ -30,15 +22,22 @@ GOOD_MS = 1_441_520_167_000
 
 def rows_of(
     *lines: str | bytes, header: str = HEADER, unit: SpeedUnit = SpeedUnit.MPS, zone: ZoneInfo | None = None
-) -> list[RecordedRow | Refused]:
+) -> list[Item]:
     raw = [line.encode() + b"\n" if isinstance(line, str) else line for line in lines]
-    return list(read_lines("a.csv", enumerate(raw, start=2), layout_of("a.csv", header, {}), unit, zone))
+    reader = CsvReader("a.csv", header, ReadOptions(speed_unit=unit, zone=zone))
+    return [item for line, text in enumerate(raw, start=2) for item in reader.read(text, "a.csv", line)]
 
 
-def only_row(line: str, unit: SpeedUnit = SpeedUnit.MPS, header: str = HEADER) -> RecordedRow:
+def only_row(line: str, unit: SpeedUnit = SpeedUnit.MPS, header: str = HEADER) -> Found:
     (row,) = rows_of(line, unit=unit, header=header)
-    assert isinstance(row, RecordedRow), row
+    assert isinstance(row, Found), row
     return row
+
+
+def only_position(line: str, unit: SpeedUnit = SpeedUnit.MPS, header: str = HEADER) -> VehiclePosition:
+    record = only_row(line, unit, header).record
+    assert isinstance(record, VehiclePosition)
+    return record
 
 
 def errors_of(line: str | bytes, header: str = HEADER) -> tuple[str, ...]:
@@ -50,7 +49,8 @@ def errors_of(line: str | bytes, header: str = HEADER) -> tuple[str, ...]:
 def test_line_becomes_a_position_with_every_field() -> None:
     row = only_row(GOOD)
     assert (row.path, row.line) == ("a.csv", 2)
-    position = row.position
+    position = row.record
+    assert isinstance(position, VehiclePosition)
     assert position.at_ms == GOOD_MS
     assert (position.vehicle_id, position.line_id, position.trip_id) == ("2204", "485", "1483954")
     assert (position.latitude_deg, position.longitude_deg) == (30.2691, -97.74246)
@@ -63,11 +63,11 @@ def test_line_becomes_a_position_with_every_field() -> None:
     ("unit", "mps"), [("m/s", 36.0), ("km/h", 10.0), ("mph", 36 * 0.44704), ("knots", 36 * 1852 / 3600)]
 )
 def test_speed_is_converted_from_its_unit(unit: str, mps: float) -> None:
-    assert only_row(GOOD, SpeedUnit(unit)).position.speed_mps == pytest.approx(mps, rel=1e-12)
+    assert only_position(GOOD, SpeedUnit(unit)).speed_mps == pytest.approx(mps, rel=1e-12)
 
 
 def test_unknown_optional_cells_are_unknown_not_zero() -> None:
-    position = only_row("7,2015-09-06T06:16:07Z,,null,NA,30.2,-97.7,NaN,,").position
+    position = only_position("7,2015-09-06T06:16:07Z,,null,NA,30.2,-97.7,NaN,,")
     assert math.isnan(position.speed_mps)
     assert math.isnan(position.bearing_deg)
     assert (position.line_id, position.trip_id, position.direction_id) == ("", "", -1)
@@ -75,7 +75,7 @@ def test_unknown_optional_cells_are_unknown_not_zero() -> None:
 
 
 def test_zero_speed_is_known() -> None:
-    assert only_row("7,2015-09-06T06:16:07Z,0.0,1,2,0,-97.7,0,0,").position.speed_mps == 0.0
+    assert only_position("7,2015-09-06T06:16:07Z,0.0,1,2,0,-97.7,0,0,").speed_mps == 0.0
 
 
 def test_refusal_names_line_text_and_every_error() -> None:
@@ -111,7 +111,7 @@ def test_broken_line_is_refused(line: str | bytes, error: str) -> None:
 def test_stray_quote_does_not_swallow_the_next_line() -> None:
     first, second = rows_of('"7,2015-09-06T06:16:07Z,1,2,3,30,-97,0,0,', GOOD)
     assert isinstance(first, Refused)
-    assert isinstance(second, RecordedRow)
+    assert isinstance(second, Found)
     assert (first.line, second.line) == (2, 3)
 
 
@@ -122,8 +122,8 @@ def test_blank_lines_give_nothing_and_keep_the_numbers() -> None:
 
 def test_semicolons_quotes_and_trailing_empty_fields_are_read() -> None:
     header = "vehicle;at;lat;lon;route"
-    row = only_row('"12;a";2015-09-06 06:16:07Z;30.1;-97.2;"say ""hi""";', header=header)
-    assert (row.position.vehicle_id, row.position.line_id) == ("12;a", 'say "hi"')
+    position = only_position('"12;a";2015-09-06 06:16:07Z;30.1;-97.2;"say ""hi""";', header=header)
+    assert (position.vehicle_id, position.line_id) == ("12;a", 'say "hi"')
 
 
 @pytest.mark.parametrize(
@@ -243,3 +243,35 @@ def test_unit_is_read_as_people_write_it() -> None:
     assert [parse_unit(name) for name in names] == [mps, mps, kmh, kmh, kmh, mph, knots, knots, None]
     with pytest.raises(UsageError, match="not one of m/s, km/h, mph, knots"):
         parse_unit("furlongs")
+
+
+def test_detections_and_readings_are_told_by_their_columns() -> None:
+    header = "camera_id,timestamp,kind,confidence,lat,lon,track_id,label"
+    detection = only_row("C1,1441520167,smoke,0.8,,,t7,car", header=header).record
+    assert isinstance(detection, CameraDetection)
+    assert (detection.camera_id, detection.kind, detection.confidence) == ("C1", "smoke", 0.8)
+    assert (detection.at_ms, detection.track_id, detection.object_class) == (GOOD_MS, "t7", "car")
+    assert math.isnan(detection.latitude_deg)
+    header = "sensor_id,at,quantity,value,unit,lat,lon"
+    reading = only_row("S1,1441520167,sound_level,81.5,dB,21.0,105.8", header=header).record
+    assert isinstance(reading, SensorReading)
+    assert (reading.sensor_id, reading.quantity, reading.value, reading.measure_unit) == (
+        "S1",
+        "sound_level",
+        81.5,
+        "dB",
+    )
+    assert (reading.latitude_deg, reading.longitude_deg) == (21.0, 105.8)
+
+
+def test_record_can_be_named_instead() -> None:
+    reader = CsvReader("a.csv", "id;at", ReadOptions(record=RecordName.HEARTBEAT))
+    (item,) = reader.read(b"C1;1441520167", "a.csv", 2)
+    assert item == Found(Heartbeat(at_ms=GOOD_MS, device_id="C1"), "a.csv", 2)
+    with pytest.raises(UsageError, match="names lat, which a heartbeat does not have"):
+        CsvReader("a.csv", "id;at", ReadOptions(record=RecordName.HEARTBEAT, columns={"lat": "id"}))
+
+
+def test_number_that_no_record_can_hold_is_refused() -> None:
+    assert errors_of("7,2015-09-06T06:16:07Z,1e300,2,3,30,-97,0,0,") == ("speed_mps 1e+300 is not a number",)
+    assert "line_id has 5000 characters" in errors_of(f"7,2015-09-06T06:16:07Z,1,{'x' * 5000},3,30,-97,0,0,")[0]
