@@ -35,6 +35,7 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Server": "cityops",
 }
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -144,8 +145,7 @@ def guard(access: Access) -> Callable[[web.Request, Handler], Awaitable[web.Stre
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Add the headers that keep a browser from doing more than the page needs."""
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+    response.headers.update(HEADERS)
     response.headers.setdefault("Cache-Control", "no-store")
 
 

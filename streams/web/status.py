@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from streams.health import Health
+from streams.health import Health, Status
 
 OVER_S: Final = 2.0
 """As long as a block of rows, so that rows show as a flow."""
@@ -14,17 +14,17 @@ OVER_S: Final = 2.0
 class StatusEvent(msgspec.Struct, frozen=True):
     """The body of a `status` event.
 
-    at_ms: event time, the newest tick concluded here or met in rows; 0 = none yet. records_per_s: by topic.
-    lag: records not read yet. sink_waiting: why ClickHouse takes no rows, None = it does.
+    event_time_ms: the newest tick concluded here or met in rows, None = none yet. rates: records/s by topic.
+    lag: records not read yet. sink_delay_s: event time between detection and ClickHouse, None = unknown.
+    troubles: what the worker waits for or fails at, a sentence each.
     """
 
-    at_ms: int
-    ready: bool
+    event_time_ms: int | None
     run: str
-    records_per_s: dict[str, float]
+    rates: dict[str, float]
     lag: int
     sink_delay_s: float | None
-    sink_waiting: str | None
+    troubles: list[str]
 
 
 class StatusEvents:
@@ -41,15 +41,18 @@ class StatusEvents:
         self._count({topic: sum(fates.values()) for topic, fates in status.records.items()})
         return msgspec.json.encode(
             StatusEvent(
-                at_ms=max(clock_ms, status.merged_tick_ms or 0),
-                ready=status.ready,
+                event_time_ms=max(clock_ms, status.merged_tick_ms or 0) or None,
                 run=status.run,
-                records_per_s=self._rates,
+                rates=self._rates,
                 lag=sum(one.lag for one in status.sources),
                 sink_delay_s=status.sink_delay_s,
-                sink_waiting=status.sink_waiting,
+                troubles=self._troubles(status),
             )
         )
+
+    def _troubles(self, status: Status) -> list[str]:
+        waits = [] if status.sink_waiting is None else [f"ClickHouse takes no rows: {status.sink_waiting}"]
+        return [*self._health.unready(), *waits]
 
     def _count(self, totals: dict[str, int]) -> None:
         now_s, (before_s, before) = time.monotonic(), self._before
