@@ -21,7 +21,7 @@ from streams import topics
 from streams.health import Status
 from streams.secrets import handed_on
 from streams.server_settings import clickhouse_address
-from streams.settings import Settings
+from streams.settings import PROJECT, Settings
 from streams.topics import Topic
 from streams.watching import watcher_settings
 
@@ -99,6 +99,7 @@ class WorkerProcess:
         self.process = subprocess.Popen(
             worker_command(),
             env=environment(settings, PYTHONUNBUFFERED="1"),
+            cwd=PROJECT,  # Faust looks for modules in the working folder first: docs/adr/0007
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
