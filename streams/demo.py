@@ -16,6 +16,7 @@ from streams import topics
 from streams.feed import Feeder
 from streams.live_latency import LiveLatency
 from streams.live_view import Changes, LiveView, describe
+from streams.page_address import tell_page
 from streams.reading import Vector
 from streams.recorded import SentSummary
 from streams.report import Scope, build_report, render, write_report
@@ -46,6 +47,8 @@ class DemoOptions:
     speed: float
     vehicles: int
     report: Path | None
+    browser: bool
+    """Whether a live demo may open the page."""
 
 
 def run_demo(settings: Settings, options: DemoOptions, console: Console) -> bool:
@@ -73,6 +76,7 @@ def run_demo(settings: Settings, options: DemoOptions, console: Console) -> bool
             stack_running(settings, console) as settings,
             worker_running(settings, city, console, fresh=isolated) as session,
         ):
+            tell_page(session.settings, console, open_it=options.browser and not isolated)
             return _simulate(session, options, console)
     except KeyboardInterrupt:
         console.print("stopped", style="bright_black")
@@ -91,8 +95,9 @@ def run_up(settings: Settings, console: Console) -> None:
             own = session.settings
             console.print(
                 f"Kafka {own.kafka_bootstrap_servers} · registry {own.schema_registry_url} · "
-                f"status http://127.0.0.1:{own.web_port}/status · `cityops stack env` prints all addresses"
+                f"status {own.web_url}/status · `cityops stack env` prints all addresses"
             )
+            tell_page(own, console)
             _watch(session, offsets_now(own), console, "Ctrl-C stops", lambda: True)
     except KeyboardInterrupt:
         console.print("stopped", style="bright_black")

@@ -190,6 +190,11 @@ def grafana_from_env() -> GrafanaSettings:
     return grafana_settings(os.environ)
 
 
+def in_ci() -> bool:
+    """Tell whether a build server runs this, as they all say by CI."""
+    return bool(os.environ.get("CI"))
+
+
 def exposed_secrets() -> list[str]:
     """Return a sentence for each file with a secret of ours that every user of this machine can read."""
     return exposed(os.environ, (*SECRETS, *GRAFANA_SECRETS))

@@ -31,6 +31,7 @@ from streams.stack import endpoints
 @click.option("--city", default="auto", show_default=True, help="A city package, or auto: derived from the input.")
 @click.option("--rules", type=FOLDER, help="Another folder of rules.")
 @click.option("--run", "run_name", default="", help="Name of an isolated run; recorded input runs as `recorded`.")
+@click.option("--browser/--no-browser", default=True, help="Whether a live demo on a terminal opens the page.")
 def demo(
     for_s: float | None,
     seed: int | None,
@@ -50,6 +51,7 @@ def demo(
     city: str,
     rules: Path | None,
     run_name: str,
+    browser: bool,
 ) -> None:
     """Show a city's stream becoming incidents: simulated, or recorded data of your own.
 
@@ -82,7 +84,7 @@ def demo(
 
         if city != "auto":
             settings = replace(settings, city=Path(city))
-        balances = run_demo(settings, DemoOptions(for_s, seed, speed, vehicles, report), console)
+        balances = run_demo(settings, DemoOptions(for_s, seed, speed, vehicles, report, browser), console)
     sys.exit(0 if balances else 1)
 
 
@@ -102,7 +104,7 @@ def up() -> None:
 
 @click.command()
 @click.option("--run", "run_name", default=None, help="Name of an isolated run; without it the live one.")
-@click.option("--web-port", type=int, help="Port of /healthz, /readyz, /status and /metrics.  [default: 6066]")
+@click.option("--web-port", type=int, help="Port of the page, its API and the status.  [default: 6066]")
 @click.option("--ticker/--no-ticker", default=None, help="Whether to append the time to the input topics.")
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"]))
 def worker(run_name: str | None, web_port: int | None, ticker: bool | None, log_level: str) -> None:
