@@ -27,15 +27,14 @@ def render_diff(diff: Diff, zone: ZoneInfo) -> RenderableType:
     """Return the difference as a table with a summary line; times are in the zone."""
     parts: list[RenderableType] = []
     if diff.added or diff.lost or diff.changed:
-        table = Table("", "incident", "kind", "opened", "place", "what", show_lines=True)
+        table = Table("", "incident", "what", show_lines=True)
         for one in diff.items.added:
-            table.add_row("added", *_found(one, "+", ADDED, zone), style=ADDED)
+            table.add_row("added", _head(one.incident_id, one, zone), _found(one, "+", ADDED), style=ADDED)
         for one in diff.items.lost:
-            table.add_row("lost", *_found(one, "-", LOST, zone), style=LOST)
+            table.add_row("lost", _head(one.incident_id, one, zone), _found(one, "-", LOST), style=LOST)
         for both in diff.items.changed:
             what = Text("\n").join(_told(both, zone))
-            opened = _at(both.opened_at_ms, zone)
-            table.add_row("changed", both.incident_id_a, both.kind, opened, both.place, what, style=CHANGED)
+            table.add_row("changed", _head(both.incident_id_a, both, zone), what, style=CHANGED)
         parts.append(table)
     if diff.conflicts:
         parts.append(Text(f"{diff.conflicts} revisions were published with two contents", style="bold red"))
@@ -54,10 +53,14 @@ def _summary(diff: Diff) -> Text:
     return text
 
 
-def _found(one: FoundIncident, sign: str, style: str, zone: ZoneInfo) -> tuple[str, str, str, str, Text]:
+def _head(incident_id: str, one: FoundIncident | ChangedIncident, zone: ZoneInfo) -> str:
+    return f"{incident_id}\n{one.kind}, {_at(one.opened_at_ms, zone)}\n{one.place}"
+
+
+def _found(one: FoundIncident, sign: str, style: str) -> Text:
     lines = [Text(f"{one.state.lower()}: {'; '.join(one.because)}" if one.because else one.state.lower())]
     lines += [_evidence(sign, part, style) for part in one.evidence]
-    return one.incident_id, one.kind, _at(one.opened_at_ms, zone), one.place, Text("\n").join(lines)
+    return Text("\n").join(lines)
 
 
 def _told(both: ChangedIncident, zone: ZoneInfo) -> Iterator[Text]:

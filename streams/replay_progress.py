@@ -62,11 +62,15 @@ class Meter:
         then = self._samples[0]
         spent_s = now_s - then.at_s
         rate = (now.records - then.records) / spent_s if spent_s > 0 else None
-        times = None
-        if spent_s > 0 and now.tick_ms is not None and then.tick_ms is not None:
-            times = (now.tick_ms - then.tick_ms) / 1000 / spent_s
         left_s = (self._total - now.records) / rate if rate else None
-        return Reached(now.records, self._total, now.tick_ms, rate, times, left_s)
+        return Reached(now.records, self._total, now.tick_ms, rate, self._times(now), left_s)
+
+    def _times(self, now: Sample) -> float | None:
+        """Return how many times faster than event time, since the first time it was known."""
+        then = next((one for one in self._samples if one.tick_ms is not None and one.at_s < now.at_s), None)
+        if then is None or then.tick_ms is None or now.tick_ms is None:
+            return None
+        return (now.tick_ms - then.tick_ms) / 1000 / (now.at_s - then.at_s)
 
     def _done(self, status: Status) -> int:
         """Return how many records of the span the worker has read."""
@@ -79,13 +83,13 @@ def told(reached: Reached, zone: ZoneInfo) -> str:
     words = []
     if reached.tick_ms is not None:
         words.append(f"at {datetime.fromtimestamp(reached.tick_ms / 1000, zone):%Y-%m-%d %H:%M:%S}")
+    if reached.records >= reached.total:
+        return ", ".join((*words, "working off what is left"))
     if reached.records_per_s is not None:
         words.append(f"{reached.records_per_s:,.0f} records/s")
     if reached.times is not None:
         words.append(f"{reached.times:,.1f}x")
-    if reached.records >= reached.total:
-        words.append("writing what is left")
-    elif reached.left_s is not None:
+    if reached.left_s is not None:
         words.append(f"{int(reached.left_s) // MINUTE_S}:{int(reached.left_s) % MINUTE_S:02d} left")
     return ", ".join(words) or "starting"
 

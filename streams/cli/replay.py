@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import click
 import msgspec
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
@@ -87,12 +88,18 @@ def list_runs(as_json: bool) -> None:
     if as_json:
         click.echo(json_text([_told(one, held[one.name]) for one in found]))
         return
-    table = Table("replay", "event time", "records", "made", "rules", "state", "incidents", "in ClickHouse")
-    for column in (2, 6, 7):
-        table.columns[column].justify = "right"
+    table = Table("replay", "event time", "made, with rules", "state", "size", box=SIMPLE_HEAD)
     zone = city_zone(settings)
     for one in found:
-        table.add_row(one.name, *_row(one, zone), "" if (size := held[one.name]) is None else decimal(size[1]))
+        span, records, made, rules, state, incidents = _row(one, zone)
+        size = held[one.name]
+        table.add_row(
+            one.name,
+            span.replace(" to ", "\nto "),
+            f"{made}\n{rules}",
+            f"{state}\n{incidents} incidents" if incidents else state,
+            f"{records} records\n{'' if size is None else decimal(size[1])}",
+        )
     console = Console()
     console.print(table)
     console.print(f"{len(found):,} replays in {settings.home}", highlight=False)
