@@ -2,12 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+PAGE := $(shell find streams/page/src streams/page/public streams/page/*.json streams/page/*.ts streams/page/index.html)
 
-.PHONY: help setup demo test check lint types clean
+.PHONY: help setup page demo test check lint types clean
 
 help:
 	@echo "make demo [ARGS='--for 60s']   install, start everything, show a simulated city live"
 	@echo "make setup                     install only"
+	@echo "make page                      build the operators' page again, after a change or a failed download"
 	@echo "make test                      all tests, the real stack included"
 	@echo "make check                     lint, types and all tests: what CI runs"
 	@echo "make clean                     remove what was installed; data in .cityops/ stays"
@@ -17,7 +19,7 @@ help:
 		echo "cityops needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/installed: .venv/pyvenv.cfg pyproject.toml
+.venv/installed: .venv/pyvenv.cfg pyproject.toml $(PAGE)
 	$(BIN)/python -m pip install --editable '.[embedded]'
 	@touch $@
 
@@ -26,6 +28,9 @@ help:
 	@touch $@
 
 setup: .venv/installed
+
+page: .venv/pyvenv.cfg
+	$(BIN)/python -m pip install --no-deps --editable .
 
 demo: setup
 	@$(BIN)/cityops demo $(ARGS)
@@ -44,4 +49,4 @@ test: .venv/installed-test
 check: lint types test
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist *.egg-info streams/page/dist streams/page/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,233 @@
+/** One incident: what it is, what it rests on, whom it affects, how it came about, and what the operator decides. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+
+import type { Desk } from "./desk.ts";
+import { ButtonIcon } from "./icons.tsx";
+import { modeOf } from "./IncidentList.tsx";
+import { isOpen } from "./incidents.ts";
+import type { Decision, Incident, OperatorAction } from "./records.ts";
+import { ExerciseMark, SeverityBars, Sign } from "./sign.tsx";
+import { claimWords, clockOf, DECISION_WORDS, due, joinDirections, kindWords, span, STATE_WORDS } from "./words.ts";
+
+const OPERATOR_KEY = "cityops.operator";
+const SLOW_MS = 10_000;
+const SHOWN_TRIPS = 6;
+
+interface Props {
+  desk: Desk;
+  incident: Incident;
+  onClose: () => void;
+  onShow: () => void;
+}
+
+export function IncidentDetail({ desk, incident, onClose, onShow }: Props) {
+  const title = useRef<HTMLHeadingElement>(null);
+  useEffect(() => title.current?.focus({ preventScroll: true }), [incident.incident_id]);
+  const clock = clockOf(desk.city?.time_zone ?? "");
+  return (
+    <aside class="detail panel" aria-label="Selected incident" data-incident={incident.incident_id}>
+      {incident.exercise && <p class="exercise-band">EXERCISE · not a real incident</p>}
+      <header>
+        <Sign incident={incident} size={44} />
+        <div>
+          <h2 ref={title} tabIndex={-1}>
+            {kindWords(incident.kind)} <span class={`state ${incident.state.toLowerCase()}`}>{STATE_WORDS[incident.state]}</span>
+          </h2>
+          <p class="place">{incident.place}</p>
+          <p class="facts">
+            <SeverityBars severity={incident.severity} over={!isOpen(incident)} />
+            <span>since {clock(incident.opened_at_ms)}, {span(desk.nowMs() - incident.opened_at_ms)}</span>
+            {incident.exercise && <ExerciseMark />}
+            {incident.provisional && <span class="tag">provisional</span>}
+          </p>
+        </div>
+        <span class="tools">
+          <button type="button" class="plain" onClick={onShow} title="Show on the map" aria-label="Show on the map">
+            <ButtonIcon name="show" />
+          </button>
+          <button type="button" class="plain" onClick={onClose} title="Close (Esc)" aria-label="Close">
+            <ButtonIcon name="close" />
+          </button>
+        </span>
+      </header>
+      <div class="scroll">
+        <Evidence incident={incident} clock={clock} />
+        <Affected desk={desk} incident={incident} />
+        <History desk={desk} clock={clock} />
+        <p class="muted id">
+          {incident.incident_id} · revision {incident.revision} · score {incident.score.toFixed(2)} · radius {Math.round(incident.radius_m)} m
+        </p>
+      </div>
+      <Decide key={incident.incident_id} desk={desk} incident={incident} clock={clock} />
+    </aside>
+  );
+}
+
+type Clock = (ms: number) => string;
+
+function Evidence({ incident, clock }: { incident: Incident; clock: Clock }) {
+  return (
+    <section>
+      <h3>Evidence</h3>
+      <ul class="evidence">
+        {incident.evidence.map((one) => (
+          <li key={one.observation_id}>
+            <span class="claim">{claimWords(one.kind)}</span>
+            <span class="device">{one.device_id}</span>
+            <span class="score" title={`score ${one.score.toFixed(2)}`}>
+              <svg width={48} height={6} role="img" aria-label={`score ${one.score.toFixed(2)}`}>
+                <rect width={48} height={6} rx={3} fill="#26384a" />
+                <rect width={48 * Math.min(1, Math.max(0, one.score))} height={6} rx={3} fill="#9fd3ff" />
+              </svg>
+              {one.score.toFixed(2)}
+            </span>
+            <span class="far">{Math.round(one.distance_m)} m</span>
+            <span class="at">{clock(one.at_ms)}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Affected({ desk, incident }: { desk: Desk; incident: Incident }) {
+  const lines = joinDirections(incident.lines);
+  const stops = new Map(desk.city?.stops.features.map((one) => [one.properties.stop_id, one.properties.name]));
+  const trips = [...incident.due_trips].sort((a, b) => a.due_at_ms - b.due_at_ms);
+  if (lines.length === 0 && incident.stop_ids.length === 0) return null;
+  return (
+    <section>
+      <h3>Affected</h3>
+      <p class="line-names">
+        {lines.map((line) => (
+          <span key={line.line_id} class={`line ${modeOf(desk, line.line_id)}`} title={`${line.name}, ${Math.round(line.distance_m)} m away`}>
+            {line.line_id} {line.direction}
+          </span>
+        ))}
+      </p>
+      {incident.stop_ids.length > 0 && <p class="stops">Stops: {incident.stop_ids.map((id) => stops.get(id) ?? id).join(" · ")}</p>}
+      {trips.length > 0 && (
+        <table>
+          <caption>Due at these stops</caption>
+          <tbody>
+            {trips.slice(0, SHOWN_TRIPS).map((trip) => (
+              <tr key={`${trip.line_id}/${trip.direction_id}/${trip.stop_id}/${trip.due_at_ms}`}>
+                <td>
+                  <span class={`line ${modeOf(desk, trip.line_id)}`}>{trip.line_id}</span>
+                </td>
+                <td>{stops.get(trip.stop_id) ?? trip.stop_id}</td>
+                <td class="due">{due(trip.due_at_ms - desk.nowMs())}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+      {trips.length > SHOWN_TRIPS && <p class="muted">and {trips.length - SHOWN_TRIPS} more trips</p>}
+    </section>
+  );
+}
+
+function History({ desk, clock }: { desk: Desk; clock: Clock }) {
+  return (
+    <section>
+      <h3>Revisions</h3>
+      <ol class="history" reversed>
+        {[...desk.revisions].reverse().map((change) => (
+          <li key={change.incident.revision} data-revision={change.incident.revision}>
+            <span class="at">{clock(change.tick_ms)}</span>
+            <span>
+              <strong>{change.change.toLowerCase()}</strong>
+              {change.reasons.map((reason) => (
+                <span key={reason} class="reason">
+                  {reason}
+                </span>
+              ))}
+            </span>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+function Decide({ desk, incident, clock }: { desk: Desk; incident: Incident; clock: Clock }) {
+  const [operator, setOperator] = useState(() => localStorage.getItem(OPERATOR_KEY) ?? "");
+  const [note, setNote] = useState("");
+  const [missing, setMissing] = useState(false);
+  const name = useRef<HTMLInputElement>(null);
+  const pending = desk.pending.filter((one) => one.incident_id === incident.incident_id);
+  const send = async (decision: Decision) => {
+    if (operator.trim() === "") {
+      setMissing(true);
+      name.current?.focus();
+      return;
+    }
+    localStorage.setItem(OPERATOR_KEY, operator.trim());
+    if (await desk.decide(incident.incident_id, decision, operator.trim(), note.trim())) setNote("");
+  };
+  const mistake = missing ? "Who decides? Enter your name first." : desk.mistakes.get(incident.incident_id);
+  return (
+    <form class="decide" aria-label="Decide" onSubmit={(event) => event.preventDefault()}>
+      <Decided actions={incident.actions} clock={clock} />
+      {pending.map((one) => (
+        <p key={one.sent_at_ms} class="pending" role="status">
+          {DECISION_WORDS[one.decision]} by {one.operator}: sent
+          {Date.now() - one.sent_at_ms > SLOW_MS && `, not taken up for ${span(Date.now() - one.sent_at_ms)}`}
+        </p>
+      ))}
+      {mistake !== undefined && (
+        <p class="mistake" role="alert">
+          {mistake}
+        </p>
+      )}
+      <div class="fields">
+        <input
+          ref={name}
+          aria-label="Operator"
+          placeholder="Your name"
+          autocomplete="name"
+          maxLength={100}
+          value={operator}
+          aria-invalid={missing}
+          onInput={(event) => {
+            setOperator(event.currentTarget.value);
+            setMissing(false);
+          }}
+        />
+        <input
+          aria-label="Note"
+          placeholder="Note (may be empty)"
+          maxLength={1000}
+          value={note}
+          onInput={(event) => setNote(event.currentTarget.value)}
+        />
+      </div>
+      <div class="buttons">
+        <button type="button" class="acknowledge" onClick={() => void send("ACKNOWLEDGE")}>
+          Acknowledge
+        </button>
+        <button type="button" class="confirm" onClick={() => void send("CONFIRM")}>
+          Confirm
+        </button>
+        <button type="button" class="dismiss" onClick={() => void send("DISMISS")}>
+          Dismiss
+        </button>
+      </div>
+    </form>
+  );
+}
+
+function Decided({ actions, clock }: { actions: OperatorAction[]; clock: Clock }) {
+  if (actions.length === 0) return null;
+  return (
+    <ul class="decided">
+      {actions.map((one) => (
+        <li key={one.action_id}>
+          <strong>{one.operator}</strong> {DECISION_WORDS[one.decision]} {clock(one.at_ms)}
+          {one.note !== "" && <q>{one.note}</q>}
+        </li>
+      ))}
+    </ul>
+  );
+}

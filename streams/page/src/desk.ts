@@ -1,0 +1,152 @@
+/** The operator's desk: everything the page knows, one listener, no DOM. The map gets vehicles past it. */
+
+import { fetchChanges, fetchCity, sendAction } from "./api.ts";
+import { addRevision, isNews, isUrgent, type Pending, stillPending } from "./incidents.ts";
+import type { City, Decision, Incident, IncidentChange, VehicleRow } from "./records.ts";
+import { NOTHING_KNOWN, type Status } from "./status.ts";
+import { Stream } from "./stream.ts";
+import { kindWords, STATE_WORDS } from "./words.ts";
+
+const NEW_MS = 12_000;
+const RETRY_MS = 3_000;
+
+export interface Announcement {
+  text: string;
+  urgent: boolean;
+}
+
+export class Desk {
+  city: City | null = null;
+  incidents = new Map<string, Incident>();
+  revisions: IncidentChange[] = [];
+  selectedId: string | null = null;
+  pending: Pending[] = [];
+  mistakes = new Map<string, string>();
+  status: Status = NOTHING_KNOWN;
+  statusAtMs = 0;
+  connected = false;
+  lostSinceMs: number | null = null;
+  trouble = "";
+  announcement: Announcement = { text: "", urgent: false };
+  /** When each incident last changed before the operator's eyes, by this machine's clock. */
+  readonly changedMs = new Map<string, number>();
+  onChange: () => void = () => undefined;
+  onIncidents: () => void = () => undefined;
+  onVehicles: (rows: VehicleRow[]) => void = () => undefined;
+  private known = false;
+
+  start(): void {
+    void this.loadCity();
+    new Stream({
+      onOpen: () => this.update(() => ([this.connected, this.lostSinceMs] = [true, null])),
+      onLost: (sinceMs) => this.update(() => ([this.connected, this.lostSinceMs] = [false, sinceMs])),
+      onReset: (incidents) => this.startOver(incidents),
+      onChange: (change) => this.take(change),
+      onVehicles: (rows) => this.onVehicles(rows),
+      onStatus: (status) => this.update(() => ([this.status, this.statusAtMs] = [status, Date.now()])),
+    });
+  }
+
+  /** The city's time now: the last one told and the seconds since. */
+  nowMs(): number {
+    const { eventMs } = this.status;
+    return eventMs === null ? Date.now() : eventMs + (Date.now() - this.statusAtMs);
+  }
+
+  select(incidentId: string | null): void {
+    this.update(() => {
+      this.selectedId = incidentId;
+      this.revisions = [];
+    });
+    if (incidentId !== null) void this.loadRevisions(incidentId);
+  }
+
+  /** Send a decision. It counts as sent until a revision carries it. */
+  async decide(incidentId: string, decision: Decision, operator: string, note: string): Promise<boolean> {
+    this.mistakes.delete(incidentId);
+    const under_way = { action_id: "", incident_id: incidentId, decision, operator, note, sent_at_ms: Date.now() };
+    this.update(() => (this.pending = [...this.pending, under_way]));
+    try {
+      const action_id = await sendAction(incidentId, decision, operator, note);
+      const sent = { ...under_way, action_id };
+      this.update(() => {
+        this.pending = this.pending.map((one) => (one === under_way ? sent : one));
+        const incident = this.incidents.get(incidentId);
+        if (incident !== undefined) this.pending = stillPending(this.pending, incident);
+      });
+      return true;
+    } catch (error) {
+      this.update(() => {
+        this.pending = this.pending.filter((one) => one !== under_way);
+        this.mistakes.set(incidentId, (error as Error).message);
+      });
+      return false;
+    }
+  }
+
+  private async loadCity(): Promise<void> {
+    try {
+      const city = await fetchCity();
+      this.update(() => ([this.city, this.trouble] = [city, ""]));
+    } catch (error) {
+      this.update(() => (this.trouble = (error as Error).message));
+      setTimeout(() => void this.loadCity(), RETRY_MS);
+    }
+  }
+
+  private startOver(incidents: Incident[]): void {
+    this.update(() => {
+      const before = this.incidents;
+      this.incidents = new Map();
+      for (const incident of incidents) this.takeIncident(incident, before.get(incident.incident_id));
+      this.known = true;
+      this.onIncidents();
+    });
+    if (this.selectedId !== null) void this.loadRevisions(this.selectedId);
+  }
+
+  private async loadRevisions(incidentId: string): Promise<void> {
+    try {
+      const changes = await fetchChanges(incidentId);
+      if (this.selectedId !== incidentId) return;
+      this.update(() => (this.revisions = changes.reduce(addRevision, this.revisions)));
+    } catch (error) {
+      this.update(() => this.mistakes.set(incidentId, (error as Error).message));
+    }
+  }
+
+  private take(change: IncidentChange): void {
+    this.update(() => {
+      const { incident } = change;
+      if (incident.incident_id === this.selectedId) this.revisions = addRevision(this.revisions, change);
+      if (!isNews(this.incidents, incident)) return;
+      this.takeIncident(incident, this.incidents.get(incident.incident_id));
+      this.onIncidents();
+    });
+  }
+
+  private takeIncident(incident: Incident, before: Incident | undefined): void {
+    this.incidents.set(incident.incident_id, incident);
+    this.pending = stillPending(this.pending, incident);
+    if (!this.known || before?.revision === incident.revision) return;
+    this.changedMs.set(incident.incident_id, Date.now());
+    if (isUrgent(before, incident)) this.announce(incident, before === undefined);
+  }
+
+  private announce(incident: Incident, isNew: boolean): void {
+    const exercise = incident.exercise ? "Exercise: " : "";
+    const what = `${kindWords(incident.kind)} ${isNew ? "new, " : ""}${STATE_WORDS[incident.state]}`;
+    const urgent = incident.state === "CONFIRMED" && !incident.exercise;
+    this.announcement = { text: `${exercise}${what}: ${incident.place}`, urgent };
+  }
+
+  private update(change: () => unknown): void {
+    change();
+    this.onChange();
+  }
+}
+
+/** Whether an incident changed so lately that it is still lit up. */
+export function isFresh(desk: Desk, incidentId: string): boolean {
+  return Date.now() - (desk.changedMs.get(incidentId) ?? -NEW_MS) < NEW_MS;
+}
