@@ -18,6 +18,7 @@ FAR_MS: Final = 40 * 60_000
 """Longer than the lateness bound and the correlation horizon of 30 minutes together."""
 
 SHOWN_KINDS: Final = 8
+_DETECTIONS: Final = "detections of "
 
 
 def tick_times(at_ms: IntArray) -> IntArray:
@@ -33,8 +34,8 @@ def tick_times(at_ms: IntArray) -> IntArray:
 
 
 def counted(records: Iterable[InputRecord]) -> dict[str, int]:
-    """Return how many there are of each: positions, heartbeats, `detections of K`, `readings of Q`; most first."""
-    return dict(Counter(_sort_of(record) for record in records).most_common())
+    """Return how many there are of each sort, most first."""
+    return dict(Counter(sort_of(record) for record in records).most_common())
 
 
 def counts_in_words(counts: Mapping[str, int]) -> list[str]:
@@ -51,10 +52,8 @@ def counts_in_words(counts: Mapping[str, int]) -> list[str]:
     return words
 
 
-_DETECTIONS: Final = "detections of "
-
-
-def _sort_of(record: InputRecord) -> str:
+def sort_of(record: InputRecord) -> str:
+    """Return what a record is counted as: positions, heartbeats, `detections of K`, `readings of Q`."""
     match record:
         case VehiclePosition():
             return "positions"

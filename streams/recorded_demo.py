@@ -13,7 +13,6 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from processors.city import City, derive_city, load_city
 from processors.network import Bounds
-from processors.recorded import counted, counts_in_words
 from processors.sources.contract import Format, ReadOptions
 from schemas.errors import UsageError
 from schemas.records import DeviceRegistration
@@ -132,8 +131,6 @@ def _tell(recording: Recording, settings: Settings, city: City, console: Console
     messages = sum(file.lines - file.blank for file in recording.files)
     forms = ", ".join(sorted({str(file.form) for file in recording.files}))
     console.print(f"{len(recording.rows):,} of {messages:,} lines read from {len(recording.files)} files ({forms})")
-    for words in counts_in_words(counted(row.record for row in recording.rows)):
-        console.print(words)
     if any(file.columns for file in recording.files):
         console.print(recording.speeds_in_words())
     console.print(f"city: {len(city.lines)} lines, {len(city.stops)} stops, {len(city.units)} units, {city.time_zone}")

@@ -10,22 +10,19 @@ from processors.sources.contract import InputRecord, device_of
 from schemas.codec import Codec
 from schemas.errors import Retryable
 from schemas.ids import shard_of
-from schemas.records import CameraDetection, DeviceKind, DeviceRegistration, SensorReading, VehiclePosition
+from schemas.records import CameraDetection, DeviceRegistration, SensorReading, VehiclePosition
 from streams import topics
 from streams.outbox import producer_settings
+from streams.registrar import TOPIC_OF
 from streams.settings import Settings
 from streams.topics import Topic
 from streams.watching import ERRORS_ONLY
 
+SOURCE_HEADER: Final = "cityops-source"
 LINGER_MS: Final = 50
 FULL_WAIT_S: Final = 0.05
 LOOK_AGAIN_S: Final = 0.02
 QUEUE_MESSAGES: Final = 100_000
-_TOPIC_OF_KIND: Final = {
-    DeviceKind.CAMERA: topics.DETECTIONS,
-    DeviceKind.SENSOR: topics.READINGS,
-    DeviceKind.VEHICLE: topics.POSITIONS,
-}
 
 
 def topic_of(record: InputRecord, sensors: frozenset[str] = frozenset()) -> Topic:
@@ -47,8 +44,11 @@ class RecordSender:
     Acknowledgements are taken by a thread of its own, so that a source may stay silent.
     """
 
-    def __init__(self, settings: Settings, codec: Codec, *, timeout_ms: int = 0) -> None:
-        """Begin. timeout_ms: how long a message may wait for Kafka before all is given up; 0 = for ever."""
+    def __init__(self, settings: Settings, codec: Codec, *, timeout_ms: int = 0, source: str = "") -> None:
+        """Begin. timeout_ms: how long a message may wait for Kafka before all is given up; 0 = for ever.
+
+        source: goes along as a header, so that a reject tells where it came from; "" = none.
+        """
         own = {
             "linger.ms": LINGER_MS,
             "message.timeout.ms": timeout_ms,
@@ -58,6 +58,7 @@ class RecordSender:
         self.sent = 0
         self.acknowledged = 0
         self._settings, self._codec = settings, codec
+        self._headers = [(SOURCE_HEADER, source.encode())] if source else None
         self._producer = Producer(producer_settings(settings.kafka) | own)
         self._failure: str | None = None
         self._heard_s = time.monotonic()
@@ -76,7 +77,7 @@ class RecordSender:
 
     def register(self, one: DeviceRegistration) -> None:
         """Queue a device's registration into the partition that takes its records."""
-        self._to_device(_TOPIC_OF_KIND[one.kind], one.device_id, one)
+        self._to_device(TOPIC_OF[one.kind], one.device_id, one)
 
     def send_to(self, topic: Topic, partition: int, key: bytes | None, value: bytes) -> None:
         """Queue one message, waiting while the queue is full. Raises Retryable when an earlier one was given up."""
@@ -86,7 +87,12 @@ class RecordSender:
             self._check()
             try:
                 self._producer.produce(
-                    self._settings.topic(topic), value, key, partition=partition, on_delivery=self._note
+                    self._settings.topic(topic),
+                    value,
+                    key,
+                    partition=partition,
+                    headers=self._headers,
+                    on_delivery=self._note,
                 )
                 break
             except BufferError:

@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "up": "run",
     "worker": "run",
     "simulate": "run",
+    "ingest": "ingest",
     "stack": "stack",
     "topics": "topics",
     "incidents": "incidents",
