@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
-PAGE := $(shell find streams/page/src streams/page/public streams/page/*.json streams/page/*.ts streams/page/index.html)
+PAGE := $(shell find streams/page/src streams/page/*.json streams/page/*.ts streams/page/index.html)
 
 .PHONY: help setup page demo test check lint types clean
 

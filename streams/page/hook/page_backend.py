@@ -38,6 +38,7 @@ INSTALLED: Final = PAGE / "node_modules" / "installed"
 """Holds the hash of the lock file that node_modules/ was installed from."""
 LOCK: Final = PAGE / "package-lock.json"
 OTHER_SOURCES: Final = ("index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts")
+UNREACHABLE: Final = ("ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT", "EAI_AGAIN", "ECONNRESET")
 
 Settings = Mapping[str, Any] | None
 
@@ -104,7 +105,7 @@ def build_page() -> None:
 
 def hash_of_sources() -> str:
     """Return the SHA-256 of everything that the built page depends on."""
-    found = [path for folder in ("src", "public") for path in (PAGE / folder).rglob("*") if path.is_file()]
+    found = [path for path in (PAGE / "src").rglob("*") if path.is_file()]
     return _hash([*sorted(found), *(PAGE / name for name in OTHER_SOURCES)])
 
 
@@ -131,10 +132,10 @@ def _run(tool: Any, arguments: list[str], name: str) -> None:
     if ended.returncode == 0:
         return
     told = ended.stdout.decode(errors="replace")
-    print(told, file=sys.stderr)
-    if any(mark in told for mark in ("ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT", "EAI_AGAIN", "ECONNRESET")):
+    if any(mark in told for mark in UNREACHABLE):
         raise NotBuilt(
             "the operators' page could not be built: npm's registry cannot be reached (set npm_config_registry or "
             "HTTPS_PROXY, or build where it can be)."
         )
+    print(told, file=sys.stderr)
     raise NotBuilt(f"the operators' page could not be built: `{name}` ended with {ended.returncode}.")

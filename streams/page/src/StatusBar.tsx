@@ -22,7 +22,7 @@ export function StatusBar({ desk }: { desk: Desk }) {
         <Fact name="positions/s" value={figure(status.positionsPerS)} />
         <Fact name="lag" value={figure(status.lag)} health={lagHealth(status.lag)} />
         <Fact name="ClickHouse" value={sinkWords(status)} health={sinkHealth(status)} />
-        <Fact name="worker" value={status.ready === null ? "–" : status.ready ? "ready" : "not ready"} health={status.ready === false ? "bad" : "good"} />
+        <Fact name="worker" value={status.troubles[0] ?? "well"} health={status.troubles.length > 0 ? "bad" : "good"} />
       </dl>
       {desk.trouble !== "" && (
         <span class="trouble" role="alert">

@@ -8,8 +8,8 @@ export interface Status {
   positionsPerS: number | null;
   lag: number | null;
   sinkDelayS: number | null;
-  sinkWaiting: string | null;
-  ready: boolean | null;
+  /** What the worker waits for, in words. */
+  troubles: string[];
 }
 
 const LAG_SLOW = 5_000;
@@ -23,30 +23,27 @@ export const NOTHING_KNOWN: Status = {
   positionsPerS: null,
   lag: null,
   sinkDelayS: null,
-  sinkWaiting: null,
-  ready: null,
+  troubles: [],
 };
 
 interface Told {
-  at_ms: number;
-  ready: boolean;
+  event_time_ms: number | null;
   run: string;
-  records_per_s: Record<string, number>;
+  rates: Record<string, number>;
   lag: number;
   sink_delay_s: number | null;
-  sink_waiting: string | null;
+  troubles: string[];
 }
 
 export function readStatus(told: unknown): Status {
   const one = told as Told;
   return {
-    eventMs: one.at_ms === 0 ? null : one.at_ms,
+    eventMs: one.event_time_ms,
     run: one.run,
-    positionsPerS: one.records_per_s["vehicle.positions.v1"] ?? null,
+    positionsPerS: one.rates["vehicle.positions.v1"] ?? null,
     lag: one.lag,
     sinkDelayS: one.sink_delay_s,
-    sinkWaiting: one.sink_waiting,
-    ready: one.ready,
+    troubles: one.troubles,
   };
 }
 
@@ -54,14 +51,11 @@ export function lagHealth(lag: number | null): Health {
   return lag === null || lag < LAG_SLOW ? "good" : lag < LAG_BAD ? "slow" : "bad";
 }
 
-export function sinkHealth(status: Status): Health {
-  if (status.sinkWaiting !== null) return "bad";
-  const delayS = status.sinkDelayS;
-  return delayS === null || delayS < DELAY_SLOW_S ? "good" : delayS < DELAY_BAD_S ? "slow" : "bad";
+export function sinkHealth({ sinkDelayS }: Status): Health {
+  return sinkDelayS === null || sinkDelayS < DELAY_SLOW_S ? "good" : sinkDelayS < DELAY_BAD_S ? "slow" : "bad";
 }
 
-export function sinkWords(status: Status): string {
-  if (status.sinkWaiting !== null) return "does not answer";
-  if (status.sinkDelayS === null) return "–";
-  return status.sinkDelayS < DELAY_SLOW_S ? "up to date" : `${Math.round(status.sinkDelayS)} s behind`;
+export function sinkWords({ sinkDelayS }: Status): string {
+  if (sinkDelayS === null) return "–";
+  return sinkDelayS < DELAY_SLOW_S ? "up to date" : `${Math.round(sinkDelayS)} s behind`;
 }
