@@ -1,0 +1,1 @@
+"""Connectors: sources that go on for ever, as sources.yaml lists them, into the live topics."""
