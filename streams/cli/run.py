@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from streams.cli.inject import inject
 from streams.cli.options import FILE, FOLDER, FOLDER_OR_FILE, NEW_FILE, SECONDS
 from streams.cli.reading_options import format_named, read_options, reading_options
 from streams.reach import answering
@@ -126,17 +127,21 @@ def worker(run_name: str | None, web_port: int | None, ticker: bool | None, log_
     )
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--for", "for_s", type=SECONDS, help="How long (60s, 5m); without it until Ctrl-C.")
 @click.option("--seed", default=7, show_default=True)
 @click.option("--vehicles", default=1500, show_default=True, type=click.IntRange(1, 100_000))
-def simulate(for_s: float | None, seed: int, vehicles: int) -> None:
+@click.pass_context
+def simulate(ctx: click.Context, for_s: float | None, seed: int, vehicles: int) -> None:
     """Write a simulated city into the live topics, at the clock's pace; the worker's ticker tells the time.
 
     \b
-    Example:
+    Examples:
       cityops simulate --for 5m --seed 7
+      cityops simulate inject crash --at 21.0285,105.8542
     """
+    if ctx.invoked_subcommand is not None:
+        return
     import time
 
     from processors.simulate import Simulation, SimulationRule
@@ -153,3 +158,6 @@ def simulate(for_s: float | None, seed: int, vehicles: int) -> None:
     with contextlib.suppress(KeyboardInterrupt):
         feeder.run(for_s, threading.Event())
     click.echo(f"sent {feeder.sent:,} records")
+
+
+simulate.add_command(inject)
