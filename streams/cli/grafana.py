@@ -1,9 +1,10 @@
 """cityops grafana: dashboards into a Grafana, into files for its provisioning, or onto the terminal."""
 
+import re
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.console import Console
@@ -23,8 +24,10 @@ from streams.cli.showing import city_zone, json_text
 from streams.settings import Settings, grafana_from_env, settings_from_env
 from streams.stack import endpoints
 
-SHOWN_FIELDS = 4
-LIVE_SPAN_S = 3600.0
+SHOWN_FIELDS: Final = 4
+LIVE_SPAN_S: Final = 3600.0
+FONT_OF_THE_INTERNET: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+"""What rich puts into a picture, and a viewer would fetch; without it the viewer's own font serves."""
 
 
 @click.group()
@@ -117,7 +120,8 @@ def preview(run_name: str, last_s: float | None, slug: str | None, rows: int, sv
     if as_json:
         click.echo(json_text(found))
     if svg is not None:
-        console.save_svg(str(svg), title=f"cityops grafana preview: {', '.join(one.title for one in chosen)}")
+        picture = console.export_svg(title=f"cityops grafana preview: {', '.join(one.title for one in chosen)}")
+        svg.write_text(FONT_OF_THE_INTERNET.sub("", picture), encoding="utf-8")
 
 
 def _as_json(dashboard: str, shown: PanelRows) -> dict[str, Any]:
