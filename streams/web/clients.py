@@ -14,7 +14,8 @@ from aiohttp import web
 from streams.web.incident_book import Published
 
 MOST_WAITING: Final = 32
-"""Events a client may be behind; with vehicles that is about twenty seconds."""
+"""Writes a client may be behind; with vehicles that is about twenty seconds."""
+MOST_WAITING_BYTES: Final = 8_388_608
 KEEP_OPEN_S: Final = 15.0
 RECONNECT_MS: Final = 2_000
 KEEP_OPEN: Final = b":\n\n"
@@ -25,9 +26,9 @@ Encode = Callable[[Published], bytes | None]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event, framed. vehicles_number: that of a `vehicles` event, else None."""
+    """One write: framed events. vehicles_number: that of a `vehicles` event, else None."""
 
-    frame: bytes
+    frames: bytes
     vehicles_number: int | None = None
 
 
@@ -47,6 +48,7 @@ class Client:
         self.dropped = False
         self._encode, self._event = encode, event
         self._waiting: asyncio.Queue[Event] = asyncio.Queue(MOST_WAITING)
+        self._waiting_bytes = 0
         self._writer: asyncio.Task[None] | None = None
 
     def change(self, published: Published) -> bytes | None:
@@ -55,18 +57,18 @@ class Client:
         return None if body is None else framed(self._event, body, published.offset)
 
     def tell(self, published: Iterable[Published]) -> None:
-        """Queue changes."""
-        for one in published:
-            frame = self.change(one)
-            if frame is not None:
-                self.offer(Event(frame))
+        """Queue changes that were found together, as one write."""
+        frames = b"".join(frame for one in published if (frame := self.change(one)) is not None)
+        if frames:
+            self.offer(Event(frames))
 
     def offer(self, event: Event) -> None:
-        """Queue an event; a client whose queue is full is dropped, not waited for."""
-        try:
-            self._waiting.put_nowait(event)
-        except asyncio.QueueFull:
+        """Queue a write; a client whose queue is full is dropped, not waited for."""
+        self._waiting_bytes += len(event.frames)
+        if self._waiting.full() or self._waiting_bytes > MOST_WAITING_BYTES:
             self.drop()
+        else:
+            self._waiting.put_nowait(event)
 
     def drop(self) -> None:
         """End the stream now, whatever is still to be written."""
@@ -102,5 +104,6 @@ class Client:
             except TimeoutError:
                 await response.write(KEEP_OPEN)
                 continue
+            self._waiting_bytes -= len(event.frames)
             if event.vehicles_number is None or event.vehicles_number > self.vehicles_from:
-                await response.write(event.frame)
+                await response.write(event.frames)
