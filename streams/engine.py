@@ -28,10 +28,11 @@ from sinks.contract import WriteResult
 from streams import topics
 from streams.alerting import Alerting
 from streams.checkpoints import CheckpointStore, Loaded
+from streams.estate_before import load_before
 from streams.health import Health
 from streams.outbox import Deliveries, Outbox
 from streams.pace import Pace
-from streams.registrar import Registrar
+from streams.registrar import Registrar, registered_in
 from streams.registry import fetch_schema, load_codec
 from streams.settings import Settings
 from streams.span import load_span
@@ -76,6 +77,7 @@ class Engine:
         self.city: City = load_city(settings.city, settings.units, settings.gtfs)
         self.rules = load_rules(settings.rules or settings.city / "rules")
         self.span = load_span(settings.home, settings.run)
+        self._before = load_before(settings.home, settings.run)
         self._by_name = {settings.topic(topic): topic for topic in topics.CATALOGUE}
         self._domains: dict[str, Callable[[], Domain]] = {}
         self._sources: dict[TP, Source] = {}
@@ -193,6 +195,7 @@ class Engine:
                     block_ms=settings.block_ms,
                     checkpoint_ms=settings.checkpoint_ms,
                 ),
+                [one for one in self._before if registered_in(one) == source.key],
             )
         if loaded is not None:
             engine = source.concluder or source.observer

@@ -44,6 +44,12 @@ Wait = Callable[[str | None], None]
 """Told what is waited for; None = nothing any more."""
 
 
+def registered_in(one: DeviceRegistration) -> tuple[str, int]:
+    """Return the topic and partition that a registration belongs to."""
+    topic = TOPIC_OF[one.kind]
+    return topic.name, shard_of(one.device_id) % topic.partitions
+
+
 class Registrar:
     """Does the work of `register_devices`; keeps nothing between two polls."""
 
@@ -89,12 +95,11 @@ class Registrar:
         deliveries = Deliveries()
         sources = set()
         for record, one in told:
-            topic = TOPIC_OF[one.kind]
-            partition = shard_of(one.device_id) % topic.partitions
-            name, key = self._settings.topic(topic), one.device_id.encode()
+            name, key = self._settings.topic(TOPIC_OF[one.kind]), one.device_id.encode()
+            source = registered_in(one)
             headers = list(record.headers)
-            await self._outbox().send(name, key, record.value, deliveries, partition=partition, headers=headers)
-            sources.add((topic.name, partition))
+            await self._outbox().send(name, key, record.value, deliveries, partition=source[1], headers=headers)
+            sources.add(source)
         await deliveries.settled()
         return frozenset(sources)
 

@@ -15,6 +15,7 @@ from schemas.errors import UsageError
 from streams import topics
 from streams.admin import has_input
 from streams.diff import standing_at
+from streams.estate_before import registered_before, save_before
 from streams.log_facts import read_changes
 from streams.reading import reading
 from streams.registry import load_codec
@@ -140,6 +141,9 @@ def run_replay(settings: Settings, options: ReplayOptions, console: Console) -> 
         city = city_of(run)
         with alone(run):  # a run under way keeps its span
             _begin(run, span, options, city)
+            warm_up_ms = 0 if options.from_ms is None else int(options.warm_up_s * 1000)
+            before = registered_before(settings, codec, span.from_ms - warm_up_ms)
+            save_before(run.home, run.run, before)
         with worker_running(run, city, console, fresh=True) as session:
             if not _wait(session, span, ZoneInfo(city.time_zone), console):
                 raise UsageError(f"the replay did not finish: read {session.worker.log_path}")
