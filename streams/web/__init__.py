@@ -6,7 +6,7 @@ from faust.web.base import BlueprintManager
 from streams.engine import Engine
 from streams.settings import Settings
 from streams.web.access import MOST_BODY_BYTES, access_of, add_headers, guard
-from streams.web.page import Page
+from streams.web.page import add_page
 from streams.web.site import Site
 
 __all__ = ["application_options", "mount"]
@@ -20,7 +20,7 @@ def application_options(settings: Settings) -> dict[str, object]:
 def mount(app: App, engine: Engine) -> None:
     """Put every handler on the app's web server; Faust's own pages (/, /router, /table) are left out."""
     app.web.blueprints = BlueprintManager([])
-    site, page = Site(engine), Page()
+    site = Site(engine)
     server = app.web.web_app
     server.on_response_prepare.append(add_headers)
 
@@ -33,9 +33,7 @@ def mount(app: App, engine: Engine) -> None:
     router.add_get("/readyz", site.readyz)
     router.add_get("/status", site.status)
     router.add_get("/metrics", site.metrics)
-    router.add_get("/", page.index)
-    router.add_get(r"/{name:[a-z0-9-]+\.(?:svg|png|ico|webmanifest)}", page.file)
-    router.add_get("/assets/{path:.+}", page.asset)
+    add_page(router)
     router.add_get("/api/city", site.city)
     router.add_get("/api/incidents", site.incidents)
     router.add_get("/api/incidents/{incident_id}", site.incident)

@@ -7,7 +7,6 @@ resolve to 127.0.0.1 (DNS rebinding) sends its own name there.
 import hmac
 import ipaddress
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -15,6 +14,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from streams.settings import Settings
 
@@ -37,8 +37,6 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Server": "cityops",
 }
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -120,7 +118,7 @@ def host_name(host: str) -> str:
     return (name if mark and port.isdigit() else host).lower()
 
 
-def guard(access: Access) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def guard(access: Access) -> Middleware:
     """Return the middleware that refuses, and that answers every mistake under /api in JSON."""
 
     @web.middleware

@@ -19,10 +19,18 @@ NOT_BUILT: Final = """<!doctype html>
 """
 
 
+def add_page(router: web.UrlDispatcher, folder: Path = DIST) -> None:
+    """Put the page on a server: its own address, the files beside it, its assets."""
+    page = Page(folder)
+    router.add_get("/", page.index)
+    router.add_get(r"/{name:[a-z0-9-]+\.(?:svg|png|ico|webmanifest)}", page.file)
+    router.add_get("/assets/{path:[A-Za-z0-9_./-]+}", page.asset)
+
+
 class Page:
     """Serves one folder; nothing outside it, no links out of it, no hidden files."""
 
-    def __init__(self, folder: Path = DIST) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
 
     async def index(self, _: web.Request) -> web.StreamResponse:
