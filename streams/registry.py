@@ -80,6 +80,21 @@ def register_all(settings: Settings) -> SchemaIds:
     return SchemaIds(ids, writers)
 
 
+def unfit_subjects(settings: Settings) -> list[str]:
+    """Return the subjects whose registered schemas ours is not compatible with; nothing is registered.
+
+    Raises UsageError when the registry refuses us, Retryable when it does not answer.
+    """
+    client = _client(settings)
+    known = set(_asked(settings, client.get_subjects))
+    return [
+        subject
+        for subject, (_, record) in subjects().items()
+        if subject in known
+        and not _asked(settings, client.test_compatibility, subject, Schema(schema_text(record), "AVRO"))
+    ]
+
+
 def fetch_schema(settings: Settings, schema_id: int) -> str | None:
     """Return the text of a schema by its id, or None when the registry does not know it.
 
