@@ -176,7 +176,7 @@ def _announce(console: Console, settings: Settings, plan: "Plan", policy: "Polic
     if why[Reason.LATE]:
         bound = f"{settings.lateness_ms / 60_000:g} min"
         words = f"{why[Reason.LATE]:,} of {len(plan.candidates):,} are older than {bound} and would be refused as late"
-        console.print(f"{words}; a replay of their time is what finds them in place", highlight=False)
+        console.print(words, highlight=False)
     if why:
         told = ", ".join(f"{reason} {count:,}" for reason, count in why.most_common())
         console.print(f"{sum(why.values()):,} would be refused again: {told}; policy {policy}", highlight=False)
