@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from processors.sources.contract import TEXT_LIMIT, Item, LeftOut, Refused
 from processors.sources.times import epoch_ms, read_time
@@ -57,13 +57,14 @@ def read_objects(
         yield LeftOut(path, line, "an empty list")
     for number, one in enumerate(content if several else [content], start=1):
         where = f"item {number}: " if several else ""
+        own = to_json(one).decode("utf-8", "replace")[:TEXT_LIMIT] if several else text
         try:
             told = parse(one)
         except ValueError as error:
             wrong = _in_words(error) if isinstance(error, ValidationError) else [str(error)]
-            yield Refused(path, line, tuple(where + words for words in wrong), text)
+            yield Refused(path, line, tuple(where + words for words in wrong), own)
             continue
-        yield from understand(told, path, line, text)
+        yield from understand(told, path, line, own)
 
 
 def _in_words(error: ValidationError) -> Iterator[str]:

@@ -33,6 +33,8 @@ NEEDED: Final[Mapping[RecordName, tuple[str, ...]]] = {
 """What a line must tell; other numbers are NaN where it does not, texts empty, switches UNKNOWN."""
 
 _UNKNOWN_MM_S: Final = -1
+_SOURCE: Final = ("source_topic", "source_partition", "source_offset")
+"""Columns of every table: where a row's record stood."""
 
 
 def _model_of(name: RecordName) -> type[BaseModel]:
@@ -48,8 +50,8 @@ def _model_of(name: RecordName) -> type[BaseModel]:
             told[item.name] = (kind, Field(default="" if kind is str else item.default))
     if name is RecordName.POSITION:
         told["speed_mm_s"] = (int | None, None)
-    for column in TABLES[f"{name}s"].columns:
-        told.setdefault(column.name, (Any, None))
+    for column in (*_SOURCE, *(column.name for column in TABLES[f"{name}s"].columns)):
+        told.setdefault(column, (Any, None))
     return create_model(f"{name}", __config__=ConfigDict(extra="forbid", coerce_numbers_to_str=True), **told)
 
 

@@ -15,7 +15,8 @@ TEXT_CHARACTERS: Final = 4096
 LARGEST: Final = 3.4e38
 """The largest number that a 32-bit float holds, rounded down."""
 
-TIMES_MS: Final = range(-(2**62), 2**62)
+WHOLE_NUMBERS: Final = {"at_ms": range(-(2**62), 2**62), "direction_id": range(-(2**31), 2**31)}
+"""What the whole numbers of a record can be in Avro."""
 
 _NAMES: Final = {
     record: tuple(item.name for item in fields(record))
@@ -41,8 +42,8 @@ def mistakes_of(record: InputRecord) -> tuple[str, ...]:
                 wrong.append(f"{name} is not text that can be written as UTF-8")
         elif isinstance(value, float) and abs(value) > LARGEST:
             wrong.append(f"{name} {value:g} is not a number")
-    if record.at_ms not in TIMES_MS:
-        wrong.append(f"at_ms {record.at_ms} is not a time")
+        elif isinstance(value, int) and value not in WHOLE_NUMBERS[name]:
+            wrong.append(f"{name} {value} is out of range")
     if not device_of(record).strip():
         wrong.append("no id of the device")
     return tuple(wrong)
