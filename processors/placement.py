@@ -35,6 +35,9 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """Field of a registration -> names that a column of it may have, the surest first; case and punctuation don't count."""
 
+DEEPEST: Final = 20
+"""Lists and mappings in each other, in YAML."""
+
 _KIND_OF_ID: Final = {"camera": DeviceKind.CAMERA, "sensor": DeviceKind.SENSOR, "vehicle": DeviceKind.VEHICLE}
 _YES: Final = frozenset({"1", "true", "yes", "y"})
 _NO: Final = frozenset({"", "0", "false", "no", "n"})
@@ -84,6 +87,8 @@ def read_placement(
                 listed[found.device_id] = Listed(line, found)
     except _Unreadable as error:
         refused.append(Refused(error.line, str(error)))
+    except RecursionError:
+        refused.append(Refused(1, "is nested too deeply"))
     return tuple(listed.values()), tuple(refused)
 
 
@@ -184,8 +189,9 @@ def _feature_row(feature: Any) -> Row:
 
 
 def _yaml_rows(text: str) -> Iterator[tuple[int, Row]]:
-    loader = yaml.CSafeLoader(text)
     try:
+        _check_depth(text)
+        loader = yaml.CSafeLoader(text)
         node = loader.get_single_node()
         if isinstance(node, yaml.MappingNode):
             node = next((value for key, value in node.value if key.value == "devices"), None)
@@ -197,8 +203,18 @@ def _yaml_rows(text: str) -> Iterator[tuple[int, Row]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise _Unreadable(mark.line + 1 if mark else 1, f"is not YAML: {error.problem or error.context}") from error
-    finally:
-        loader.dispose()
+    except (yaml.YAMLError, ValueError) as error:  # control characters; a date that is none
+        raise _Unreadable(1, f"is not YAML: {error}") from error
+
+
+def _check_depth(text: str) -> None:
+    """Refuse nesting so deep that libyaml's tree would overflow the stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise _Unreadable(event.start_mark.line + 1, "is nested too deeply")
 
 
 def _registration(row: Row, registered_at_ms: int, default_kind: DeviceKind | None) -> DeviceRegistration | str:
