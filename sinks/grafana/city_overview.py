@@ -21,6 +21,9 @@ from sinks.grafana.scales import (
 
 OPEN: Final = "state NOT IN ('RESOLVED', 'CLOSED', 'DISMISSED', 'WITHDRAWN')"
 DAY_S: Final = 86_400
+NOTE: Final = "if(exercise = 1, 'EXERCISE', '')"
+"""Exercises are shown, and said to be; numbers leave them out."""
+NOTES: Final = (("EXERCISE", "purple"),)
 
 _LEVEL: Final = "indexOf([{}], severity)".format(", ".join(f"'{name}'" for name, _ in SEVERITY))
 _CHOSEN: Final = """opened_at_ms <= $__toTime
@@ -34,7 +37,7 @@ _OPEN_INCIDENTS: Final = Panel(
     "Open incidents",
     "Suspected or confirmed, and not yet resolved, closed or dismissed.",
     View.STAT,
-    (Query(f"SELECT count() AS open FROM incidents\nWHERE {OPEN} AND {_CHOSEN}"),),
+    (Query(f"SELECT count() AS open FROM incidents\nWHERE {OPEN} AND exercise = 0 AND {_CHOSEN}"),),
     width=4,
     height=4,
     scale=NONE_IS_GOOD,
@@ -46,7 +49,7 @@ _SEVERE_INCIDENTS: Final = Panel(
     (
         Query(
             "SELECT countIf(state = 'CONFIRMED' AND severity IN ('SEVERE', 'EXTREME')) AS severe FROM incidents\n"
-            f"WHERE {OPEN} AND {_CHOSEN}"
+            f"WHERE {OPEN} AND exercise = 0 AND {_CHOSEN}"
         ),
     ),
     width=4,
@@ -138,7 +141,7 @@ LIMIT 5000""",
         ),
         Query(
             f"""SELECT latitude_deg AS latitude, longitude_deg AS longitude, kind, state,
-  {_LEVEL} AS level, place, incident_id
+  {_LEVEL} AS level, place, trim(concat({NOTE}, ' ', kind)) AS label, incident_id
 FROM incidents
 WHERE {_SEEN}
 ORDER BY level
@@ -146,7 +149,7 @@ LIMIT 500""",
             name="incidents",
             size_px=9,
             coloured_by="level",
-            labelled_by="kind",
+            labelled_by="label",
         ),
     ),
     width=12,
@@ -159,8 +162,9 @@ _INCIDENT_LIST: Final = Panel(
     View.TABLE,
     (
         Query(
-            f"""SELECT severity, kind, state, place, opened_at_ms AS opened, last_evidence_at_ms AS last_evidence,
-  witnesses, arrayStringConcat(arraySort(line_ids), ', ') AS lines, unit_name AS unit, incident_id
+            f"""SELECT severity, kind, state, {NOTE} AS note, place, opened_at_ms AS opened,
+  last_evidence_at_ms AS last_evidence, witnesses, arrayStringConcat(arraySort(line_ids), ', ') AS lines, unit_name AS unit,
+  if(decided_by != '', decided_by, acknowledged_by) AS operator, incident_id
 FROM incidents
 WHERE {_SEEN}
 ORDER BY {OPEN} DESC, {_LEVEL} DESC, opened_at_ms DESC
@@ -173,6 +177,7 @@ LIMIT 200"""
         Column("severity", colours=SEVERITY, width_px=95),
         Column("kind", width_px=80),
         Column("state", colours=STATE, width_px=105),
+        Column("note", colours=NOTES, width_px=90),
         Column("place", width_px=280),
         Column("witnesses", width_px=85),
     ),
@@ -185,7 +190,7 @@ _BY_KIND: Final = Panel(
         Query(
             f"""SELECT kind, countIf(state = 'SUSPECTED') AS suspected, countIf(state = 'CONFIRMED') AS confirmed
 FROM incidents
-WHERE {OPEN} AND {_CHOSEN}
+WHERE {OPEN} AND exercise = 0 AND {_CHOSEN}
 GROUP BY kind
 ORDER BY confirmed + suspected DESC, kind"""
         ),
@@ -204,7 +209,7 @@ _PER_HOUR: Final = Panel(
         Query(
             """SELECT $__timeInterval(opened_at_ms) AS time, kind, count() AS incidents
 FROM incidents
-WHERE $__timeFilter(opened_at_ms) AND state != 'WITHDRAWN'
+WHERE $__timeFilter(opened_at_ms) AND state != 'WITHDRAWN' AND exercise = 0
   AND $__conditionalAll(unit_code IN (${unit:singlequote}), $unit)
   AND $__conditionalAll(kind IN (${kind:singlequote}), $kind)
 GROUP BY time, kind
@@ -311,12 +316,12 @@ _REVISIONS: Final = Panel(
     View.TABLE,
     (
         Query(
-            """SELECT tick_ms AS at, kind, change, severity, arrayStringConcat(reasons, '; ') AS reasons, place,
-  incident_id, revision
+            f"""SELECT tick_ms AS at, kind, change, severity, {NOTE} AS note,
+  arrayStringConcat(reasons, '; ') AS reasons, place, incident_id, revision
 FROM incident_log
 WHERE $__timeFilter(tick_ms)
-  AND $__conditionalAll(unit_code IN (${unit:singlequote}), $unit)
-  AND $__conditionalAll(kind IN (${kind:singlequote}), $kind)
+  AND $__conditionalAll(unit_code IN (${{unit:singlequote}}), $unit)
+  AND $__conditionalAll(kind IN (${{kind:singlequote}}), $kind)
 ORDER BY tick_ms DESC, incident_id, revision DESC
 LIMIT 100"""
         ),
@@ -326,6 +331,7 @@ LIMIT 100"""
     columns=(
         Column("severity", colours=SEVERITY, width_px=95),
         Column("kind", width_px=80),
+        Column("note", colours=NOTES, width_px=90),
         Column("reasons", width_px=360),
     ),
 )

@@ -51,7 +51,7 @@ _STANDING: Final = Panel(
         Query(
             """SELECT 100 * countIf(speed_mm_s < 1000) / count() AS standing
 FROM positions
-WHERE $__timeFilter(at_ms) AND line_id != '' AND speed_mm_s >= 0
+WHERE $__timeFilter(at_ms) AND line_id != '' AND speed_mm_s >= 0 AND NOT startsWith(vehicle_id, 'exercise:')
   AND $__conditionalAll(line_id IN (${line:singlequote}), $line)
 HAVING count() > 0"""
         ),
@@ -123,7 +123,7 @@ LIMIT 5000""",
   round(argMax(speed_mm_s, at_ms) * 0.0036, 1) AS speed, vehicle_id AS vehicle, argMax(line_id, at_ms) AS line,
   argMax(vehicle_class, at_ms) AS class, max(at_ms) AS heard
 FROM positions
-WHERE $__timeFilter(at_ms) AND line_id != '' AND speed_mm_s >= 0
+WHERE $__timeFilter(at_ms) AND line_id != '' AND speed_mm_s >= 0 AND NOT startsWith(vehicle_id, 'exercise:')
   AND $__conditionalAll(line_id IN (${line:singlequote}), $line)
 GROUP BY vehicle_id
 ORDER BY vehicle
