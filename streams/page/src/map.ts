@@ -21,7 +21,9 @@ import type { City, Incident } from "./records.ts";
 import { VehicleLayer } from "./vehicleLayer.ts";
 import { claimWords } from "./words.ts";
 
-const INCIDENT_RESOLUTION = 1.4;
+const NEAREST_M_PX = 1.7;
+const FURTHEST_M_PX = 3.4;
+const EVIDENCE_WITHIN_PX = 120;
 const VEHICLE_RESOLUTION = 2.4;
 
 const FEWEST_STOPS = 20;
@@ -106,7 +108,7 @@ export class CityMap {
     if (incident !== null) this.evidence.addFeatures(evidenceFeatures(incident));
     for (const name of ["lines", "stops", "incidents"]) this.layers[name]?.changed();
     if (incident === null || !moves) return;
-    this.goTo(project(incident.longitude_deg, incident.latitude_deg), INCIDENT_RESOLUTION);
+    this.goTo(project(incident.longitude_deg, incident.latitude_deg), resolutionFor(incident));
   }
 
   /** Mark one vehicle; null = none. follows: keep it in the middle. */
@@ -176,7 +178,10 @@ export class CityMap {
       new VectorLayer({ source: this.sources[name], updateWhileAnimating: true, updateWhileInteracting: true, ...style });
     return {
       units: layer("units", { style: unitStyle }),
-      lines: layer("lines", { style: (one, at) => lineStyle(one, at, affectedLine(one.get("line_id"))) }),
+      lines: layer("lines", {
+        style: (one, at) => lineStyle(one, at, affectedLine(one.get("line_id"))),
+        declutter: "names",
+      }),
       unitNames: layer("units", { style: unitNameStyle, declutter: "names" }),
       stops: layer("stops", { style: (one, at) => stopStyle(one, at, affectedStop(one.get("stop_id"))), declutter: "names" }),
       venues: layer("venues", { style: venueStyle, declutter: "names" }),
@@ -186,6 +191,7 @@ export class CityMap {
       incidents: new VectorLayer({
         source: this.incidents,
         className: "incidents",
+        declutter: "names", // nothing is written where a sign stands
         style: (feature) => this.incidentStyle(feature.get("incident") as Incident),
         updateWhileAnimating: true,
         updateWhileInteracting: true,
@@ -198,11 +204,22 @@ export class CityMap {
     const pixelRatio = Math.ceil(window.devicePixelRatio);
     const text = one.exercise ? exerciseMark() : undefined;
     return new Style({
-      image: new Icon({ img: markerOf(one, selected, pixelRatio), scale: 1 / pixelRatio, opacity: isOpen(one) ? 1 : 0.6 }),
+      image: new Icon({
+        img: markerOf(one, selected, pixelRatio),
+        scale: 1 / pixelRatio,
+        opacity: isOpen(one) ? 1 : 0.6,
+        declutterMode: "obstacle",
+      }),
       zIndex: (selected ? 100 : 0) + (isOpen(one) ? 10 : 0) + SEVERITIES.indexOf(one.severity),
       ...(text === undefined ? {} : { text }),
     });
   }
+}
+
+/** So close that an incident's evidence can be told apart, and so far that the streets around it are seen. */
+function resolutionFor(incident: Incident): number {
+  const furthestM = Math.max(0, ...incident.evidence.map((one) => one.distance_m));
+  return Math.min(FURTHEST_M_PX, Math.max(NEAREST_M_PX, furthestM / EVIDENCE_WITHIN_PX));
 }
 
 function exerciseMark(): Text {
@@ -214,6 +231,7 @@ function exerciseMark(): Text {
     backgroundStroke: new Stroke({ color: "#0a0f15", width: 1 }),
     padding: [2, 4, 1, 4],
     offsetY: 28,
+    declutterMode: "obstacle",
   });
 }
 

@@ -34,21 +34,33 @@ export function unitNameStyle(feature: FeatureLike, resolution: number): Style |
 }
 
 const LINE_ORDER = ["bus", "brt", "metro"];
+const LINE_NAMES_BELOW_M_PX = 5;
+const AFFECTED = "rgba(220,233,246,0.8)";
 const lineStyles = new Map<string, Style>();
 
-/** A line by its mode; an affected line is drawn bright and wide. */
+/** A line by its mode, named along its way when close; an affected line is drawn light and wide. */
 export function lineStyle(feature: FeatureLike, resolution: number, affected: boolean): Style {
   const mode = String(feature.get("mode"));
   const close = resolution < 12 ? 2 : resolution < 30 ? 1 : 0;
-  const key = `${mode}/${close}/${affected}`;
+  const named = resolution < LINE_NAMES_BELOW_M_PX ? String(feature.get("line_id")) : "";
+  const key = `${mode}/${close}/${affected}/${named}`;
   const known = lineStyles.get(key);
   if (known !== undefined) return known;
-  const wide = (mode === "bus" ? 1 : 2.2) + close * 0.7;
+  const colour = affected ? AFFECTED : (MODE[mode] ?? OTHER_MODE);
+  const wide = (mode === "bus" ? 1 : 2.2) + close * 0.7 + (affected ? 0.8 : 0);
   const made = new Style({
-    stroke: new Stroke({ color: affected ? "#cfe0f0" : (MODE[mode] ?? OTHER_MODE), width: affected ? wide + 0.8 : wide }),
+    stroke: new Stroke({ color: colour, width: wide }),
     zIndex: (affected ? 10 : 0) + LINE_ORDER.indexOf(mode),
   });
+  if (named !== "") made.setText(lineName(named, affected));
   lineStyles.set(key, made);
+  return made;
+}
+
+function lineName(text: string, affected: boolean): Text {
+  const made = label(text, 11, affected ? "#ffffff" : "#7fb0d4", 0, 600);
+  made.setPlacement("line");
+  made.setRepeat(260);
   return made;
 }
 

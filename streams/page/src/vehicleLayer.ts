@@ -15,9 +15,6 @@ const TYPICAL_MPS = 20;
 const CLASSES = Object.keys(VEHICLE);
 
 export class VehicleLayer extends Layer {
-  /** What the last frame took, for the measurement in docs/page.md. */
-  lastDrawMs = 0;
-  frames = 0;
   hidden: ReadonlySet<string> = new Set();
   selectedId: string | null = null;
   private readonly canvas = document.createElement("canvas");
@@ -112,8 +109,6 @@ export class VehicleLayer extends Layer {
         if (one.id === this.selectedId) this.ring(x * pixelRatio, y * pixelRatio, pixelRatio);
       }
     }
-    this.frames += 1;
-    this.lastDrawMs = performance.now() - nowMs;
   }
 
   private lineName(text: string, x: number, y: number, pixelRatio: number): void {
