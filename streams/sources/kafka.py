@@ -1,6 +1,8 @@
 """Reads somebody's Kafka topic; what it has read is committed only after our Kafka has it."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
@@ -35,15 +37,17 @@ class TopicReader:
     async def run(self) -> None:
         """Read for ever. Raises CityopsError when the topic cannot be read now."""
         consumer = Consumer(self._consumer_settings)
-        try:
-            await asyncio.to_thread(self._open, consumer)
-            self._intake.goes("running")
-            while True:
-                await self._once(consumer)
-        except KafkaException as error:
-            raise CityopsError(f"Kafka: {error.args[0].str()}") from error
-        finally:
-            await asyncio.to_thread(consumer.close)
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, "topic-reader") as thread:  # one: a consumer must not be closed while it reads
+            try:
+                await loop.run_in_executor(thread, self._open, consumer)
+                self._intake.goes("running")
+                while True:
+                    await self._once(consumer, thread)
+            except KafkaException as error:
+                raise CityopsError(f"Kafka: {error.args[0].str()}") from error
+            finally:
+                thread.submit(consumer.close)
 
     def _open(self, consumer: Consumer) -> None:
         topic = self._source.topic
@@ -52,8 +56,9 @@ class TopicReader:
             raise CityopsError(f"there is no topic {topic}: {found.error.str()}")
         consumer.subscribe([topic])
 
-    async def _once(self, consumer: Consumer) -> None:
-        messages = await asyncio.to_thread(consumer.consume, AT_ONCE, WAIT_S)
+    async def _once(self, consumer: Consumer, thread: ThreadPoolExecutor) -> None:
+        loop = asyncio.get_running_loop()
+        messages = await loop.run_in_executor(thread, consumer.consume, AT_ONCE, WAIT_S)
         for message in messages:
             if message.error() is not None:
                 if message.error().code() == KafkaError._PARTITION_EOF:
@@ -63,5 +68,5 @@ class TopicReader:
             await self._intake.take(message.value() or b"", path)
         if messages:
             await self._intake.settled()
-            await asyncio.to_thread(consumer.commit, asynchronous=False)
+            await loop.run_in_executor(thread, partial(consumer.commit, asynchronous=False))
             self._intake.goes("running")
