@@ -163,8 +163,8 @@ _INCIDENT_LIST: Final = Panel(
     (
         Query(
             f"""SELECT severity, kind, state, {NOTE} AS note, place, opened_at_ms AS opened,
-  last_evidence_at_ms AS last_evidence, witnesses, arrayStringConcat(arraySort(line_ids), ', ') AS lines, unit_name AS unit,
-  if(decided_by != '', decided_by, acknowledged_by) AS operator, incident_id
+  last_evidence_at_ms AS last_evidence, witnesses, arrayStringConcat(arraySort(line_ids), ', ') AS lines,
+  unit_name AS unit, if(decided_by != '', decided_by, acknowledged_by) AS operator, incident_id
 FROM incidents
 WHERE {_SEEN}
 ORDER BY {OPEN} DESC, {_LEVEL} DESC, opened_at_ms DESC
