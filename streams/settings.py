@@ -40,6 +40,10 @@ class Settings:
     schema_registry_security: RegistrySecurity
     clickhouse_url: str = field(repr=False)
     """With the password and all else that a connection needs."""
+    stack_parts: Path | None
+    """Folder made by `cityops stack fetch`, from which the embedded stack starts without a network."""
+    maven_url: str
+    """Where the embedded stack's Kafka and registry come from; "" = Maven Central."""
     city: Path
     gtfs: Path | None
     units: Path | None
@@ -164,6 +168,8 @@ def settings_from_env() -> Settings:
         schema_registry_url=registry_url,
         schema_registry_security=registry_security,
         clickhouse_url=clickhouse_address(os.environ),
+        stack_parts=path("CITYOPS_STACK_PARTS"),
+        maven_url=env("CITYOPS_MAVEN_URL", "").rstrip("/"),
         city=path("CITYOPS_CITY") or PROJECT / "cities" / "hanoi",
         gtfs=path("CITYOPS_GTFS"),
         units=path("CITYOPS_UNITS"),

@@ -46,6 +46,8 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
     """Return the environment that makes a child process run with these settings."""
     named = {
         "CITYOPS_HOME": settings.home,
+        "CITYOPS_STACK_PARTS": settings.stack_parts or "",
+        "CITYOPS_MAVEN_URL": settings.maven_url,
         "CITYOPS_CITY": settings.city,
         "CITYOPS_GTFS": settings.gtfs or "",
         "CITYOPS_UNITS": settings.units or "",

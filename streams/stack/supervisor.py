@@ -1,4 +1,4 @@
-"""The supervisor: `python -m streams.stack.supervisor HOME [--owner PID]` owns the children of one home.
+"""The supervisor: `python -m streams.stack.supervisor HOME [--owner PID] [--parts DIR]` owns the children of one home.
 
 It restarts a child that dies, writes what it sees to stack.json, stops everything on SIGTERM within five seconds, and
 stops by itself when its owner is gone. One at a time per home: it holds a lock on `<home>/stack/lock`.
@@ -19,7 +19,7 @@ from typing import IO, Final
 from schemas.errors import CityopsError
 from sinks.clickhouse.server import plan_server
 from sinks.ports import LOOPBACK, free_port
-from streams.stack.downloads import fetch
+from streams.stack.downloads import Origin, fetch
 from streams.stack.kafka import kafka_part
 from streams.stack.parts import CLICKHOUSE, Part
 from streams.stack.registry import registry_part, registry_url
@@ -127,12 +127,12 @@ class Supervised:
 class Supervisor:
     """All parts of one home."""
 
-    def __init__(self, home: Path, owner_pid: int) -> None:
+    def __init__(self, home: Path, owner_pid: int, origin: Origin) -> None:
         self._home = home
         self._owner_pid = owner_pid
         self._stopping = False
         self._written: StackState | None = None
-        self._empty, parts = plan_stack(home)
+        self._empty, parts = plan_stack(home, origin)
         self._all = [Supervised(part) for part in parts]
 
     def run(self) -> None:
@@ -170,10 +170,10 @@ class Supervisor:
             self._written = state
 
 
-def plan_stack(home: Path) -> tuple[StackState, tuple[Part, ...]]:
+def plan_stack(home: Path, origin: Origin) -> tuple[StackState, tuple[Part, ...]]:
     """Choose ports, kept ones where free, and return the state without parts and how each part is run."""
     kept = read_state(home)
-    downloads = fetch(lambda step: None)
+    downloads = fetch(lambda step: None, origin)
     clickhouse = plan_server(home / "stack" / "clickhouse", home / "logs" / "clickhouse.log")
     ports = Ports(
         kafka=free_port(kept.ports.kafka if kept else None),
@@ -220,6 +220,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("home", type=Path)
     parser.add_argument("--owner", type=int, default=0, help="stop when this parent is gone; 0 = nobody's")
+    parser.add_argument("--parts", type=Path, help="folder of `cityops stack fetch`")
     arguments = parser.parse_args()
     home: Path = arguments.home
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -233,7 +234,7 @@ def main() -> int:
             stale = read_state(home)
             if stale is not None and (ended := end_stale(stale)):
                 log.warning("ended what an earlier supervisor left behind: %s", ", ".join(ended))
-            Supervisor(home, arguments.owner).run()
+            Supervisor(home, arguments.owner, Origin(arguments.parts)).run()
         except CityopsError as error:
             log.error("%s", error)
             return 1

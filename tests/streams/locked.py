@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from sinks.ports import LOOPBACK, free_port
-from streams.stack.downloads import fetch
+from streams.stack.downloads import Origin, fetch
 from streams.stack.parts import listens
 
 USER: Final = "cityops"
@@ -98,7 +98,7 @@ def _pkcs8(leaf: trustme.LeafCert) -> bytes:
 @contextmanager
 def locked_kafka(folder: Path) -> Iterator[LockedKafka]:
     """Run a Kafka with the folder's certificates, one user, and no door that is open to others than itself."""
-    downloads = fetch(lambda step: None)
+    downloads = fetch(lambda step: None, Origin())
     ports = {name: free_port() for name in ("inner", "controller", "sasl_ssl", "ssl")}
     escaped = PASSWORD.replace("\\", "\\\\").replace('"', '\\\\"')
     properties = folder / "kafka.properties"
