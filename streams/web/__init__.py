@@ -38,5 +38,7 @@ def mount(app: App, engine: Engine) -> None:
     router.add_get("/api/incidents", site.incidents)
     router.add_get("/api/incidents/{incident_id}", site.incident)
     router.add_get("/api/stream", site.stream)
+    router.add_get("/api/alerts/stream", site.alerts)
+    router.add_get("/api/alerts/schema.json", site.alert_schema)
     router.add_get("/gtfs-rt/feed.pb", site.feed_protobuf)
     router.add_get("/gtfs-rt/feed.json", site.feed_json)

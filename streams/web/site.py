@@ -10,12 +10,14 @@ from typing import Final, TypeVar
 import msgspec
 from aiohttp import web
 
+from processors.alerts import alert_schema
 from processors.city_map import encode_city
 from processors.gtfs_realtime import OLDEST_MS, build_feed, feed_json, transit_ids
 from schemas.errors import Retryable, UsageError
 from schemas.records import Incident, IncidentChange
 from streams.engine import Engine
 from streams.web.access import refusal
+from streams.web.alert_stream import alert_encoder, asked_for
 from streams.web.history import read_revisions
 from streams.web.incident_book import Published
 from streams.web.live import Live
@@ -120,6 +122,15 @@ class Site:
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Answer with the page's events."""
         return await self.live.stream_changes(request, encode_change, "incident", page=True)
+
+    @patient
+    async def alerts(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the alerts that the query asks for, as events."""
+        return await self.live.stream_changes(request, alert_encoder(asked_for(request)), "alert")
+
+    async def alert_schema(self, _: web.Request) -> web.Response:
+        """Answer the JSON Schema of an alert."""
+        return _json(msgspec.json.encode(alert_schema()))
 
     # --- feeds ------------------------------------------------------------------------------------------------------
 
