@@ -214,7 +214,7 @@ def _check_depth(text: str) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
-            raise _Unreadable(event.start_mark.line + 1, "is nested too deeply")
+            raise _Unreadable(1, "is nested too deeply")
 
 
 def _registration(row: Row, registered_at_ms: int, default_kind: DeviceKind | None) -> DeviceRegistration | str:
