@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 from confluent_kafka.schema_registry import Schema
 
 from schemas.codec import Codec
@@ -224,8 +224,9 @@ def test_servers_that_are_well_and_then_are_not(
     admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers})
     rows, rejected = settings.topic(topics.ROWS), settings.topic(topics.REJECTED)
     admin.create_topics([NewTopic(rows, 3)])[rows].result(10)
-    changed = ConfigResource(ResourceType.TOPIC, rejected, set_config={"message.timestamp.type": "CreateTime"})
-    admin.alter_configs([changed])[changed].result(10)
+    create_time = ConfigEntry("message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET)
+    changed = ConfigResource(ResourceType.TOPIC, rejected, incremental_configs=[create_time])
+    admin.incremental_alter_configs([changed])[changed].result(10)
     found = {(check.verdict, check.said): check.remedy for check in check_topics(describe(settings))}
     assert "docs/partitions.md" in found[PROBLEM, f"{rows} has 3 partitions instead of 4"]
     wrong_time = f"{rejected}: message.timestamp.type is CreateTime instead of LogAppendTime"
