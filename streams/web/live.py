@@ -39,6 +39,7 @@ class Live:
         self._tail: Tail | None = None
         self._caught_up = asyncio.Event()
         self._used_s = 0.0
+        self._waiting = 0
         self._ticking: asyncio.Task[None] | None = None
         self._closed = False
         self.vehicles = VehicleTable()
@@ -51,16 +52,19 @@ class Live:
 
     async def ready(self) -> None:
         """Return once what is kept here is current. Raises Retryable when that takes too long."""
-        self._used_s = time.monotonic()
         codec = self._codec()
         if codec is None:
             raise Retryable("The worker is starting.")
         if self._tail is None and not self._closed:
             self._start(codec)
+        self._waiting += 1
         try:
             await asyncio.wait_for(self._caught_up.wait(), READY_S)
         except TimeoutError:
             raise Retryable("The worker is still reading what is current.") from None
+        finally:
+            self._waiting -= 1
+            self._used_s = time.monotonic()
 
     async def stream_changes(
         self, request: web.Request, encode: Encode, event: str, *, page: bool = False
@@ -166,12 +170,11 @@ class Live:
         while True:
             await asyncio.sleep(STATUS_EVERY_S)
             if self._clients:
-                self._used_s = time.monotonic()
                 event = Event(framed("status", self._status.body(self.vehicles.clock_ms)))
                 for client in list(self._clients):
                     if client.moving:
                         client.offer(event)
-            elif self._tail is not None and time.monotonic() - self._used_s > IDLE_S:
+            elif self._tail is not None and not self._waiting and time.monotonic() - self._used_s > IDLE_S:
                 self._end()
                 self._caught_up.clear()
 

@@ -85,7 +85,9 @@ class Tail:
         try:
             self._deliver(News(began=self._begin(consumer)))
             while not self._stop.is_set():
-                self._look(consumer.consume(BATCH, timeout=POLL_S))
+                first = consumer.poll(POLL_S)
+                found = [] if first is None else [first, *consumer.consume(BATCH, timeout=0)]
+                self._look(found)
         finally:
             consumer.close()
 
