@@ -5,6 +5,7 @@ devices.v1 -> register_devices -> the three input topics below
 vehicle.positions.v1  -> watch_fleet   -+
 camera.detections.v1  -> watch_cameras -+-> observations.v1 -> conclude_incidents -> incidents.v1, incident.changes.v1
 sensor.readings.v1    -> watch_sensors -+
+operator.actions.v1   -> watch_actions -+
                                         +-> records.rejected.v1
                                         +-> rows.v1 (conclude_incidents too) -> write_rows -> ClickHouse
 
@@ -13,6 +14,7 @@ incident.changes.v1 -> raise_alerts -> notifications.v1 -> deliver_notifications
 
 from collections.abc import AsyncIterator
 
+from processors.actions import action_domain
 from processors.camera import camera_domain
 from processors.fleet import fleet_domain
 from processors.sensors import sensor_domain
@@ -25,6 +27,7 @@ app, engine = build_worker()
 engine.domain(topics.POSITIONS, fleet_domain)
 engine.domain(topics.DETECTIONS, camera_domain)
 engine.domain(topics.READINGS, sensor_domain)
+engine.domain(topics.ACTIONS, action_domain)
 
 
 @app.agent(app.polls(engine.name(topics.DEVICES)))
@@ -51,6 +54,13 @@ async def watch_cameras(polls: AsyncIterator[Poll]) -> None:
 @app.agent(app.polls(engine.name(topics.READINGS)))
 async def watch_sensors(polls: AsyncIterator[Poll]) -> None:
     """Readings of sensors: impact sounds, smoke, heat, fire panels."""
+    async for poll in polls:
+        await engine.observe(poll)
+
+
+@app.agent(app.polls(engine.name(topics.ACTIONS)))
+async def watch_actions(polls: AsyncIterator[Poll]) -> None:
+    """Actions of operators: carried to the incidents they are about, in the order of the ticks."""
     async for poll in polls:
         await engine.observe(poll)
 

@@ -90,12 +90,16 @@ class Form(Protocol[B]):
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The record types of one topic, by short name, and the kind of device that is registered on it (None = none)."""
+    """The record types of one topic, by short name, and the kind of device that is registered on it (None = none).
+
+    subject: what the ids that decide the shard are of.
+    """
 
     forms: Mapping[str, Form[Any]]
     devices: DeviceKind | None = None
+    subject: str = "device"
 
 
-def domain_of(*forms: Form[Any], devices: DeviceKind | None = None) -> Domain:
+def domain_of(*forms: Form[Any], devices: DeviceKind | None = None, subject: str = "device") -> Domain:
     """Return the domain of those record types and that kind of device."""
-    return Domain({form.record: form for form in forms}, devices)
+    return Domain({form.record: form for form in forms}, devices, subject)

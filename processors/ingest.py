@@ -77,14 +77,14 @@ def one_line(words: str) -> str:
     return _CONTROL.sub(" ", words).encode("utf-8", "replace").decode()
 
 
-def device_mistake(device_id: str) -> str:
-    """Say what is wrong with a device's id, "" = nothing."""
+def device_mistake(device_id: str, subject: str = "device") -> str:
+    """Say what is wrong with an id, "" = nothing. subject: whose id it is."""
     if not device_id:
-        return "the id of the device is empty"
+        return f"the id of the {subject} is empty"
     if len(device_id) > DEVICE_CHARACTERS:
-        return f"the id of the device has {len(device_id)} characters, at most {DEVICE_CHARACTERS} are taken"
+        return f"the id of the {subject} has {len(device_id)} characters, at most {DEVICE_CHARACTERS} are taken"
     if device_id != device_id.strip() or _CONTROL.search(device_id):
-        return f"the id of the device has control characters or white space at its ends: {device_id!r}"
+        return f"the id of the {subject} has control characters or white space at its ends: {device_id!r}"
     return ""
 
 
@@ -130,7 +130,7 @@ def read_positions(messages: Sequence[Message], city: City, mistakes: Mistakes) 
     latitude_deg, longitude_deg = _numbers(told, "latitude_deg"), _numbers(told, "longitude_deg")
     speed_mps, bearing_deg = _numbers(told, "speed_mps"), _numbers(told, "bearing_deg")
     direction_id = np.array([fields["direction_id"] for fields in told], dtype=np.int64)
-    at_ms = _times(told, mistakes)
+    at_ms = read_times(told, mistakes)
     mistakes.note(np.isnan(latitude_deg), Reason.NOT_FINITE, lambda row: "latitude_deg is not a number")
     mistakes.note(np.isnan(longitude_deg), Reason.NOT_FINITE, lambda row: "longitude_deg is not a number")
     _check_place(latitude_deg, longitude_deg, city, mistakes)
@@ -177,7 +177,7 @@ def read_detections(messages: Sequence[Message], city: City, mistakes: Mistakes)
     _check_range("confidence", confidence, 0.0, 1.0, mistakes, known=True)
     return DetectionBatch(
         offset=_offsets(messages),
-        at_ms=_times(told, mistakes),
+        at_ms=read_times(told, mistakes),
         latitude_deg=latitude_deg,
         longitude_deg=longitude_deg,
         confidence=confidence.astype(np.float32),
@@ -201,7 +201,7 @@ def read_readings(messages: Sequence[Message], city: City, mistakes: Mistakes) -
     mistakes.note(~np.isfinite(value), Reason.OUT_OF_RANGE, lambda row: f"value is {value[row]}")
     return ReadingBatch(
         offset=_offsets(messages),
-        at_ms=_times(told, mistakes),
+        at_ms=read_times(told, mistakes),
         latitude_deg=latitude_deg,
         longitude_deg=longitude_deg,
         value=value,
@@ -218,7 +218,7 @@ def read_heartbeats(messages: Sequence[Message], city: City, mistakes: Mistakes)
     told = [message.fields for message in messages]
     return HeartbeatBatch(
         offset=_offsets(messages),
-        at_ms=_times(told, mistakes),
+        at_ms=read_times(told, mistakes),
         content_hash=content_hashes(messages),
         device_id=_ids(told, "device_id"),
         firmware_version=_texts(told, "firmware_version", mistakes),
@@ -246,7 +246,8 @@ def _numbers(told: Sequence[Mapping[str, Any]], name: str) -> FloatArray:
     return np.array([fields[name] for fields in told], dtype=np.float64)
 
 
-def _times(told: Sequence[Mapping[str, Any]], mistakes: Mistakes) -> IntArray:
+def read_times(told: Sequence[Mapping[str, Any]], mistakes: Mistakes) -> IntArray:
+    """Return the times of n records; those that cannot be stored are noted."""
     at_ms = np.array([fields["at_ms"] for fields in told], dtype=np.int64)
     wrong = (at_ms < 0) | (at_ms >= AFTER_LAST_MS)
     mistakes.note(wrong, Reason.OUT_OF_RANGE, lambda row: f"at_ms {at_ms[row]} is not between the years 1970 and 2100")

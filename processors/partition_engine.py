@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from processors.actions import ActionBatch
 from processors.batches import Batch, BoolArray
 from processors.checkpoint import Checkpoint
 from processors.city import City
@@ -33,11 +34,22 @@ from processors.rows import RowBuffer, texts
 from schemas import errors
 from schemas.errors import Reason
 from schemas.ids import SHARDS
-from schemas.records import DeviceRegistration, Header, Observation, ObservationBlock, Rejected, RowFrame
+from schemas.records import (
+    DeviceRegistration,
+    Header,
+    Observation,
+    ObservationBlock,
+    OperatorAction,
+    Rejected,
+    RowFrame,
+)
 
 __all__ = ["Counts", "Domain", "Forwarded", "IngestRule", "Outcome", "PartitionEngine"]
 
 TICK: Final = "Tick"
+USED_IN: Final = ("positions", "detections", "readings", "heartbeats", "device_log", "actions")
+"""The tables of used records."""
+
 REACH_MS: Final = 600_000
 """How far back of a record any detector looks: at most 5 records, no more than 2 minutes from each to the next."""
 
@@ -74,6 +86,7 @@ class Counts:
     readings: int
     heartbeats: int
     registrations: int
+    actions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +122,7 @@ class _Gathered:
     def outcome(self) -> Outcome:
         of = self.counts
         counts = Counts(
-            used=sum(of[table] for table in ("positions", "detections", "readings", "heartbeats", "device_log")),
+            used=sum(of[table] for table in USED_IN),
             duplicate=of["duplicates"],
             forwarded=len(self.forwarded),
             ticks=of[TICK],
@@ -119,6 +132,7 @@ class _Gathered:
             readings=of["readings"],
             heartbeats=of["heartbeats"],
             registrations=of["device_log"],
+            actions=of["actions"],
         )
         return Outcome(
             blocks=tuple(self.blocks),
@@ -242,10 +256,13 @@ class PartitionEngine:
         if self._registering:
             self._register(interval.tick_ms, gathered)
         observations: list[Observation] = []
+        actions: list[OperatorAction] = []
         for name, messages in self._pending.items():
             if messages:
                 self._pending[name] = []
-                observations += self._ingest(self._domain.forms[name], messages, interval, gathered)
+                found, used = self._ingest(self._domain.forms[name], messages, interval, gathered)
+                observations += found
+                actions += used.records() if isinstance(used, ActionBatch) else ()
         observations.sort(key=lambda observation: (observation.at_ms, observation.observation_id))
         self._reject(interval.tick_ms, gathered)
         self._store_observations(observations, interval.tick_ms)
@@ -255,6 +272,7 @@ class PartitionEngine:
                 source_partition=self._partition,
                 source_topic=self._topic,
                 observations=tuple(observations),
+                actions=tuple(sorted(actions, key=lambda action: (action.at_ms, action.action_id))),
             )
         )
         self.next_offset, self.tick_ms = offset + 1, interval.tick_ms
@@ -281,11 +299,11 @@ class PartitionEngine:
 
     def _ingest(
         self, form: Form[Any], messages: list[Message], interval: Interval, gathered: _Gathered
-    ) -> list[Observation]:
-        """Decide the messages of one form; return what the used ones change in its claims."""
+    ) -> tuple[list[Observation], Batch]:
+        """Decide the messages of one form; return what the used ones change in its claims, and the used ones."""
         messages, unsound = self._forward(form.device_field, messages, interval.tick_ms, gathered)
         mistakes = Mistakes()
-        mistakes.note(unsound, Reason.BAD_ID, lambda row: device_mistake(messages[row].fields[form.device_field]))
+        mistakes.note(unsound, Reason.BAD_ID, lambda row: self._id_mistake(messages[row], form))
         batch = form.read(messages, self._city, mistakes)
         check_clock(batch.at_ms, interval, self._rule, mistakes)
         sound = np.delete(np.arange(len(messages)), list(mistakes.by_row))
@@ -299,14 +317,17 @@ class PartitionEngine:
             words = "another record of the same device and time, with other content, is used"
             self._refused.append(_Refusal(messages[row].raw, Reason.CONFLICT, (words,)))
         used = np.flatnonzero(verdict == Verdict.USED)
-        if not len(used):
-            return []
         batch = batch.take(used)
+        if not len(used):
+            return [], batch
         rows, remembered = form.place(batch, self._city)
         self._rows.add(form.table, rows)
         gathered.counts[form.table] += len(used)
         before, after = history.extend(entries.take(used), remembered, batch.offset, form.needs_whole(batch))
-        return changed_claims(form, history, before, after, self._topic, self._partition)
+        return changed_claims(form, history, before, after, self._topic, self._partition), batch
+
+    def _id_mistake(self, message: Message, form: Form[Any]) -> str:
+        return device_mistake(message.fields[form.device_field], self._domain.subject)
 
     def _forward(
         self, device_field: str, messages: list[Message], tick_ms: int, gathered: _Gathered

@@ -163,6 +163,11 @@ INCIDENT_LOG: Final = Table(
         ("reasons", "list", "Array(String)"),
         ("rule_id", "utf8", _LOW),
         ("rules_version", "utf8", _LOW),
+        ("exercise", "|u1", "UInt8"),
+        ("decision", "utf8", _LOW),  # CONFIRM or DISMISS, an operator's last word; empty = none
+        ("decided_by", "utf8", "String"),
+        ("acknowledged_by", "utf8", "String"),
+        ("action_ids", "list", "Array(String)"),
     ),
     ("incident_id", "revision"),
     "tick_ms",
@@ -191,6 +196,20 @@ DEVICE_LOG: Final = Table(
     ages=False,
 )
 
+ACTIONS: Final = Table(
+    "actions",
+    _columns(
+        ("at_ms", "<i8", _TIME),
+        ("action_id", "utf8", "String"),
+        ("incident_id", "utf8", "String"),
+        ("decision", "utf8", _LOW),
+        ("operator", "utf8", "String"),
+        ("note", "utf8", "String"),
+    ),
+    ("incident_id", "at_ms"),
+    "at_ms",
+)
+
 TABLES: Final = {
     table.name: table
     for table in (
@@ -204,5 +223,6 @@ TABLES: Final = {
         OBSERVATIONS,
         INCIDENT_LOG,
         DEVICE_LOG,
+        ACTIONS,
     )
 }

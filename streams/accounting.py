@@ -15,6 +15,7 @@ import numpy as np
 from processors.batches import IntArray
 from schemas.codec import Codec
 from schemas.tables import (
+    ACTIONS,
     DETECTIONS,
     DEVICE_LOG,
     DUPLICATES,
@@ -35,6 +36,7 @@ USED_IN: Final = {
     topics.POSITIONS.name: (POSITIONS, DEVICE_LOG),
     topics.DETECTIONS.name: (DETECTIONS, HEARTBEATS, DEVICE_LOG),
     topics.READINGS.name: (READINGS, HEARTBEATS, DEVICE_LOG),
+    topics.ACTIONS.name: (ACTIONS,),
 }
 """Input topic -> tables that hold a used record's row."""
 

@@ -165,14 +165,16 @@ class Engine:
         return any(source.concluder is not None for source in self._sources.values())
 
     def _source(self, tp: TP, topic: Topic, loaded: Loaded | None) -> Source:
-        bounds = self.span.bounds(topic.name, tp.partition) if self.span and topic.ticked else None
+        bounds = None
+        if self.span is not None and topic.ticked:
+            bounds = self.span.bounds(topic.name, tp.partition) or (0, 0)
         source = Source(topic, tp, bounds[0] if bounds else 0, bounds[1] if bounds else None)
         settings = self.settings
         if topic is topics.OBSERVATIONS:
             source.concluder = IncidentEngine(
                 self.rules,
                 self.city,
-                [(one.name, partition) for one in topics.INPUTS for partition in range(one.partitions)],
+                self._merged_sources(),
                 CorrelationRule(
                     provisional_after_ms=settings.provisional_after_ms,
                     block_rows=settings.block_rows,
@@ -203,6 +205,11 @@ class Engine:
             engine.restore(loaded.parts, loaded.live, loaded.next_offset, loaded.tick_ms)
             source.expected = loaded.next_offset
         return source
+
+    def _merged_sources(self) -> list[tuple[str, int]]:
+        """Return the partitions whose blocks are merged: in a replay those of its span, since older logs lack some."""
+        every = [(topic.name, partition) for topic in topics.INPUTS for partition in range(topic.partitions)]
+        return [one for one in every if self.span is None or self.span.bounds(*one) is not None]
 
     # --- work -------------------------------------------------------------------------------------------------------
 

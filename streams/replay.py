@@ -13,7 +13,7 @@ from processors.incidents.rules import load_rules
 from schemas.codec import Codec
 from schemas.errors import UsageError
 from streams import topics
-from streams.admin import has_input
+from streams.admin import ensure_topics, has_input
 from streams.diff import standing_at
 from streams.estate_before import registered_before, save_before
 from streams.log_facts import read_changes
@@ -126,6 +126,7 @@ def run_replay(settings: Settings, options: ReplayOptions, console: Console) -> 
     with stopped_by_signals(), stack_running(settings, console) as settings:
         if has_input(settings.with_run(options.into, options.into)):
             raise UsageError(f"{options.into} is a run with input of its own: give the replay another name")
+        ensure_topics(settings, topics.INPUTS)  # a log of an older version may lack one
         codec = load_codec(settings)
         with console.status("finding the span in the log"):
             span = find_span(settings, codec, options)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from processors.actions import action_domain
 from processors.camera import camera_domain
 from processors.city import City
 from processors.domain import Domain
@@ -43,6 +44,7 @@ DOMAINS: Final[dict[str, tuple[Topic, Callable[[], Domain]]]] = {
     topics.POSITIONS.name: (topics.POSITIONS, fleet_domain),
     topics.DETECTIONS.name: (topics.DETECTIONS, camera_domain),
     topics.READINGS.name: (topics.READINGS, sensor_domain),
+    topics.ACTIONS.name: (topics.ACTIONS, action_domain),
 }
 
 

@@ -38,11 +38,12 @@ READINGS: Final = Topic(
 )  # fmt: skip
 OBSERVATIONS: Final = Topic(
     "observations.v1", ("ObservationBlock",), "region", 1, 7 * DAY_MS,
-    ("watch_fleet", "watch_cameras", "watch_sensors"), ("conclude_incidents",), max_message_bytes=8_388_608,
+    ("watch_fleet", "watch_cameras", "watch_sensors", "watch_actions"), ("conclude_incidents",),
+    max_message_bytes=8_388_608,
 )  # fmt: skip
 ROWS: Final = Topic(
     "rows.v1", ("RowFrame",), "source_topic/source_partition/table", 4, 7 * DAY_MS,
-    ("watch_fleet", "watch_cameras", "watch_sensors", "conclude_incidents"), ("write_rows",),
+    ("watch_fleet", "watch_cameras", "watch_sensors", "watch_actions", "conclude_incidents"), ("write_rows",),
     max_message_bytes=16_777_216,
 )  # fmt: skip
 INCIDENTS: Final = Topic(
@@ -55,7 +56,8 @@ CHANGES: Final = Topic(
 )  # fmt: skip
 REJECTED: Final = Topic(
     "records.rejected.v1", ("Rejected",), "source_topic/source_partition/source_offset", 1, 30 * DAY_MS,
-    ("watch_fleet", "watch_cameras", "watch_sensors"), ("rejected list|show",), max_message_bytes=4_194_304,
+    ("watch_fleet", "watch_cameras", "watch_sensors", "watch_actions"), ("rejected list|show",),
+    max_message_bytes=4_194_304,
 )  # fmt: skip
 RESENT: Final = Topic(
     "records.resent.v1", ("Resent",), "source_topic/source_partition/source_offset", 1, 30 * DAY_MS,
@@ -63,7 +65,7 @@ RESENT: Final = Topic(
 )  # fmt: skip
 CHECKPOINTS: Final = Topic(
     "checkpoints.v1", (), "source_topic/source_partition/part", 1, FOREVER,
-    ("watch_fleet", "watch_cameras", "watch_sensors", "conclude_incidents"), ("the same, on start",),
+    ("watch_fleet", "watch_cameras", "watch_sensors", "watch_actions", "conclude_incidents"), ("the same, on start",),
     compacted=True, settings={"segment.bytes": "16777216", "segment.ms": "60000", "delete.retention.ms": "60000"},
 )  # fmt: skip
 TRUTH: Final = Topic(
@@ -72,8 +74,8 @@ TRUTH: Final = Topic(
 )  # fmt: skip
 
 ACTIONS: Final = Topic(
-    "operator.actions.v1", ("OperatorAction",), "incident_id", 1, 30 * DAY_MS,
-    ("the page", "incidents acknowledge|confirm|dismiss"), ("watch_actions",),
+    "operator.actions.v1", ("OperatorAction", "Tick"), "incident_id", 1, 30 * DAY_MS,
+    ("the page", "incidents acknowledge|confirm|dismiss", "ticker"), ("watch_actions",), ticked=True,
 )  # fmt: skip
 DEVICES: Final = Topic(
     "devices.v1", ("DeviceRegistration",), "device_id", 1, FOREVER,
@@ -92,10 +94,13 @@ DELIVERIES: Final = Topic(
     ("deliver_notifications",), ("deliver_notifications", "alerts deliveries"), compacted=True,
 )  # fmt: skip
 
-INPUTS: Final = (POSITIONS, DETECTIONS, READINGS)
-"""The topics that devices write and ticks are appended to."""
+OF_DEVICES: Final = (POSITIONS, DETECTIONS, READINGS)
+"""The topics that devices write, equally partitioned: a device's shard is its partition on each."""
+
+INPUTS: Final = (*OF_DEVICES, ACTIONS)
+"""Everything that is judged: ticks are appended to each partition."""
 
 CATALOGUE: Final = (
-    *INPUTS, ACTIONS, DEVICES, OBSERVATIONS, ROWS, INCIDENTS, CHANGES, REJECTED, RESENT, CHECKPOINTS, TRUTH,
+    *INPUTS, DEVICES, OBSERVATIONS, ROWS, INCIDENTS, CHANGES, REJECTED, RESENT, CHECKPOINTS, TRUTH,
     SUBSCRIPTIONS, NOTIFICATIONS, DELIVERIES,
 )  # fmt: skip

@@ -59,11 +59,11 @@ def test_only_the_report_reads_the_truth() -> None:
 
 def test_every_topic_is_ticked_or_not_and_divides_the_shards() -> None:
     from schemas.ids import SHARDS
-    from streams.topics import CATALOGUE, INPUTS
+    from streams.topics import CATALOGUE, INPUTS, OF_DEVICES
 
     assert all(SHARDS % topic.partitions == 0 for topic in CATALOGUE)
     assert {topic.name for topic in INPUTS} == {topic.name for topic in CATALOGUE if topic.ticked}
-    assert len({topic.partitions for topic in INPUTS}) == 1
+    assert len({topic.partitions for topic in OF_DEVICES}) == 1
     assert len({topic.name for topic in CATALOGUE}) == len(CATALOGUE)
 
 

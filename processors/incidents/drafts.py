@@ -5,38 +5,55 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from processors.city import City
+from processors.incidents.decisions import decided
 from processors.incidents.effects import Surroundings, centre_of, evidence_at, representative, surroundings, trips_due
 from processors.incidents.rules import Rule
 from processors.incidents.verdict import Verdict
-from processors.incidents.words import change_reasons, opening_reasons, withdrawal_reasons
-from schemas.records import Change, DueTrip, Incident, IncidentChange, IncidentState
+from processors.incidents.words import change_reasons, marked_as_exercise, opening_reasons, withdrawal_reasons
+from schemas.ids import EXERCISE
+from schemas.records import Change, Decision, DueTrip, Incident, IncidentChange, IncidentState, OperatorAction
 
 REFRESH_MS: Final = 60_000
 """Claims that only repeat what a witness said before make a revision at most this often."""
 
-_OVER: Final = (IncidentState.RESOLVED, IncidentState.CLOSED, IncidentState.WITHDRAWN)
+_OVER: Final = (
+    IncidentState.RESOLVED,
+    IncidentState.CLOSED,
+    IncidentState.DISMISSED,
+    IncidentState.WITHDRAWN,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Drafter:
-    """Writes the revisions of one rule's incidents."""
+    """Writes the revisions of one rule's incidents: of the real ones, or of those of exercises."""
 
     rule: Rule
     rules_version: str
     city: City
     horizon_ms: int
+    exercise: bool = False
 
-    def state_at(self, tick_ms: int, verdict: Verdict, last_claim_ms: int) -> IncidentState:
+    @property
+    def id_part(self) -> str:
+        """Return what of the rule is in the ids of its incidents: an exercise never shares an id with a real one."""
+        return f"{EXERCISE}{self.rule.id}" if self.exercise else self.rule.id
+
+    def state_at(
+        self, tick_ms: int, verdict: Verdict, last_claim_ms: int, decision: OperatorAction | None
+    ) -> IncidentState:
         """Return the state as of a tick.
 
         last_claim_ms: event time of the newest claim of the cluster, evidence or not: while it is within the horizon,
-        the cluster may still change.
+        the cluster may still change. decision: the action that decides; None = nobody has.
         """
         if tick_ms - last_claim_ms > self.horizon_ms:
             return IncidentState.CLOSED
+        if decision is not None and decision.decision is Decision.DISMISS:
+            return IncidentState.DISMISSED
         if tick_ms - verdict.evidence[-1].at_ms >= self.rule.resolve_after_s * 1000:
             return IncidentState.RESOLVED
-        return verdict.state
+        return verdict.state if decision is None else IncidentState.CONFIRMED
 
     def revise(
         self, before: Incident | None, draft: Incident, tick_ms: int, standing: Set[str]
@@ -52,28 +69,22 @@ class Drafter:
             due = trips_due(self.city, draft.stop_ids, draft.lines, tick_ms, self.rule.near)
         incident = replace(draft, tick_ms=tick_ms, revision=before.revision + 1 if before else 1, due_trips=due)
         if before is None:
-            return IncidentChange(
-                tick_ms=tick_ms, change=Change.OPENED, reasons=opening_reasons(incident, self.city), incident=incident
-            )
+            return self._told(Change.OPENED, opening_reasons(incident, self.city), incident)
         quiet_s = self.horizon_ms // 1000 if draft.state is IncidentState.CLOSED else self.rule.resolve_after_s
         reasons = change_reasons(before, incident, standing, quiet_s, self.city)
-        return IncidentChange(tick_ms=tick_ms, change=_change(before, incident), reasons=reasons, incident=incident)
+        return self._told(_change(before, incident), reasons, incident)
 
     def withdraw(self, before: Incident, merged_into: str, tick_ms: int, standing: Set[str]) -> IncidentChange:
         """Return the revision that takes an incident back."""
-        return IncidentChange(
+        incident = replace(
+            before,
             tick_ms=tick_ms,
-            change=Change.WITHDRAWN,
-            reasons=withdrawal_reasons(before, merged_into, standing, self.city),
-            incident=replace(
-                before,
-                tick_ms=tick_ms,
-                revision=before.revision + 1,
-                state=IncidentState.WITHDRAWN,
-                merged_into=merged_into,
-                due_trips=(),
-            ),
+            revision=before.revision + 1,
+            state=IncidentState.WITHDRAWN,
+            merged_into=merged_into,
+            due_trips=(),
         )
+        return self._told(Change.WITHDRAWN, withdrawal_reasons(before, merged_into, standing, self.city), incident)
 
     def draft(
         self,
@@ -82,13 +93,16 @@ class Drafter:
         verdict: Verdict,
         state: IncidentState,
         replaces: tuple[str, ...],
+        actions: tuple[OperatorAction, ...] = (),
     ) -> Incident:
-        """Return the incident as the verdict has it; revision, tick and due trips are still open."""
+        """Return the incident as verdict and actions have it; revision, tick and due trips are still open."""
         shown = representative(verdict.evidence)
         latitude_deg, longitude_deg = centre_of(shown, self.rule)
         around = self._around(before, latitude_deg, longitude_deg)
         evidence = tuple(evidence_at(shown, latitude_deg, longitude_deg, self.rule))
-        sure = verdict.state is IncidentState.CONFIRMED
+        decision = decided(actions)
+        by_operator = decision is not None and decision.decision is Decision.CONFIRM
+        sure = by_operator or verdict.state is IncidentState.CONFIRMED
         severity = self.rule.severity.confirmed if sure else self.rule.severity.suspected
         return Incident(
             opened_at_ms=verdict.evidence[0].at_ms,
@@ -100,6 +114,7 @@ class Drafter:
             score=verdict.score,
             revision=0,
             witnesses=verdict.witnesses,
+            exercise=self.exercise,
             state=state,
             severity=severity,
             incident_id=incident_id,
@@ -114,7 +129,13 @@ class Drafter:
             lines=around.lines,
             stop_ids=around.stop_ids,
             evidence=evidence,
+            actions=actions,
         )
+
+    def _told(self, change: Change, reasons: tuple[str, ...], incident: Incident) -> IncidentChange:
+        if self.exercise:
+            reasons = marked_as_exercise(reasons)
+        return IncidentChange(tick_ms=incident.tick_ms, change=change, reasons=reasons, incident=incident)
 
     def _around(self, before: Incident | None, latitude_deg: float, longitude_deg: float) -> Surroundings:
         if (
@@ -145,8 +166,7 @@ def _change(before: Incident, after: Incident) -> Change:
         return Change.OPENED
     if before.state is after.state:
         return Change.CHANGED
-    if after.state in (IncidentState.RESOLVED, IncidentState.CLOSED):
+    if after.state in (IncidentState.RESOLVED, IncidentState.CLOSED, IncidentState.DISMISSED):
         return Change(after.state.value)
-    if before.state is IncidentState.SUSPECTED and after.state is IncidentState.CONFIRMED:
-        return Change.CONFIRMED
-    return Change.CHANGED
+    unsure = before.state in (IncidentState.SUSPECTED, IncidentState.DISMISSED)
+    return Change.CONFIRMED if unsure and after.state is IncidentState.CONFIRMED else Change.CHANGED

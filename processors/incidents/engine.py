@@ -1,22 +1,28 @@
-"""The correlator of one region: blocks of observations in, incident revisions, rows and checkpoints out."""
+"""The correlator of one region: blocks of observations in, incident revisions, rows and checkpoints out.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+Each rule has two evaluators, one for real observations and one for those of exercises: they never meet.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
 
 from processors.checkpoint import Checkpoint
 from processors.city import City
+from processors.incidents.decisions import Decisions, DecisionsState
 from processors.incidents.evaluator import RuleEvaluator, RuleState
-from processors.incidents.merge import Merge, MergeState, SourceId
+from processors.incidents.merge import Merge, MergedTick, MergeState, SourceId
 from processors.incidents.rows import log_columns
 from processors.incidents.rules import RuleSet, RulesInvalid
 from processors.rows import RowBuffer
-from schemas.records import Incident, IncidentChange, ObservationBlock, RowFrame
+from schemas.ids import is_exercise
+from schemas.records import Incident, IncidentChange, Observation, ObservationBlock, RowFrame
 from schemas.tables import INCIDENT_LOG
 
-STATE_FORMAT: Final = 1
+STATE_FORMAT: Final = 2
+"""1 knew neither operator actions nor exercises: there were none, so it is read as it is."""
 SOURCE_TOPIC: Final = "observations.v1"
 
 
@@ -52,6 +58,7 @@ class _State:
     tick_ms: int
     merge: MergeState
     rules: tuple[RuleState, ...]
+    decisions: DecisionsState = field(default_factory=DecisionsState)
 
 
 class IncidentEngine:
@@ -70,7 +77,12 @@ class IncidentEngine:
                 )
         self._rules, self._rule = rules, rule
         self._merge = Merge(sources)
-        self._evaluators = [RuleEvaluator(one, rules.version, city, rule.horizon_ms) for one in rules.rules]
+        self._decisions = Decisions()
+        self._evaluators = [
+            RuleEvaluator(one, rules.version, city, rule.horizon_ms, self._decisions, exercise=exercise)
+            for exercise in (False, True)
+            for one in rules.rules
+        ]
         self._urgent = [one for one in self._evaluators if one.rule.life_safety and rule.provisional_after_ms > 0]
         self._next_offset = 0
         self._tick_ms: int | None = None
@@ -123,37 +135,51 @@ class IncidentEngine:
         Raises ValueError when the checkpoint is not one of this format, of these sources, of that offset and tick.
         """
         state = msgspec.msgpack.decode(checkpoint_parts[live[-1]], type=_State)
-        if (state.format, state.next_offset, state.tick_ms) != (STATE_FORMAT, next_offset, tick_ms):
+        if state.format not in (1, STATE_FORMAT) or (state.next_offset, state.tick_ms) != (next_offset, tick_ms):
             raise ValueError(f"checkpoint {live[-1]} is not what its head says, or of another format")
         self._merge.restore(state.merge)
         self._next_offset, self._tick_ms = state.next_offset, state.tick_ms
         self._rows = RowBuffer(SOURCE_TOPIC, 0, state.next_offset)
         self._live = tuple(live)
         same_rules = state.rules_version == self._rules.version
-        kept = {one.rule_id: one for one in state.rules}
+        self._decisions.restore(state.decisions)
+        kept = {(one.rule_id, one.exercise): one for one in state.rules}
         for evaluator in self._evaluators:
-            if evaluator.rule.id in kept:
-                evaluator.restore(kept[evaluator.rule.id], checkpoint_parts, same_rules)
-        for evaluator in self._urgent:
-            for block in self._merge.waiting():
-                evaluator.wait(block)
+            own = kept.get((evaluator.rule.id, evaluator.exercise))
+            if own is not None:
+                evaluator.restore(own, checkpoint_parts, same_rules)
+        for block in self._merge.waiting():
+            self._wait(block)
 
     def _take(self, block: ObservationBlock) -> list[IncidentChange]:
         if self._merge.repeats(block):
             return []
         stalled = self._is_stalled()
-        for evaluator in self._urgent:
-            evaluator.wait(block)
+        self._wait(block)
         changes: list[IncidentChange] = []
         for tick in self._merge.push(block):
-            self._tick_ms = tick.tick_ms
-            for evaluator in self._evaluators:
-                changes += evaluator.advance(tick)
+            changes += self._advance(tick)
         if self._is_stalled():
             fastest_ms = self._merge.fastest_ms
             assert fastest_ms is not None
             for evaluator in self._urgent:
-                changes += evaluator.look_ahead(fastest_ms, block if stalled else None)
+                own = _own(block.observations, evaluator.exercise)
+                changes += evaluator.look_ahead(fastest_ms, replace(block, observations=own) if stalled else None)
+        return changes
+
+    def _wait(self, block: ObservationBlock) -> None:
+        for evaluator in self._urgent:
+            evaluator.wait(replace(block, observations=_own(block.observations, evaluator.exercise)))
+
+    def _advance(self, tick: MergedTick) -> list[IncidentChange]:
+        self._tick_ms = tick.tick_ms
+        acted = self._decisions.take(tick.tick_ms, tick.actions)
+        parts = [replace(tick, observations=_own(tick.observations, exercise)) for exercise in (False, True)]
+        changes: list[IncidentChange] = []
+        for evaluator in self._evaluators:
+            changes += evaluator.advance(parts[evaluator.exercise], acted)
+        before_ms = tick.tick_ms - self._rule.horizon_ms
+        self._decisions.forget(before_ms, lambda name: any(one.knows(name) for one in self._evaluators))
         return changes
 
     def _is_stalled(self) -> bool:
@@ -182,6 +208,7 @@ class IncidentEngine:
             tick_ms=self._tick_ms,
             merge=self._merge.state(),
             rules=tuple(evaluator.state() for evaluator in self._evaluators),
+            decisions=self._decisions.state(),
         )
 
     def _checkpoint(self, state: _State) -> Checkpoint:
@@ -194,3 +221,7 @@ class IncidentEngine:
         dropped = tuple(part for part in self._live if part not in set(live))
         self._unsaved, self._live = {}, live
         return Checkpoint(state.next_offset, state.tick_ms, new_parts, live, dropped)
+
+
+def _own(observations: Iterable[Observation], exercise: bool) -> tuple[Observation, ...]:
+    return tuple(one for one in observations if is_exercise(one.device_id) == exercise)

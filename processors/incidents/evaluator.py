@@ -1,12 +1,13 @@
-"""One rule at work: from merged ticks to revisions of its incidents."""
+"""One rule at work, on real or on exercise evidence: from merged ticks to revisions of its incidents."""
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
 from processors.city import City
 from processors.incidents.claim_parts import ClaimsState
+from processors.incidents.decisions import Decisions, decided
 from processors.incidents.drafts import Drafter
 from processors.incidents.identity import heir_of, match_incidents, new_incident_id
 from processors.incidents.merge import MergedTick
@@ -16,6 +17,7 @@ from processors.incidents.standing import Concluded, Region, StandingClaims
 from schemas.records import Evidence, Incident, IncidentChange, IncidentState, Observation, ObservationBlock
 
 LATITUDE_MARGIN_DEG: Final = 1.0
+_WAITS_FOR_CLOSE: Final = (IncidentState.RESOLVED, IncidentState.DISMISSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class RuleState:
     """Everything one rule remembers; its clusters follow from what stands.
 
     withdrawn: incidents whose evidence may stand again within the horizon; they keep their ids and revisions.
+    exercise: of the evaluator for exercises.
     """
 
     rule_id: str
@@ -38,16 +41,32 @@ class RuleState:
     known: tuple[Known, ...]
     withdrawn: tuple[Known, ...]
     pending: tuple[Early, ...]
+    exercise: bool = False
 
 
 class RuleEvaluator:
-    """Keeps the incidents of one rule."""
+    """Keeps the incidents of one rule.
 
-    def __init__(self, rule: Rule, rules_version: str, city: City, horizon_ms: int) -> None:
+    exercise: whether the observations it is given are those of exercises; it never sees both.
+    """
+
+    def __init__(
+        self,
+        rule: Rule,
+        rules_version: str,
+        city: City,
+        horizon_ms: int,
+        decisions: Decisions,
+        *,
+        exercise: bool = False,
+    ) -> None:
+        """decisions: the region's book, shared by all evaluators; this one writes down where its incidents go."""
         farthest_deg = min(89.0, max(abs(city.south_deg), abs(city.north_deg)) + LATITUDE_MARGIN_DEG)
         self.rule = rule
-        self._drafter = Drafter(rule, rules_version, city, horizon_ms)
+        self.exercise = exercise
+        self._drafter = Drafter(rule, rules_version, city, horizon_ms, exercise)
         self._horizon_ms = horizon_ms
+        self._decisions = decisions
         self._claims = StandingClaims(rule, farthest_deg)
         self._lookout = Lookout(self._drafter, farthest_deg)
         self._known: dict[str, Known] = {}
@@ -56,6 +75,11 @@ class RuleEvaluator:
         self._due: list[tuple[int, str]] = []
         self._due_of: dict[str, int] = {}
         self._unsettled: frozenset[str] = frozenset()
+        self._lost: list[str] = []
+
+    def knows(self, incident_id: str) -> bool:
+        """Tell whether it is an incident of this rule that is published, or may be again."""
+        return any(incident_id in some for some in (self._known, self._withdrawn, self._lookout.pending))
 
     def incidents(self) -> list[Incident]:
         """Return the incidents that are not closed, as published last."""
@@ -69,14 +93,18 @@ class RuleEvaluator:
             concluded[name] for name in sorted(first, key=lambda one: (first[one].at_ms, first[one].observation_id))
         ]
 
-    def advance(self, tick: MergedTick) -> list[IncidentChange]:
-        """Take the observations of a tick, then the tick; return the revisions they make."""
+    def advance(self, tick: MergedTick, acted: Iterable[str] = ()) -> list[IncidentChange]:
+        """Take the observations of a tick, then the tick; return the revisions they make.
+
+        acted: incidents, of any rule, that actions of this tick are about; the book has them.
+        """
         self._lookout.merged(tick.tick_ms, tick.observations)
         region = self._claims.apply(tick.observations, tick.tick_ms - self._horizon_ms)
         if self._unsettled:
             touched = self._unsettled.union(() if region is None else region.touched)
             region, self._unsettled = Region(touched, tuple(self.clusters())), frozenset()
         changes = [] if region is None else self._settle(tick.tick_ms, region)
+        changes += self._decide(tick.tick_ms, acted)
         changes += self._pass_time(tick.tick_ms)
         for name in self._lookout.overdue(tick.tick_ms):
             changes.append(self._lookout.end(name, "", tick.tick_ms, self._claims.standing.keys()))
@@ -92,7 +120,8 @@ class RuleEvaluator:
 
     def seal(self, next_offset: int) -> dict[str, bytes]:
         """Return a checkpoint part if it is time for one."""
-        return self._claims.parts.seal(f"claims/{self.rule.id}/{next_offset}")
+        folder = "exercise-claims" if self.exercise else "claims"
+        return self._claims.parts.seal(f"{folder}/{self.rule.id}/{next_offset}")
 
     def state(self) -> RuleState:
         """Return the state, a function of the blocks taken."""
@@ -102,6 +131,7 @@ class RuleEvaluator:
             known=tuple(self._known[name] for name in sorted(self._known)),
             withdrawn=tuple(self._withdrawn[name] for name in sorted(self._withdrawn)),
             pending=tuple(self._lookout.pending[name] for name in sorted(self._lookout.pending)),
+            exercise=self.exercise,
         )
 
     def restore(self, state: RuleState, parts: Mapping[str, bytes], same_rules: bool) -> None:
@@ -132,17 +162,30 @@ class RuleEvaluator:
             {name: _claims_in(known.incident.evidence) for name, known in old.items()},
             [_claims_in(each.verdict.evidence) for each in found if each.verdict is not None],
         )
-        name_of = {index: name for name, index in matched.items()}
-        changes = []
-        for index, each in enumerate(found):
-            if index not in name_of:
-                name_of[index] = new_incident_id(self.rule.id, evidence[index], {*self._known, *old})
-            changes += self._continue(tick_ms, name_of[index], old.get(name_of[index]), each)
+        name_of = self._name({index: name for name, index in matched.items()}, evidence, old)
+        heirs = {}
         for name in sorted(old.keys() - matched.keys()):
             heir = heir_of(frozenset(old[name].evidence_ids), evidence)
-            changes.append(self._withdraw(tick_ms, old[name], "" if heir is None else name_of[heir]))
+            heirs[name] = "" if heir is None else name_of[heir]
+        self._lost += [self._decisions.come_back(name) for name in name_of if name in self._withdrawn]
+        for name, heir_name in heirs.items():
+            if heir_name:
+                self._decisions.move(name, heir_name)
+        changes = []
+        for name, each in zip(name_of, found, strict=True):
+            changes += self._continue(tick_ms, name, old.get(name), each)
+        changes += [self._withdraw(tick_ms, old[name], heir_name) for name, heir_name in heirs.items()]
         self._watch(region.concluded)
         return changes
+
+    def _name(self, matched: Mapping[int, str], evidence: Sequence[Set[str]], old: Mapping[str, Known]) -> list[str]:
+        """Return the incident ids of n clusters: of those that go on as they were matched, new ones for the others."""
+        taken = {*self._known, *old}
+        names = []
+        for index, ids in enumerate(evidence):
+            names.append(matched[index] if index in matched else new_incident_id(self._drafter.id_part, ids, taken))
+            taken.add(names[-1])
+        return names
 
     def _continue(self, tick_ms: int, name: str, known: Known | None, each: Concluded) -> list[IncidentChange]:
         """Publish what a cluster makes of an incident, and end the provisional ones it stands for."""
@@ -153,8 +196,11 @@ class RuleEvaluator:
         evidence = _evidence_ids(each)
         early = self._lookout.replaced_by(evidence)
         replaces = (*(before.replaces if before else ()), *early)
-        state = self._drafter.state_at(tick_ms, each.verdict, each.cluster.last_at_ms)
-        draft = self._drafter.draft(before, name, each.verdict, state, replaces)
+        for one in early:
+            self._decisions.move(one, name)
+        actions = self._decisions.of(name)
+        state = self._drafter.state_at(tick_ms, each.verdict, each.cluster.last_at_ms, decided(actions))
+        draft = self._drafter.draft(before, name, each.verdict, state, replaces, actions)
         standing = self._claims.standing.keys()
         change = self._drafter.revise(before, draft, tick_ms, standing)
         incident = change.incident if change else before
@@ -172,6 +218,17 @@ class RuleEvaluator:
         self._known[known.incident.incident_id] = known
         for one in known.evidence_ids:
             self._incident_of[one] = known.incident.incident_id
+
+    def _decide(self, tick_ms: int, acted: Iterable[str]) -> list[IncidentChange]:
+        """Look again at incidents that actions are about since this tick, or no longer are."""
+        names, self._lost = dict.fromkeys([*acted, *self._lost]), []
+        changes: list[IncidentChange] = []
+        for name in (name for name in names if name in self._known):
+            each = self._claims.concluded_of(self._known[name].evidence_ids[0])
+            assert each is not None
+            changes += self._continue(tick_ms, name, self._known[name], each)
+            self._watch([each])
+        return changes
 
     # --- time -------------------------------------------------------------------------------------------------------
 
@@ -206,7 +263,7 @@ class RuleEvaluator:
         for each in concluded:
             due_ms = each.cluster.last_at_ms + self._horizon_ms + 1
             known = self._known.get(self._incident_of.get(_first_evidence_id(each), ""))
-            if each.verdict is not None and known is not None and known.incident.state is not IncidentState.RESOLVED:
+            if each.verdict is not None and known is not None and known.incident.state not in _WAITS_FOR_CLOSE:
                 due_ms = min(due_ms, each.verdict.evidence[-1].at_ms + self.rule.resolve_after_s * 1000)
             if self._due_of.get(each.last_id) != due_ms:
                 self._due_of[each.last_id] = due_ms

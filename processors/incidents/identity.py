@@ -50,6 +50,7 @@ def heir_of(evidence: Set[str], new: Sequence[Set[str]]) -> int | None:
 def new_incident_id(rule_id: str, evidence_ids: Collection[str], taken: Container[str]) -> str:
     """Return the id of an incident by the evidence of its first revision.
 
+    rule_id: Drafter.id_part.
     taken: ids of incidents that go on; one of them may have begun with the same evidence and moved away since.
     """
     incident_id = content_id("i", rule_id, *sorted(evidence_ids))

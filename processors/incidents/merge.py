@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schemas.records import Observation, ObservationBlock
+from schemas.records import Observation, ObservationBlock, OperatorAction
 
 SourceId = tuple[str, int]
 """Input topic and partition."""
@@ -12,10 +12,14 @@ SourceId = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class MergedTick:
-    """Everything observed up to a tick and after the one before, in the order (at_ms, observation_id)."""
+    """Everything observed up to a tick and after the one before, in the order (at_ms, observation_id).
+
+    actions: what operators decided, in the order (at_ms, action_id).
+    """
 
     tick_ms: int
     observations: tuple[Observation, ...]
+    actions: tuple[OperatorAction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,9 @@ class Merge:
         found = [observation for block in blocks for observation in block.observations]
         # Stable: a claim and its withdrawal in one block keep their order.
         found.sort(key=lambda one: (one.at_ms, one.observation_id))
-        return MergedTick(tick_ms, tuple(found))
+        actions = [action for block in blocks for action in block.actions]
+        actions.sort(key=lambda one: (one.at_ms, one.action_id))
+        return MergedTick(tick_ms, tuple(found), tuple(actions))
 
     def _slowest_ms(self) -> int | None:
         slowest: int | None = None

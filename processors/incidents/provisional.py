@@ -108,7 +108,7 @@ class Lookout:
         if any(early.incident.state is verdict.state or verdict.state is IncidentState.SUSPECTED for early in known):
             return None
         before = known[0].incident if known else None
-        name = before.incident_id if before else content_id("p", self._drafter.rule.id, tick_ms, *sorted(evidence))
+        name = before.incident_id if before else content_id("p", self._drafter.id_part, tick_ms, *sorted(evidence))
         draft = replace(self._drafter.draft(before, name, verdict, verdict.state, ()), provisional=True)
         change = self._drafter.revise(before, draft, tick_ms, evidence)
         if change is not None:

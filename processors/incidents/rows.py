@@ -5,8 +5,9 @@ from typing import Final
 
 import numpy as np
 
+from processors.incidents.decisions import decided
 from processors.rows import Columns, texts
-from schemas.records import IncidentChange
+from schemas.records import Decision, IncidentChange
 from schemas.tables import INCIDENT_LOG
 
 _TEXT: Final = {column.name for column in INCIDENT_LOG.columns if column.dtype in ("utf8", "list")}
@@ -26,6 +27,7 @@ def log_columns(changes: Sequence[IncidentChange], source_offset: int) -> Column
 def _row(change: IncidentChange, source_offset: int) -> tuple[int | float | str, ...]:
     """Return one row, in the order of the table's columns."""
     one = change.incident
+    decision = decided(one.actions)
     return (
         source_offset,
         change.tick_ms,
@@ -54,6 +56,11 @@ def _row(change: IncidentChange, source_offset: int) -> tuple[int | float | str,
         _list(change.reasons),
         one.rule_id,
         one.rules_version,
+        int(one.exercise),
+        "" if decision is None else decision.decision.value,
+        "" if decision is None else decision.operator,
+        next((each.operator for each in one.actions if each.decision is Decision.ACKNOWLEDGE), ""),
+        _list(each.action_id for each in one.actions),
     )
 
 

@@ -5,12 +5,19 @@ from typing import Final
 
 from processors.city import City
 from processors.incidents.clusters import ground_m
-from schemas.records import Evidence, Incident, IncidentState
+from processors.incidents.decisions import decided
+from schemas.records import Decision, Evidence, Incident, IncidentState, OperatorAction
 
 LISTED: Final = 4
 """Pieces of evidence named one by one; the others are counted."""
 
 _OVER: Final = {IncidentState.RESOLVED, IncidentState.CLOSED}
+
+_DONE: Final = {
+    Decision.ACKNOWLEDGE: "acknowledged",
+    Decision.CONFIRM: "confirmed",
+    Decision.DISMISS: "dismissed",
+}
 
 
 def claim_in_words(one: Evidence, city: City) -> str:
@@ -23,11 +30,23 @@ def claim_in_words(one: Evidence, city: City) -> str:
     return f"{what} {one.device_id}" if what.endswith("vehicle") else f"{what} by {one.device_id}"
 
 
+def action_in_words(action: OperatorAction) -> str:
+    """Say who decided what: "dismissed by Lan: fireworks"."""
+    return f"{_DONE[action.decision]} by {action.operator}{action.note and ': '}{action.note}"
+
+
+def marked_as_exercise(reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """Put before anything else that nothing has happened."""
+    return f"EXERCISE: {reasons[0]}", *reasons[1:]
+
+
 def opening_reasons(incident: Incident, city: City) -> tuple[str, ...]:
     """Say what a first revision rests on."""
     word = "confirmed" if incident.state is IncidentState.CONFIRMED else "suspected"
+    if decided(incident.actions) is not None:
+        word = "evidence"
     first, *others = incident.evidence
-    reasons = [f"{word}: {claim_in_words(first, city)}"]
+    reasons = [*map(action_in_words, incident.actions), f"{word}: {claim_in_words(first, city)}"]
     return (*reasons, *_listed([f"{word}: {_beside(one, first, city)}" for one in others]))
 
 
@@ -41,7 +60,11 @@ def change_reasons(before: Incident, after: Incident, standing: Set[str], quiet_
     if after.state is not before.state and after.state in _OVER:
         word = "no new evidence" if after.state is IncidentState.RESOLVED else "closed: no new evidence"
         over.append(f"{word} for {_duration(quiet_s)}")
-    changes = [*_evidence_changes(before, after, standing, city), *_framing(before, after)]
+    changes = [
+        *_action_changes(before, after),
+        *_evidence_changes(before, after, standing, city),
+        *_framing(before, after),
+    ]
     return (*over, *_turns(before, after), *(changes or _again(before, after, over)))
 
 
@@ -56,7 +79,7 @@ def withdrawal_reasons(before: Incident, merged_into: str, standing: Set[str], c
 
 
 def _turns(before: Incident, after: Incident) -> list[str]:
-    if before.state in _OVER and after.state not in _OVER:
+    if before.state in _OVER and after.state not in {*_OVER, IncidentState.DISMISSED}:
         return ["evidence again"]
     if before.state is IncidentState.WITHDRAWN:
         return ["its evidence stands again"]
@@ -65,10 +88,17 @@ def _turns(before: Incident, after: Incident) -> list[str]:
     return []
 
 
+def _action_changes(before: Incident, after: Incident) -> list[str]:
+    new = [action_in_words(action) for action in after.actions if action not in before.actions]
+    gone = [action for action in before.actions if action not in after.actions]
+    return [*new, *(f"no longer about this incident: {action_in_words(action)}" for action in gone)]
+
+
 def _evidence_changes(before: Incident, after: Incident, standing: Set[str], city: City) -> list[str]:
     had = {one.observation_id for one in before.evidence}
     has = {one.observation_id for one in after.evidence}
     confirmed = after.state is IncidentState.CONFIRMED and before.state is not IncidentState.CONFIRMED
+    confirmed = confirmed and decided(after.actions) is None
     word = "confirmed" if confirmed else "new evidence"
     new = [one for one in after.evidence if one.observation_id not in had]
     first = after.evidence[0]

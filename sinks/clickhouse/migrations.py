@@ -75,6 +75,12 @@ ADDED: Final[tuple[Step, ...]] = (
     AddedTable(2, "device_log"),
     Altered(3, "devices", DEVICES),
     Altered(4, "minutes without exercises", REAL_MINUTES),
+    AddedTable(5, "actions"),
+    Added(6, "incident_log", "exercise"),
+    Added(7, "incident_log", "decision"),
+    Added(8, "incident_log", "decided_by"),
+    Added(9, "incident_log", "acknowledged_by"),
+    Added(10, "incident_log", "action_ids"),
 )
 
 

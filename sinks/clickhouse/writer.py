@@ -10,6 +10,7 @@ from schemas.records import RowFrame
 from schemas.tables import TABLES, Table
 from sinks.clickhouse.connection import connect, errors_of, is_final, quoted_database
 from sinks.clickhouse.ddl import SOURCE
+from sinks.clickhouse.migrations import ADDED, Added
 from sinks.contract import FrameRefused, WriteResult
 
 LAST_MS: Final = 10_413_791_999_999
@@ -26,6 +27,9 @@ SETTINGS: Final = {
 _ONE_BLOCK: Final = 1 << 40  # rows: a frame is never cut, because a token names one block
 
 Columns = dict[str, npt.NDArray[Any]]
+
+LATER: Final = frozenset((step.table, step.column) for step in ADDED if isinstance(step, Added))
+"""Columns that a frame may lack: one that waited in Kafka while its worker was updated has none of them."""
 
 
 class Writer:
@@ -80,6 +84,7 @@ def _checked(frame: RowFrame, table: Table) -> Columns:
     """Return the frame's columns, n values each, and those the sink adds. Raises FrameRefused with every mistake."""
     wanted = {column.name: UTF8 if column.dtype == "list" else column.dtype for column in table.columns}
     given = {column.name: column.dtype for column in frame.columns}
+    wanted = {name: dtype for name, dtype in wanted.items() if name in given or (table.name, name) not in LATER}
     mistakes = [
         f"{name} is {given.get(name, 'absent')} instead of {wanted.get(name, 'absent')}"
         for name in sorted(wanted.keys() | given.keys())
@@ -101,7 +106,7 @@ def _checked(frame: RowFrame, table: Table) -> Columns:
     mistakes += [
         f"{column.name} leaves the years 1970 to 2299"
         for column in table.columns
-        if column.stored_as.startswith("DateTime64") and not _in_range(columns[column.name])
+        if column.name in columns and column.stored_as.startswith("DateTime64") and not _in_range(columns[column.name])
     ]
     if mistakes:
         raise _refused(frame, mistakes)

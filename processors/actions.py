@@ -1,0 +1,149 @@
+"""Operator actions: what a person decided about an incident, checked; the correlator folds them in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from processors.batches import Batch, BoolArray, HashArray, IntArray, TextArray
+from processors.city import City
+from processors.domain import Domain, Findings, Message, Mistakes, domain_of
+from processors.history import Columns, Track
+from processors.ingest import content_hashes, device_mistake, one_line, read_times, text_mistake
+from processors.rows import texts
+from schemas.errors import Reason, UsageError
+from schemas.ids import content_id
+from schemas.records import Decision, OperatorAction
+
+OPERATOR_CHARACTERS: Final = 64
+NOTE_CHARACTERS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ActionBatch(Batch):
+    """n operator actions in log order."""
+
+    offset: IntArray
+    at_ms: IntArray
+    content_hash: HashArray
+    action_id: TextArray
+    incident_id: TextArray
+    decision: TextArray
+    operator: TextArray
+    note: TextArray
+
+    def records(self) -> list[OperatorAction]:
+        """Return them as records."""
+        return [
+            OperatorAction(
+                at_ms=at_ms,
+                decision=Decision(decision),
+                action_id=action_id,
+                incident_id=incident_id,
+                operator=operator,
+                note=note,
+            )
+            for at_ms, decision, action_id, incident_id, operator, note in zip(
+                self.at_ms.tolist(),
+                self.decision.tolist(),
+                self.action_id.tolist(),
+                self.incident_id.tolist(),
+                self.operator.tolist(),
+                self.note.tolist(),
+                strict=True,
+            )
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionForm:
+    """Operator actions. One action has one history: what comes again under its id and time is a duplicate."""
+
+    record: str = "OperatorAction"
+    table: str = "actions"
+    device_field: str = "incident_id"
+
+    @property
+    def remembered(self) -> dict[str, Any]:
+        """Return no columns."""
+        return {}
+
+    def read(self, messages: Sequence[Message], city: City, mistakes: Mistakes) -> ActionBatch:
+        """Return n actions as columns; every text of theirs is for people to read and has to be sound."""
+        told = [message.fields for message in messages]
+        wrong = [action_mistakes(fields) for fields in told]
+        mistakes.note(np.array([bool(one) for one in wrong]), Reason.BAD_ID, lambda row: "; ".join(wrong[row]))
+        return ActionBatch(
+            offset=np.array([message.raw.offset for message in messages], dtype=np.int64),
+            at_ms=read_times(told, mistakes),
+            content_hash=content_hashes(messages),
+            **{name: texts([str(fields[name]) for fields in told]) for name in _TEXTS},
+        )
+
+    def keys(self, batch: ActionBatch) -> list[str]:
+        """Return the ids of the actions."""
+        keys: list[str] = batch.action_id.tolist()
+        return keys
+
+    def ties(self, batch: ActionBatch) -> HashArray:
+        """Return zeros: an action is there once."""
+        return np.zeros(len(batch), np.uint64)
+
+    def needs_whole(self, batch: ActionBatch) -> BoolArray:
+        """Return no row."""
+        return np.zeros(len(batch), bool)
+
+    def place(self, batch: ActionBatch, city: City) -> tuple[Columns, Columns]:
+        """Return the table's columns; there is nothing to remember."""
+        rows: Columns = {
+            "source_offset": batch.offset,
+            "at_ms": batch.at_ms,
+            **{name: getattr(batch, name) for name in _TEXTS},
+        }
+        return rows, {}
+
+    def detect(self, track: Track) -> Findings:
+        """Return nothing: an action is no claim of a detector."""
+        return Findings(np.zeros(0, np.int64), (), np.zeros(0))
+
+
+_TEXTS: Final = ("action_id", "incident_id", "decision", "operator", "note")
+
+
+def action_domain() -> Domain:
+    """Return what operator.actions.v1 is made of."""
+    return domain_of(ActionForm(), subject="incident")
+
+
+def action_mistakes(fields: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the texts of an action; the incident's id is judged by the partition engine."""
+    mistakes = [device_mistake(fields["action_id"], "action")]
+    if not fields["operator"].strip():
+        mistakes.append("operator is empty: an action is somebody's")
+    for name, characters in (("operator", OPERATOR_CHARACTERS), ("note", NOTE_CHARACTERS)):
+        words = text_mistake(fields[name], characters)
+        mistakes.append(words and f"{name} {words}")
+    return [words for words in mistakes if words]
+
+
+def new_action(incident_id: str, decision: Decision, operator: str, note: str, at_ms: int) -> OperatorAction:
+    """Return an action of that moment; its id depends on all of it, so the same one sent again is a duplicate.
+
+    Line breaks in operator and note become spaces, white space at their ends is dropped.
+    Raises UsageError that names every mistake.
+    """
+    operator, note = one_line(operator).strip(), one_line(note).strip()
+    action = OperatorAction(
+        at_ms=at_ms,
+        decision=decision,
+        action_id=content_id("a", incident_id, decision, operator, note, at_ms),
+        incident_id=incident_id,
+        operator=operator,
+        note=note,
+    )
+    fields = {name: str(getattr(action, name)) for name in _TEXTS}
+    mistakes = [words for words in (device_mistake(incident_id, "incident"), *action_mistakes(fields)) if words]
+    if mistakes:
+        raise UsageError("; ".join(mistakes))
+    return action
