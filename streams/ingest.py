@@ -18,6 +18,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColum
 from processors.recorded import sort_of
 from processors.sources.contract import Format, Found, Item, LeftOut, ReadOptions, Refused
 from schemas.codec import Codec
+from schemas.errors import UsageError
 from schemas.records import DeviceKind, DeviceRegistration
 from streams.estate import now_ms, read_registry, send_registrations
 from streams.inputs import OpenInput, inputs_of
@@ -49,11 +50,13 @@ class IngestOptions:
 class IngestSummary:
     """What was read and sent; records = acknowledged, unless Kafka did not take all before the end.
 
-    late: records older than the lateness bound, which the engine will refuse. found: what the records are.
+    skipped: files of folders that are not understood. late: records older than the lateness bound, which the engine
+    will refuse. found: what the records are.
     refused_in: the file that holds every refused message.
     """
 
     inputs: int = 0
+    skipped: int = 0
     messages: int = 0
     blank: int = 0
     records: int = 0
@@ -104,7 +107,7 @@ def run_ingest(settings: Settings, codec: Codec, options: IngestOptions, console
     sender = RecordSender(settings, codec)
     run = _Ingest(settings, options, sender, summary, console)
     try:
-        with _told_waiting(sender, settings, console), run.refusals:
+        with told_waiting(sender, settings, console), run.refusals:
             try:
                 run.read_all()
             except KeyboardInterrupt:
@@ -146,7 +149,14 @@ class _Ingest:
             self.registered += 1
         with _bars(self._console) as bars:
             for source in inputs_of(self._options.inputs):
-                opened = OpenInput(source, self._options.form, self._options.reading)
+                try:
+                    opened = OpenInput(source, self._options.form, self._options.reading)
+                except UsageError as error:
+                    if not source.listed:
+                        raise
+                    self._summary.skipped += 1
+                    self._console.print(f"left out {error}", style="yellow", markup=False, soft_wrap=True)
+                    continue
                 self._summary.inputs += 1
                 task = bars.add_task(opened.name, total=source.size_bytes, told="")
                 try:
@@ -244,7 +254,7 @@ def _refused_file(settings: Settings) -> Path:
 
 
 @contextmanager
-def _told_waiting(sender: RecordSender, settings: Settings, console: Console) -> Iterator[None]:
+def told_waiting(sender: RecordSender, settings: Settings, console: Console) -> Iterator[None]:
     """Say when Kafka stops taking records, and when it goes on."""
     stop = threading.Event()
 
