@@ -233,10 +233,7 @@ class City:
         if self._areas is None:
             return ((),) * len(self.units)
         return tuple(
-            tuple(
-                UnitPolygon(tuple(self._degrees(ring) for ring in polygon))
-                for polygon in nested(rings)
-            )
+            tuple(UnitPolygon(tuple(self._degrees(ring) for ring in polygon)) for polygon in nested(rings))
             for rings in rings_of(self._areas)
         )
 

@@ -84,8 +84,9 @@ def _cut(ring: Ring, normal_x: float, normal_y: float, limit: float) -> Ring | N
     next_x_m, next_y_m, next_over = np.roll(x_m, -1), np.roll(y_m, -1), np.roll(over, -1)
     crossing = kept != (next_over <= 0.0)
     share = np.divide(over, over - next_over, out=np.zeros_like(over), where=crossing)
-    corners = np.stack([x_m, x_m + share * (next_x_m - x_m)], axis=1), np.stack(
-        [y_m, y_m + share * (next_y_m - y_m)], axis=1
+    corners = (
+        np.stack([x_m, x_m + share * (next_x_m - x_m)], axis=1),
+        np.stack([y_m, y_m + share * (next_y_m - y_m)], axis=1),
     )
     chosen = np.stack([kept, crossing], axis=1)
     cut = corners[0][chosen], corners[1][chosen]
