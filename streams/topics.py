@@ -26,15 +26,15 @@ class Topic:
 
 POSITIONS: Final = Topic(
     "vehicle.positions.v1", ("VehiclePosition", "DeviceRegistration", "Tick"), "vehicle_id", 4, 7 * DAY_MS,
-    ("gateways", "simulate", "demo --input", "register_devices", "ticker"), ("watch_fleet",), ticked=True,
+    ("gateways", "ingest", "simulate", "demo --input", "register_devices", "ticker"), ("watch_fleet",), ticked=True,
 )  # fmt: skip
 DETECTIONS: Final = Topic(
     "camera.detections.v1", ("CameraDetection", "Heartbeat", "DeviceRegistration", "Tick"), "camera_id", 4, 7 * DAY_MS,
-    ("camera analytics", "simulate", "register_devices", "ticker"), ("watch_cameras",), ticked=True,
+    ("camera analytics", "ingest", "simulate", "demo --input", "register_devices", "ticker"), ("watch_cameras",), ticked=True,
 )  # fmt: skip
 READINGS: Final = Topic(
     "sensor.readings.v1", ("SensorReading", "Heartbeat", "DeviceRegistration", "Tick"), "sensor_id", 4, 7 * DAY_MS,
-    ("sensor gateways", "simulate", "register_devices", "ticker"), ("watch_sensors",), ticked=True,
+    ("sensor gateways", "ingest", "simulate", "demo --input", "register_devices", "ticker"), ("watch_sensors",), ticked=True,
 )  # fmt: skip
 OBSERVATIONS: Final = Topic(
     "observations.v1", ("ObservationBlock",), "region", 1, 7 * DAY_MS,
