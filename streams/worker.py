@@ -1,6 +1,7 @@
 """Builds the Faust app of a worker: its settings, its life cycle, its ticker and its pages."""
 
 import asyncio
+import logging
 import sys
 import time
 from typing import Final
@@ -15,13 +16,15 @@ from streams.engine import Engine
 from streams.kafka_access import faust_credentials
 from streams.outbox import Deliveries
 from streams.reach import wait_answering
-from streams.settings import Settings, reach_loopback_directly, settings_from_env
+from streams.settings import Settings, exposed_secrets, reach_loopback_directly, settings_from_env
 from streams.stack import endpoints
 from streams.transport import BatchApp
 from streams.web import application_options, mount
 
 TICK_MS: Final = 250
 SESSION_TIMEOUT_S: Final = 10.0
+
+log = logging.getLogger(__name__)
 
 
 class PromptWorker(faust.Worker):
@@ -54,6 +57,8 @@ def build_worker() -> tuple[CityApp, Engine]:
     reach_loopback_directly()
     try:
         settings = endpoints(settings_from_env())
+        for sentence in exposed_secrets():
+            log.warning(sentence)
         app = _build_app(settings)
         engine = Engine(settings, app)
         wait_answering(settings)
