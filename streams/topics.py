@@ -30,11 +30,13 @@ POSITIONS: Final = Topic(
 )  # fmt: skip
 DETECTIONS: Final = Topic(
     "camera.detections.v1", ("CameraDetection", "Heartbeat", "DeviceRegistration", "Tick"), "camera_id", 4, 7 * DAY_MS,
-    ("camera analytics", "ingest", "simulate", "demo --input", "register_devices", "ticker"), ("watch_cameras",), ticked=True,
+    ("camera analytics", "ingest", "simulate", "demo --input", "register_devices", "ticker"),
+    ("watch_cameras",), ticked=True,
 )  # fmt: skip
 READINGS: Final = Topic(
     "sensor.readings.v1", ("SensorReading", "Heartbeat", "DeviceRegistration", "Tick"), "sensor_id", 4, 7 * DAY_MS,
-    ("sensor gateways", "ingest", "simulate", "demo --input", "register_devices", "ticker"), ("watch_sensors",), ticked=True,
+    ("sensor gateways", "ingest", "simulate", "demo --input", "register_devices", "ticker"),
+    ("watch_sensors",), ticked=True,
 )  # fmt: skip
 OBSERVATIONS: Final = Topic(
     "observations.v1", ("ObservationBlock",), "region", 1, 7 * DAY_MS,
