@@ -178,7 +178,10 @@ def resend(
     at_once = AT_ONCE if policy is Policy.STOP else max(1, len(sending))
     for start in range(0, len(sending), at_once):
         part = sending[start : start + at_once]
-        fates = [Sent(one.place, Fate.READY) for one in part] if dry_run else _send(settings, codec, part, wait_s)
+        if dry_run:
+            fates = [Sent(one.place, Fate.READY) for one in part]
+        else:
+            fates = _send(settings, codec, part, wait_s, lambda count: on_progress(len(sent) + count))
         sent.update((one.place, one) for one in fates)
         on_progress(len(sent))
         if policy is Policy.STOP and any(one.fate in STOPS for one in fates):
@@ -244,13 +247,15 @@ def _let_through(candidates: Iterable[Candidate], held: dict[Place, Sent], polic
             return
 
 
-def _send(settings: Settings, codec: Codec, part: Sequence[Candidate], wait_s: float) -> list[Sent]:
+def _send(
+    settings: Settings, codec: Codec, part: Sequence[Candidate], wait_s: float, on_sent: Callable[[int], None]
+) -> list[Sent]:
     begin: Vector = {}
     if wait_s > 0:
         with reading(settings) as log:
             begin = log.end([topics.REJECTED, topics.ROWS])
     copies = [Copy(one.place, one.partition, one.reject.key, one.reject.value, _headers(one.reject)) for one in part]
-    arrivals = send_copies(settings, codec, copies)
+    arrivals = send_copies(settings, codec, copies, on_sent)
     arrived = [one.to for one in arrivals if one.to is not None]
     verdicts = verdicts_of(settings, codec, begin, arrived, wait_s) if wait_s > 0 else NO_VERDICTS
     return [_fate_of(one, verdicts) for one in arrivals]

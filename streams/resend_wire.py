@@ -1,6 +1,6 @@
 """Puts copies of rejected records on their topics, and on records.resent.v1 what was sent where."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -40,17 +40,20 @@ class Arrival:
     error: str = ""
 
 
-def send_copies(settings: Settings, codec: Codec, copies: Sequence[Copy]) -> list[Arrival]:
+def send_copies(
+    settings: Settings, codec: Codec, copies: Sequence[Copy], on_sent: Callable[[int], None] = lambda count: None
+) -> list[Arrival]:
     """Send copies in their order and return, once the brokers have answered for all, where each stands.
 
-    Raises Retryable when no broker answers for a minute.
+    on_sent: called with how many are on their way. Raises Retryable when no broker answers for a minute.
     """
     own = {"message.timeout.ms": SEND_TIMEOUT_MS, "log_level": ERRORS_ONLY}
     producer = Producer(producer_settings(settings.kafka) | own)
     arrivals = [Arrival(one.place) for one in copies]
-    for one, arrival in zip(copies, arrivals, strict=True):
+    for number, (one, arrival) in enumerate(zip(copies, arrivals, strict=True), start=1):
         name = settings.topic(_TOPICS[one.place.topic])
         _produce(producer, arrival, name, one.value, one.key, one.partition, list(one.headers))
+        on_sent(number)
     _flush(producer, settings)
     for arrival in arrivals:
         if arrival.to is not None:

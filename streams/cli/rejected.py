@@ -156,7 +156,9 @@ def replay_rejected(
         plan = choose(settings, codec, city, Choice(wanted, again=again))
     _announce(console, settings, plan, policy)
     with Progress(console=console, transient=True) as progress:
-        bar = progress.add_task("checking" if dry_run else "sending", total=len(plan.candidates))
+        bar = progress.add_task(
+            "checking" if dry_run else "sending, then waiting for the worker", total=len(plan.candidates)
+        )
         done = resend(settings, codec, plan, policy, wait_s, partial(_moved, progress, bar), dry_run=dry_run)
     if as_json:
         click.echo(json_text(_fates(plan, done)))
