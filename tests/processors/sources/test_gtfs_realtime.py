@@ -6,6 +6,7 @@ from google.transit import gtfs_realtime_pb2 as gtfs
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors.gtfs_realtime import TransitIds, VehicleNow, build_feed
 from processors.sources.contract import Found, LeftOut, Refused
 from processors.sources.gtfs_realtime import GtfsRealtimeReader, read_feed
 from schemas.errors import UsageError
@@ -95,6 +96,22 @@ def test_alerts_trip_updates_and_deleted_entities_are_left_out() -> None:
         "a deleted entity", "an alert of a feed", "a trip update of a feed",
     ]  # fmt: skip
     assert reason_of(READER, feed_of().SerializeToString()) == "a feed without entities"
+
+
+def test_own_feed_is_read_back_as_the_same_positions() -> None:
+    at_ms = AT_S * 1000
+    ids = TransitIds(frozenset({"32"}), frozenset({"32"}), frozenset(), {})
+    known = VehicleNow("bus-1", 105.81234, 21.03456, 181.5, 8.25, "32", "BUS", at_ms - 5_000, "", 1, 3.0)
+    unknown = VehicleNow("bus-2", 105.9, 21.1, None, None, "32", "BUS", at_ms, "", -1, None)
+    read = read_feed(build_feed(at_ms, [known, unknown], [], ids).SerializeToString())
+    assert (read.at_ms, read.refused, read.left_out) == (at_ms, (), ())
+    first, second = read.positions
+    assert (first.vehicle_id, first.at_ms, first.line_id) == ("bus-1", at_ms - 5_000, "32")
+    assert (first.latitude_deg, first.longitude_deg) == pytest.approx((21.03456, 105.81234), abs=1e-5)
+    assert (first.bearing_deg, first.speed_mps) == (181.5, 8.25)
+    assert (second.vehicle_id, second.at_ms) == ("bus-2", at_ms)
+    assert math.isnan(second.speed_mps)
+    assert math.isnan(second.bearing_deg)
 
 
 @pytest.mark.parametrize("message", [b"hello", b"\xff\xff", b"{}", b'{"entity": 7}', b"<html>", b'{"header": {'])
