@@ -73,6 +73,8 @@ def describe(change: records.IncidentChange, city: City) -> Text:
     at = datetime.fromtimestamp(change.tick_ms / 1000, UTC).astimezone(ZoneInfo(city.time_zone))
     colour = COLOURS[change.change]
     text = Text(f"{at:%H:%M:%S} ", style="bright_black")
+    if incident.exercise:
+        text.append("EXERCISE ", style="bold magenta")
     text.append(f"{incident.kind:<6}{change.change.value.lower():<10}", style=colour)
     text.append(incident.place, style="bold")
     if incident.provisional:

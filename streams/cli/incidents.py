@@ -1,6 +1,9 @@
-"""cityops incidents: what the city's incidents are, and how each came to be."""
+"""cityops incidents: what the city's incidents are, how each came to be, and what operators decide about them."""
 
+import getpass
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import click
@@ -8,16 +11,20 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.codec import Codec
-from schemas.errors import CityopsError
-from schemas.records import Incident, IncidentChange, IncidentState
+from schemas.errors import CityopsError, UsageError
+from schemas.records import Decision, Incident, IncidentChange, IncidentState
 from streams import topics
 from streams.cli.showing import city_zone, codec_of, json_text, local_time, settings_of
 from streams.settings import Settings
+from streams.span import load_span
+
+FOLDED_WITHIN_S: Final = 8.0
+OVER: Final = (IncidentState.CLOSED, IncidentState.WITHDRAWN)
 
 
 @click.group()
 def incidents() -> None:
-    """List incidents, and show one with all its revisions and evidence."""
+    """List incidents, show one with all its revisions and evidence, and decide about one."""
 
 
 @incidents.command("list")
@@ -46,11 +53,11 @@ def list_incidents(kind: str | None, state: str | None, run_name: str, as_json: 
     zone = city_zone(settings)
     table = Table("incident", "opened", "kind", "state", "severity", "place", "lines", "evidence")
     for one in found:
-        state_shown = f"{one.state.lower()}{', provisional' if one.provisional else ''}"
+        state_shown = ", ".join([one.state.lower(), *["provisional"] * one.provisional, *_acknowledged(one)])
         lines = ", ".join(dict.fromkeys(line.line_name or line.line_id for line in one.lines))
         told = f"{len(one.evidence)} by {one.witnesses}"
         opened = local_time(one.opened_at_ms, zone)
-        table.add_row(one.incident_id, opened, one.kind, state_shown, one.severity.lower(), one.place, lines, told)
+        table.add_row(one.incident_id, opened, _kind(one), state_shown, one.severity.lower(), one.place, lines, told)
     console = Console()
     console.print(table)
     console.print(f"{len(found):,} incidents")
@@ -77,7 +84,7 @@ def show_incident(incident_id: str, run_name: str, as_json: bool) -> None:
     zone = city_zone(settings)
     console = Console()
     now = revisions[-1].incident
-    console.print(f"{now.incident_id}: {now.kind}, {now.state.lower()}, {now.severity.lower()}", style="bold")
+    console.print(f"{now.incident_id}: {_kind(now)}, {now.state.lower()}, {now.severity.lower()}", style="bold")
     console.print(f"{now.place} ({now.unit_name}), {now.latitude_deg:.5f}, {now.longitude_deg:.5f}")
     console.print(f"opened {local_time(now.opened_at_ms, zone)}, rule {now.rule_id} of {now.rules_version}")
     if now.replaces:
@@ -85,12 +92,118 @@ def show_incident(incident_id: str, run_name: str, as_json: bool) -> None:
     if now.merged_into:
         console.print(f"merged into {now.merged_into}")
     console.print(_revisions_table(revisions, zone))
+    if now.actions:
+        console.print(_actions_table(now, zone))
     console.print(_evidence_table(now, zone))
     if now.lines:
         console.print(_lines_table(now))
     for trip in now.due_trips:
         due = local_time(trip.due_at_ms, zone)
         console.print(f"trip of line {trip.line_id} due at stop {trip.stop_id} at {due} {trip.trip_id}".rstrip())
+
+
+def _acting(command: Callable[..., None]) -> Callable[..., None]:
+    """Add what all three decisions take."""
+    options: tuple[Callable[[Any], Any], ...] = (
+        click.option("--json", "as_json", is_flag=True, help="Print the action and the incident as JSON."),
+        click.option("--run", "run_name", default="", help="Name of an isolated run; without it the live one."),
+        click.option("--note", default="", help="Why; it is shown with the incident."),
+        click.option("--operator", default=None, metavar="NAME", help="Who decides; without it the login name."),
+        click.argument("incident_id", metavar="INCIDENT"),
+    )
+    for option in options:
+        command = option(command)
+    return command
+
+
+@incidents.command("acknowledge")
+@_acting
+def acknowledge(incident_id: str, operator: str | None, note: str, run_name: str, as_json: bool) -> None:
+    """Say that somebody has seen an incident; its state stays as it is. The beginning of its id suffices.
+
+    \b
+    Example:
+      cityops incidents acknowledge i-0011 --operator Lan
+    """
+    _decide(Decision.ACKNOWLEDGE, incident_id, operator, note, run_name, as_json)
+
+
+@incidents.command("confirm")
+@_acting
+def confirm(incident_id: str, operator: str | None, note: str, run_name: str, as_json: bool) -> None:
+    """Say that an incident is real, though its evidence alone may not. The beginning of its id suffices.
+
+    \b
+    Example:
+      cityops incidents confirm i-0011 --note "seen on CAM-12"
+    """
+    _decide(Decision.CONFIRM, incident_id, operator, note, run_name, as_json)
+
+
+@incidents.command("dismiss")
+@_acting
+def dismiss(incident_id: str, operator: str | None, note: str, run_name: str, as_json: bool) -> None:
+    """Say that an incident is none; more of the same evidence leaves it so. The beginning of its id suffices.
+
+    \b
+    Example:
+      cityops incidents dismiss i-0011 --operator Lan --note fireworks
+    """
+    _decide(Decision.DISMISS, incident_id, operator, note, run_name, as_json)
+
+
+def _decide(
+    decision: Decision, incident_id: str, operator: str | None, note: str, run_name: str, as_json: bool
+) -> None:
+    """Send a decision, wait for the revision that folds it in, and show it."""
+    from streams.actions import published_so_far, submit, wait_folded
+
+    settings = settings_of(run_name)
+    if load_span(settings.home, settings.run) is not None:
+        raise UsageError(f"{settings.run} is a replay: it takes what was decided from the run it replays")
+    codec = codec_of(settings)
+    named = open_incident(read_incidents(settings, codec), incident_id)
+    begin = published_so_far(settings)
+    action = submit(
+        settings, codec, named.incident_id, decision, getpass.getuser() if operator is None else operator, note
+    )
+    change = wait_folded(settings, codec, action, begin, FOLDED_WITHIN_S)
+    if as_json:
+        click.echo(json_text({"action": action, "incident": None if change is None else change.incident}))
+        return
+    if change is None:
+        click.echo(
+            f"{action.action_id} is queued: no worker has folded it in within {FOLDED_WITHIN_S:.0f} s "
+            "(`cityops up` starts one); it counts as soon as one does"
+        )
+        return
+    one = change.incident
+    click.echo(f"{one.incident_id}, revision {one.revision}: {_kind(one)}, {one.state.lower()}, {one.severity.lower()}")
+    click.echo("; ".join(change.reasons))
+
+
+def open_incident(every: Sequence[Incident], beginning: str) -> Incident:
+    """Return the open incident that an id, or the beginning of one, names, followed to what it went on as.
+
+    Raises UsageError when it names none, several, or one that is over.
+    """
+    by_id = {one.incident_id: one for one in every}
+    found = (
+        [by_id[beginning]] if beginning in by_id else [one for one in every if one.incident_id.startswith(beginning)]
+    )
+    ends = {}
+    for one in found:
+        while one.state is IncidentState.WITHDRAWN and one.merged_into in by_id:
+            one = by_id[one.merged_into]
+        ends[one.incident_id] = one
+    standing = [one for one in ends.values() if one.state not in OVER]
+    if len(standing) == 1:
+        return standing[0]
+    if standing:
+        raise UsageError(f"{beginning!r} begins the ids of {len(standing)} open incidents: give more of it")
+    if found:
+        raise UsageError(f"{found[-1].incident_id} is {ends.popitem()[1].state.lower()}: nothing is left to decide")
+    raise UsageError(f"there is no incident {beginning}: `cityops incidents list` shows those there are")
 
 
 def read_incidents(settings: Settings, codec: Codec) -> list[Incident]:
@@ -136,6 +249,23 @@ def _revisions_table(revisions: list[IncidentChange], zone: ZoneInfo) -> Table:
             str(len(incident.evidence)),
             "; ".join(one.reasons),
         )
+    return table
+
+
+def _kind(one: Incident) -> str:
+    return f"EXERCISE {one.kind}" if one.exercise else one.kind
+
+
+def _acknowledged(one: Incident) -> list[str]:
+    return ["acknowledged"] if any(each.decision is Decision.ACKNOWLEDGE for each in one.actions) else []
+
+
+def _actions_table(incident: Incident, zone: ZoneInfo) -> Table:
+    table = Table("action", "at", "decision", "operator", "note", "about")
+    for one in incident.actions:
+        about = "" if one.incident_id == incident.incident_id else one.incident_id
+        at = local_time(one.at_ms, zone)
+        table.add_row(one.action_id, at, one.decision.lower(), one.operator, one.note, about)
     return table
 
 
