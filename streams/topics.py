@@ -58,12 +58,12 @@ CHANGES: Final = Topic(
 )  # fmt: skip
 REJECTED: Final = Topic(
     "records.rejected.v1", ("Rejected",), "source_topic/source_partition/source_offset", 1, 30 * DAY_MS,
-    ("watch_fleet", "watch_cameras", "watch_sensors", "watch_actions"), ("rejected list|show",),
+    ("watch_fleet", "watch_cameras", "watch_sensors", "watch_actions"), ("rejected list|show|replay",),
     max_message_bytes=4_194_304,
 )  # fmt: skip
 RESENT: Final = Topic(
     "records.resent.v1", ("Resent",), "source_topic/source_partition/source_offset", 1, 30 * DAY_MS,
-    ("rejected replay", "estate import"), ("rejected list|replay",),
+    ("rejected replay", "register_devices"), ("rejected list|show|replay",),
 )  # fmt: skip
 CHECKPOINTS: Final = Topic(
     "checkpoints.v1", (), "source_topic/source_partition/part", 1, FOREVER,
