@@ -1,4 +1,4 @@
-"""The registry on the real stack: unplaced, imported, used; what waited is sent again; a kill -9 in between."""
+"""Registry and exercises on the real stack: unplaced, imported, sent again, used, with a kill -9 in between."""
 
 import json
 import time
@@ -17,8 +17,11 @@ from sinks.clickhouse.queries import query
 from streams import topics
 from streams.cli import cli
 from streams.estate import read_registry
+from streams.estate_before import load_before, registered_before, save_before
+from streams.reading import reading
 from streams.resend import Choice, find_rejected, read_resent
 from streams.settings import Settings
+from streams.span import Span, save_span
 from streams.workers import WorkerProcess
 from tests.processors.builders import detection
 from tests.streams.running import READY_S, Wire, balance, make_ready, run_settings, wait_until
@@ -76,7 +79,8 @@ class Site:
             "CLICKHOUSE_URL": self.settings.clickhouse_url,
             "COLUMNS": "160",
         }
-        return CliRunner(env=env).invoke(cli, ["estate", *arguments, "--run", RUN])
+        run = () if "--run" in arguments else ("--run", RUN)
+        return CliRunner(env=env).invoke(cli, [*arguments, *run])
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +101,9 @@ def placed(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Site:
     wait_until(lambda: site.unplaced() == 2, WAIT_S, "the records of the unknown camera are not unplaced")
     file = tmp_path_factory.mktemp("estate") / "cameras.csv"
     file.write_text(FILE, encoding="utf-8")
-    assert "1 would be imported" in site.command("import", str(file), "--dry-run").output
+    assert "1 would be imported" in site.command("estate", "import", str(file), "--dry-run").output
     assert read_registry(site.settings, site.codec) == {}
-    told = site.command("import", str(file))
+    told = site.command("estate", "import", str(file))
     assert told.exit_code == 1, told.output
     assert "1 imported, 0 unchanged, 1 refused of 2 devices" in told.output
     assert "line 3: far-away: (10.00000, 106.00000) is outside" in told.output
@@ -126,24 +130,55 @@ def test_import_takes_effect_and_what_waited_is_used_once(placed: Site, codec: C
 
 def test_import_again_changes_nothing(placed: Site, tmp_path: Path) -> None:
     (tmp_path / "again.csv").write_text(FILE, encoding="utf-8")
-    told = json.loads(placed.command("import", str(tmp_path / "again.csv"), "--json").stdout)
+    told = json.loads(placed.command("estate", "import", str(tmp_path / "again.csv"), "--json").stdout)
     assert told["fates"] == {"unchanged": 1, "refused": 1}
     assert [(line["line"], line["fate"]) for line in told["lines"]] == [(2, "unchanged"), (3, "refused")]
 
 
 def test_list_and_show_tell_package_and_registry(placed: Site) -> None:
-    listed = json.loads(placed.command("list", "--json", "--kind", "camera").stdout)
+    listed = json.loads(placed.command("estate", "list", "--json", "--kind", "camera").stdout)
     origins = {one["device_id"]: one["origin"] for one in listed}
     assert origins.pop(CAMERA) == "registry"
     assert len(origins) > 300
     assert set(origins.values()) == {"city package"}
-    shown = json.loads(placed.command("show", CAMERA, "--json").stdout)
+    shown = json.loads(placed.command("estate", "show", CAMERA, "--json").stdout)
     assert (shown["records_used"], shown["last_used_ms"]) == (3, max(placed.sent_ms))
+
+
+def test_a_replay_begins_with_what_counted_before_its_span(placed: Site, codec: Codec, tmp_path: Path) -> None:
+    registered_ms = read_registry(placed.settings, codec)[CAMERA].registered_at_ms
+    assert registered_before(placed.settings, codec, registered_ms) == ()
+    (one,) = ones = registered_before(placed.settings, codec, registered_ms + 1)
+    assert (one.device_id, one.latitude_deg) == (CAMERA, 21.0285)
+    save_before(tmp_path, "again", ones)
+    assert load_before(tmp_path, "again") == ones
+    assert load_before(tmp_path, "another") == load_before(tmp_path, "") == ()
+    save_span(placed.settings.home, "estate-replay", Span(0, 1, []))
+    refused = placed.command("estate", "retire", CAMERA, "--run", "estate-replay").exception
+    assert "is a replay and has no estate of its own" in str(refused)
+
+
+def test_an_exercise_is_confirmed_and_marked(placed: Site) -> None:
+    dry = placed.command("simulate", "inject", "fire", "--at", "21.0285,105.8542", "--dry-run")
+    assert "records would be sent" in dry.output
+    outside = placed.command("simulate", "inject", "fire", "--at", "10.77,106.70").exception
+    assert "is outside" in str(outside)
+    told = placed.command("simulate", "inject", "crash", "--at", "21.0285,105.8542", "--json")
+    assert told.exit_code == 0, told.output
+    played = json.loads(told.output[told.output.index("{") :])
+    last = played["changes"][-1]["incident"]
+    assert (last["kind"], last["state"], last["exercise"]) == ("crash", "CONFIRMED", True)
+    assert {one["device_id"][:9] for one in last["evidence"]} == {"exercise:"}
+    vehicles = "SELECT count() FROM positions WHERE startsWith(vehicle_id, 'exercise:')"
+    wait_until(lambda: placed.rows(vehicles) == ((6,),), WAIT_S, "not all positions of the exercise are stored")
+    assert placed.rows("SELECT count() FROM minutes") == ((0,),)
+    with reading(placed.settings) as log:
+        assert log.end([topics.TRUTH]) == {(topics.TRUTH.name, 0): 0}
 
 
 def test_a_retired_camera_has_no_place_and_all_is_accounted_for(placed: Site, codec: Codec) -> None:
     before = placed.unplaced()
-    assert placed.command("retire", CAMERA).exit_code == 0
+    assert placed.command("estate", "retire", CAMERA).exit_code == 0
     wait_until(
         lambda: placed.rows("SELECT retired FROM devices") == ((1,),), WAIT_S, "the retirement does not take effect"
     )
