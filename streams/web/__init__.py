@@ -37,6 +37,7 @@ def mount(app: App, engine: Engine) -> None:
     router.add_get("/api/city", site.city)
     router.add_get("/api/incidents", site.incidents)
     router.add_get("/api/incidents/{incident_id}", site.incident)
+    router.add_post("/api/incidents/{incident_id}/actions", site.decide)
     router.add_get("/api/stream", site.stream)
     router.add_get("/api/alerts/stream", site.alerts)
     router.add_get("/api/alerts/schema.json", site.alert_schema)

@@ -18,6 +18,7 @@ from schemas.records import Incident, IncidentChange
 from streams.engine import Engine
 from streams.web.access import refusal
 from streams.web.alert_stream import alert_encoder, asked_for
+from streams.web.decisions import take_decision
 from streams.web.history import read_revisions
 from streams.web.incident_book import Published
 from streams.web.live import Live
@@ -117,6 +118,17 @@ class Site:
         if not changes:
             return refusal(404, f"There is no incident {incident_id}.")
         return _json(msgspec.json.encode(IncidentHistory(changes[-1].incident, changes)))
+
+    @patient
+    async def decide(self, request: web.Request) -> web.StreamResponse:
+        """Take an operator's decision; what follows from it arrives as a change."""
+        await self.live.ready()
+        incident_id = request.match_info["incident_id"]
+        if self.live.incident(incident_id) is None:
+            return refusal(404, f"There is no incident {incident_id} in the list.")
+        body, engine = await request.read(), self._engine
+        accepted = await _aside(lambda: take_decision(engine.settings, engine.codec, incident_id, body))
+        return web.Response(status=202, body=msgspec.json.encode(accepted), content_type=JSON)
 
     @patient
     async def stream(self, request: web.Request) -> web.StreamResponse:
