@@ -28,15 +28,9 @@ class Alerting:
         self._desk: AlertDesk | None = None
         self._deliverer: Deliverer | None = None
 
-    @property
-    def pending(self) -> int:
-        """Notifications that wait for their receivers."""
-        return 0 if self._deliverer is None else self._deliverer.pending
-
-    @property
-    def failing(self) -> int:
-        """Subscriptions whose receiver takes nothing now."""
-        return 0 if self._deliverer is None else self._deliverer.failing
+    def undelivered(self) -> tuple[int, int]:
+        """Return how many notifications wait, and how many subscriptions have a receiver that takes nothing now."""
+        return (0, 0) if self._deliverer is None else (self._deliverer.pending, self._deliverer.failing)
 
     async def assigned(self, names: Iterable[str]) -> None:
         """Begin anew with what the topics hold; names: the assigned topics, without a run's prefix."""

@@ -88,6 +88,7 @@ class Engine:
         self._outbox: Outbox | None = None
         self._store: CheckpointStore | None = None
         self.alerting = Alerting(settings, lambda: self.codec, lambda: self.outbox)
+        self.health.undelivered = self.alerting.undelivered
         self._registrar = Registrar(settings, lambda: self.codec, lambda: self.outbox)
 
     # --- starting -------------------------------------------------------------------------------------------------

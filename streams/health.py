@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,6 +63,8 @@ class Status(msgspec.Struct, frozen=True):
     merged_tick_ms: int | None
     sink_waiting: str | None
     sink_delay_s: float | None
+    notifications_waiting: int = 0
+    receivers_failing: int = 0
 
 
 class Health:
@@ -80,6 +82,8 @@ class Health:
         self.merged_tick_ms: int | None = None
         self.stored_tick_ms: int | None = None
         self.sink_waiting: str | None = None
+        self.undelivered: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        """Notifications that wait for their receivers, and subscriptions whose receiver takes nothing."""
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
@@ -143,6 +147,7 @@ class Health:
         delay = None
         if self.merged_tick_ms is not None and self.stored_tick_ms is not None:
             delay = max(0.0, (self.merged_tick_ms - self.stored_tick_ms) / 1000)
+        notifications_waiting, receivers_failing = self.undelivered()
         return Status(
             ready=self.ready,
             run=self.run,
@@ -167,6 +172,8 @@ class Health:
             merged_tick_ms=self.merged_tick_ms,
             sink_waiting=self.sink_waiting,
             sink_delay_s=delay,
+            notifications_waiting=notifications_waiting,
+            receivers_failing=receivers_failing,
         )
 
     def unready(self) -> list[str]:
@@ -210,6 +217,8 @@ class Health:
         waiting = GaugeMetricFamily("cityops_sink_waiting", "1 = ClickHouse does not take rows.")
         waiting.add_metric([], int(status.sink_waiting is not None))
         yield waiting
+        yield _gauge("cityops_notifications_waiting", "Not delivered yet.", status.notifications_waiting)
+        yield _gauge("cityops_receivers_failing", "Receivers that take nothing.", status.receivers_failing)
 
 
 def _counter(name: str, text: str, label: str, counts: dict[str, int]) -> CounterMetricFamily:
@@ -217,3 +226,7 @@ def _counter(name: str, text: str, label: str, counts: dict[str, int]) -> Counte
     for key, count in counts.items():
         family.add_metric([key], count)
     return family
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, value=value)
