@@ -13,7 +13,7 @@ from processors.incidents.merge import SourceId
 from processors.incidents.rules import RuleSet, load_rules
 from processors.network import pattern_along
 from schemas.ids import content_id
-from schemas.records import IncidentChange, Observation, ObservationBlock, RowFrame
+from schemas.records import Decision, IncidentChange, Observation, ObservationBlock, OperatorAction, RowFrame
 
 PROJECT = Path(__file__).resolve().parents[3]
 RULES = load_rules(PROJECT / "cities" / "hanoi" / "rules")
@@ -26,7 +26,8 @@ METRE_DEG = math.degrees(1 / 6_371_008.8)
 POSITIONS: SourceId = ("vehicle.positions.v1", 0)
 DETECTIONS: SourceId = ("camera.detections.v1", 0)
 READINGS: SourceId = ("sensor.readings.v1", 0)
-SOURCES = (POSITIONS, DETECTIONS, READINGS)
+ACTIONS: SourceId = ("operator.actions.v1", 0)
+SOURCES = (POSITIONS, DETECTIONS, READINGS, ACTIONS)
 
 SCORES: Mapping[str, float] = {"hard_stop": 0.5, "stationary_vehicle": 0.6, "impact_sound": 0.7, "heat": 0.7}
 
@@ -75,20 +76,42 @@ def claim(
     )
 
 
-def block(source: SourceId, tick_s: float, observations: Iterable[Observation] = ()) -> ObservationBlock:
+def action(decision: Decision, incident_id: str, at_s: float, operator: str = "Lan", note: str = "") -> OperatorAction:
+    """What an operator decided at_s seconds after T0_MS."""
+    at_ms = T0_MS + round(at_s * 1000)
+    return OperatorAction(
+        at_ms=at_ms,
+        decision=decision,
+        action_id=content_id("a", decision, incident_id, at_ms, operator),
+        incident_id=incident_id,
+        operator=operator,
+        note=note,
+    )
+
+
+def block(
+    source: SourceId,
+    tick_s: float,
+    observations: Iterable[Observation] = (),
+    actions: Iterable[OperatorAction] = (),
+) -> ObservationBlock:
     ordered = sorted(observations, key=lambda one: (one.at_ms, one.observation_id))
     return ObservationBlock(
         tick_ms=T0_MS + round(tick_s * 1000),
         source_partition=source[1],
         source_topic=source[0],
         observations=tuple(ordered),
+        actions=tuple(sorted(actions, key=lambda one: (one.at_ms, one.action_id))),
     )
 
 
-def blocks_at(tick_s: float, observations: Iterable[Observation] = ()) -> list[ObservationBlock]:
+def blocks_at(
+    tick_s: float, observations: Iterable[Observation] = (), actions: Iterable[OperatorAction] = ()
+) -> list[ObservationBlock]:
     """One block of every source for a tick, the observations in those of their kinds' sources."""
     given = list(observations)
-    return [block(one, tick_s, [each for each in given if source_of(each.kind) == one]) for one in SOURCES]
+    own = {one: [each for each in given if source_of(each.kind) == one] for one in SOURCES}
+    return [block(one, tick_s, own[one], actions if one == ACTIONS else ()) for one in SOURCES]
 
 
 def small_city(cameras: Sequence[str] = ("CAM-1", "CAM-2"), sensors: Sequence[str] = ("P-1", "MIC-1")) -> City:
@@ -141,8 +164,10 @@ class Run:
             self.checkpoints.append(outcome.checkpoint)
         return list(outcome.changes)
 
-    def tick(self, tick_s: float, observations: Iterable[Observation] = ()) -> list[IncidentChange]:
-        return self.push(blocks_at(tick_s, observations))
+    def tick(
+        self, tick_s: float, observations: Iterable[Observation] = (), actions: Iterable[OperatorAction] = ()
+    ) -> list[IncidentChange]:
+        return self.push(blocks_at(tick_s, observations, actions))
 
     def story(self, *claims: Observation, until_s: float = 0.0) -> list[IncidentChange]:
         """Let every claim arrive with the first quarter second after it; returns what follows."""

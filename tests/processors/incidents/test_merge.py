@@ -6,8 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.incidents.merge import Merge, MergedTick
-from schemas.records import ObservationBlock
-from tests.processors.incidents.builders import DETECTIONS, POSITIONS, READINGS, SOURCES, T0_MS, block, claim
+from schemas.records import Decision, ObservationBlock
+from tests.processors.incidents.builders import (
+    ACTIONS,
+    DETECTIONS,
+    POSITIONS,
+    READINGS,
+    SOURCES,
+    T0_MS,
+    action,
+    block,
+    claim,
+)
 
 HARD_STOP = claim("hard_stop", "TX-1", 0.1)
 CRASH = claim("camera_crash", "CAM-1", 0.05)
@@ -53,11 +63,21 @@ def test_merge_refuses_a_source_it_was_not_told_of() -> None:
         Merge([POSITIONS]).push(block(DETECTIONS, 0.25))
 
 
+def test_merge_gives_actions_in_the_order_of_their_times() -> None:
+    early, late = action(Decision.DISMISS, "i-1", 0.1), action(Decision.CONFIRM, "i-1", 0.2)
+    (tick,) = Merge([ACTIONS]).push(replace(block(ACTIONS, 0.25), actions=(late, early)))
+    assert tick == MergedTick(T0_MS + 250, (), (early, late))
+
+
 @given(st.data())
 def test_merge_gives_the_same_ticks_for_every_interleaving_and_repetition(data: st.DataObject) -> None:
     streams = []
     for source in SOURCES:
         ticks = sorted(data.draw(st.sets(st.integers(1, 12), min_size=1, max_size=8)))
+        if source == ACTIONS:
+            about = [(tick, action(Decision.CONFIRM, f"i-{tick}", tick / 4)) for tick in ticks]
+            streams.append([block(source, tick / 4, actions=[one]) for tick, one in about])
+            continue
         kind = {POSITIONS: "hard_stop", DETECTIONS: "camera_crash", READINGS: "heat"}[source]
         streams.append([block(source, tick / 4, [claim(kind, f"D-{tick}", tick / 4 - 0.1)]) for tick in ticks])
     in_turn = push_all(Merge(SOURCES), [one for stream in streams for one in stream])

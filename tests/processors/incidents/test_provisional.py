@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from processors.incidents.engine import CorrelationRule
 from schemas.records import Change, IncidentState, Observation, ObservationBlock
-from tests.processors.incidents.builders import DETECTIONS, POSITIONS, READINGS, Run, block, claim, source_of
+from tests.processors.incidents.builders import ACTIONS, DETECTIONS, POSITIONS, READINGS, Run, block, claim, source_of
 
 SMOKE = claim("camera_smoke", "CAM-1", 1.1)
 ALARM = claim("fire_alarm", "P-1", 2.1, x_m=50)
@@ -13,10 +13,10 @@ QUICK = CorrelationRule(checkpoint_ms=1_000)
 
 
 def others(from_s: float, until_s: float, *claims: Observation) -> list[ObservationBlock]:
-    """Blocks of cameras and sensors; vehicles are stalled."""
+    """Blocks of cameras, sensors and operators; vehicles are stalled."""
     blocks = []
     for step in range(round(from_s * 4) + 1, round(until_s * 4) + 1):
-        for source in (DETECTIONS, READINGS):
+        for source in (DETECTIONS, READINGS, ACTIONS):
             due = [one for one in claims if source_of(one.kind) == source and _tick(one) == step]
             blocks.append(block(source, step / 4, due))
     return blocks
@@ -78,7 +78,9 @@ def test_a_provisional_incident_is_withdrawn_when_its_evidence_was() -> None:
     run.push(others(0, 3, SMOKE))
     run.push([block(DETECTIONS, 3.25, [back])])
     assert told(run, vehicles(0.25, 3.0)) == [(Change.OPENED, False, 1), (Change.WITHDRAWN, True, 2)]
-    assert told(run, [block(READINGS, 3.25), block(POSITIONS, 3.25)]) == [(Change.WITHDRAWN, False, 2)]
+    assert told(run, [block(READINGS, 3.25), block(ACTIONS, 3.25), block(POSITIONS, 3.25)]) == [
+        (Change.WITHDRAWN, False, 2)
+    ]
     assert run.changes[-1].reasons == ("evidence withdrawn: smoke by camera CAM-1",)
 
 
