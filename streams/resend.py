@@ -184,7 +184,8 @@ def resend(
             fates = _send(settings, codec, part, wait_s, lambda count: on_progress(len(sent) + count))
         sent.update((one.place, one) for one in fates)
         on_progress(len(sent))
-        if policy is Policy.STOP and any(one.fate in STOPS for one in fates):
+        unsure = wait_s > 0 and any(one.fate is Fate.WAITING for one in fates)
+        if policy is Policy.STOP and (unsure or any(one.fate in STOPS for one in fates)):
             break
     return list(_account(plan.candidates, sent, held, policy))
 

@@ -146,6 +146,17 @@ def test_policies_differ_in_what_would_be_refused_again(parked: Settings, codec:
     assert fates(resend(parked, codec, plan, Policy.REPARK, WAIT_S)) == [Fate.REFUSED, Fate.REFUSED]
 
 
+def test_stop_sends_nothing_behind_what_the_worker_refused(
+    parked: Settings, codec: Codec, city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.resend.AT_ONCE", 2)
+    early = choose(parked, codec, city, Choice(of("future"), again=True)).candidates
+    conflict = choose(parked, codec, city, Choice(of("conflict"), again=True)).candidates[0]
+    plan = Plan((early[0], conflict, early[1], early[2]), 0)
+    expected = [Fate.DUPLICATE, Fate.REFUSED, Fate.LEFT, Fate.LEFT]
+    assert fates(resend(parked, codec, plan, Policy.STOP, WAIT_S)) == expected
+
+
 def test_look_back_is_by_the_brokers_time(parked: Settings, codec: Codec) -> None:
     long_ago_ms, later_ms = 1_000, 4_000_000_000_000
     assert len(find_rejected(parked, codec, Choice(of("late"), since_ms=long_ago_ms))) >= 1
