@@ -23,6 +23,7 @@ import { claimWords } from "./words.ts";
 
 const NEAREST_M_PX = 1.7;
 const FURTHEST_M_PX = 3.4;
+const CLICK_PX = 18;
 const EVIDENCE_WITHIN_PX = 120;
 const VEHICLE_RESOLUTION = 2.4;
 
@@ -165,10 +166,20 @@ export class CityMap {
     });
   }
 
-  private incidentAt(pixel: number[]): string | null {
-    const layerFilter = (layer: unknown) => layer === this.layers["incidents"];
-    const feature = this.map.getFeaturesAtPixel(pixel, { layerFilter, hitTolerance: 4 })[0];
-    return feature === undefined ? null : String(feature.getId());
+  /** The incident whose sign is at a place of the viewport, the topmost of several. */
+  private incidentAt([x = 0, y = 0]: number[]): string | null {
+    const hit = this.incidents.getFeatures().filter((feature) => {
+      const [px = 0, py = 0] = this.map.getPixelFromCoordinate((feature.getGeometry() as Point).getCoordinates()) ?? [];
+      return Math.hypot(px - x, py - y) < CLICK_PX;
+    });
+    const [top] = hit.sort((a, b) => this.rank(b.get("incident") as Incident) - this.rank(a.get("incident") as Incident));
+    return top === undefined ? null : String(top.getId());
+  }
+
+  /** The selected one above all, open ones above those that are over, the severest above the others. */
+  private rank(one: Incident): number {
+    const selected = one.incident_id === this.selected?.incident_id;
+    return (selected ? 100 : 0) + (isOpen(one) ? 10 : 0) + SEVERITIES.indexOf(one.severity);
   }
 
   private makeLayers(): Record<string, VectorLayer> {
@@ -210,7 +221,7 @@ export class CityMap {
         opacity: isOpen(one) ? 1 : 0.6,
         declutterMode: "obstacle",
       }),
-      zIndex: (selected ? 100 : 0) + (isOpen(one) ? 10 : 0) + SEVERITIES.indexOf(one.severity),
+      zIndex: this.rank(one),
       ...(text === undefined ? {} : { text }),
     });
   }

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { claimWords, clockOf, compass, due, joinDirections, kindWords, span } from "../src/words.ts";
+
+test("spans are told in the largest unit that helps", () => {
+  assert.deepEqual([0, 59_400, 60_000, 3_599_000, 3_900_000, 90_000_000].map(span), ["0 s", "59 s", "1 min", "59 min", "1 h 05 min", "1 d"]);
+  assert.equal(span(-5_000), "0 s");
+});
+
+test("due times look forward and back", () => {
+  assert.deepEqual([-29_999, 29_999, 60_000, -120_000].map(due), ["now", "now", "in 1 min", "2 min ago"]);
+});
+
+test("the clock is the city's", () => {
+  assert.equal(clockOf("Asia/Ho_Chi_Minh")(Date.UTC(2026, 2, 1, 17, 0, 5)), "00:00:05");
+  assert.equal(clockOf("")(0), "00:00:00");
+});
+
+test("kinds and claims in words", () => {
+  assert.equal(kindWords("wrong_way"), "Wrong way");
+  assert.equal(claimWords("camera_crash"), "Crash on camera");
+  assert.equal(claimWords("hard_stop"), "Hard stop");
+});
+
+test("directions of a line are joined, the nearest line first", () => {
+  const line = (line_id: string, direction_id: number, distance_m: number) => ({ line_id, line_name: "", direction_id, distance_m });
+  const joined = joinDirections([line("09", 0, 30), line("16", 1, 10), line("09", 1, 20), line("22", -1, 5)]);
+  assert.deepEqual(joined.map((one) => [one.line_id, one.direction, one.distance_m]), [["22", "", 5], ["16", "←", 10], ["09", "⇄", 20]]);
+});
+
+test("bearings name the nearest of eight directions", () => {
+  assert.deepEqual([0, 22, 23, 180, 338, -90].map(compass), ["N", "N", "NE", "S", "N", "W"]);
+});
