@@ -52,7 +52,7 @@ class LogReader:
         return self._vector(self._consumer.end_offsets(self._partitions(topics)))
 
     def since(self, at_ms: int, topics: Iterable[Topic] = CATALOGUE) -> Vector:
-        """Return the first offset of each partition whose broker time is not before `at_ms`; its end if there is none."""
+        """Return the first offset of each partition whose broker time is not before `at_ms`; else its end."""
         parts = self._partitions(topics)
         found, ends = self._consumer.offsets_for_times(dict.fromkeys(parts, at_ms)), self._consumer.end_offsets(parts)
         return self._vector({one: ends[one] if (at := found.get(one)) is None else at.offset for one in parts})

@@ -24,7 +24,7 @@ from streams.settings import Settings
 from streams.span import Span, save_span
 from tests.streams.running import START_MS, Wire, balance, make_ready, run_settings, wait_until, working
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
 RUN = "resend"
 PACE_S = 0.02
