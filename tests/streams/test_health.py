@@ -5,10 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from streams import topics
 from streams.admin import ensure_topics
 from streams.health import Health
 from streams.settings import Settings
 from streams.workers import WorkerProcess, free_port
+
+READ = (*topics.INPUTS, topics.DEVICES, topics.OBSERVATIONS, topics.ROWS, topics.CHANGES, topics.NOTIFICATIONS)
+"""What the agents of faust_app.py read."""
 
 
 def test_a_waiting_partition_is_not_ready_and_lags() -> None:
@@ -66,4 +70,5 @@ def test_a_worker_comes_back_under_its_name_at_another_address(stack_with_regist
         finally:
             worker.kill()
         assert told is not None
-        assert len(told.sources) == 17  # every partition it reads, at once: nothing waits for the dead one
+        # Every partition it reads, at once: nothing waits for the dead one.
+        assert len(told.sources) == sum(topic.partitions for topic in READ)
