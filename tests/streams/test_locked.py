@@ -108,7 +108,10 @@ def test_kafka_that_does_not_let_in_is_told_in_one_sentence(
     assert PASSWORD not in str(told.value)
 
 
-def test_a_plain_client_at_a_locked_door_is_told_which_setting(stackless: Settings, kafka: LockedKafka) -> None:
+def test_a_plain_client_at_a_locked_door_is_told_which_setting(
+    stackless: Settings, kafka: LockedKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.reach.LOG_IN_S", 1.0)
     refusal = locked_out(replace(stackless, kafka_bootstrap_servers=kafka.sasl_ssl).kafka)
     assert refusal is not None
     assert not refusal.certain
