@@ -7,10 +7,12 @@ import urllib.request
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import BufferedReader, BytesIO, FileIO
 from itertools import chain
 from pathlib import Path
 from typing import Final, cast
+from urllib.parse import urlsplit, urlunsplit
 
 from processors.sources.contract import MESSAGE_LIMIT, TEXT_LIMIT, Format, Item, Reader, ReadOptions, Refused
 from processors.sources.csv_lines import CsvReader
@@ -132,7 +134,7 @@ def inputs_of(given: Sequence[str | Path]) -> list[Input]:
         if one == STDIN:
             found.append(Input("standard input", None, False, lambda: cast(BufferedReader, sys.stdin.buffer)))
         elif one.startswith(("http://", "https://")):
-            found.append(Input(one, None, False, lambda url=one: _fetched(url)))  # type: ignore[misc]
+            found.append(Input(_shown(one), None, False, partial(_fetched, one)))
         elif Path(one).is_dir():
             found += [_file(path, listed=True) for path in _files(Path(one))]
         else:
@@ -165,10 +167,16 @@ def _fetched(url: str) -> BufferedReader:
         with urllib.request.urlopen(request, timeout=URL_TIMEOUT_S) as answer:  # noqa: S310
             body = answer.read(WHOLE_LIMIT + 1)
     except (urllib.error.URLError, OSError, ValueError) as error:
-        raise UsageError(f"{url} cannot be read: {error}") from error
+        raise UsageError(f"{_shown(url)} cannot be read: {error}") from error
     if len(body) > WHOLE_LIMIT:
-        raise UsageError(f"{url} answers with more than {WHOLE_LIMIT >> 20} MiB")
+        raise UsageError(f"{_shown(url)} answers with more than {WHOLE_LIMIT >> 20} MiB")
     return BufferedReader(BytesIO(body), HEAD_BYTES)
+
+
+def _shown(url: str) -> str:
+    """Return a URL without what may be a secret: its query, and a name and password before the host."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _unpacked(raw: BufferedReader) -> BufferedReader:

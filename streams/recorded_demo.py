@@ -135,9 +135,9 @@ def _tell(recording: Recording, settings: Settings, city: City, console: Console
         console.print(recording.speeds_in_words())
     console.print(f"city: {len(city.lines)} lines, {len(city.stops)} stops, {len(city.units)} units, {city.time_zone}")
     for file in recording.skipped:
-        console.print(f"  left out {file.path}: {file.reason}", style="yellow")
+        console.print(f"  left out {file.path}: {file.reason}", style="yellow", markup=False)
     for reason, count in recording.left_out.items():
-        console.print(f"  left out {count:,} times: {reason}", style="yellow")
+        console.print(f"  left out {count:,} times: {reason}", style="yellow", markup=False)
     for item in recording.refused[:SHOWN_REFUSED]:
         console.print(f"  line {item.line} of {item.path}: {'; '.join(item.errors)}", style="yellow", markup=False)
     where = refused_path(settings)

@@ -87,9 +87,11 @@ def test_folder_gives_its_readable_files_by_name(tmp_path: Path) -> None:
 
 
 def test_url_is_fetched_once_and_unpacked(url: str) -> None:
-    assert [type(item) for item in read(f"{url}/vehicles")] == [Found, Found]
+    items = read(f"{url}/vehicles?key=secret")
+    assert [type(item) for item in items] == [Found, Found]
+    assert {item.path for item in items} == {f"{url}/vehicles"}, "a key in a URL is shown nowhere"
     with pytest.raises(UsageError, match="/gone cannot be read: HTTP Error 404"):
-        read(f"{url}/gone")
+        read(f"{url}/gone?key=secret")
     with pytest.raises(UsageError, match="cannot be read"):
         read("http://127.0.0.1:1/nothing")
 
