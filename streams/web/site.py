@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 import msgspec
 from aiohttp import web
+from google.transit.gtfs_realtime_pb2 import FeedMessage
 
 from processors.alerts import alert_schema
 from processors.city_map import encode_city
@@ -59,7 +60,7 @@ class Site:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._city: tuple[str, bytes] | None = None
-        self._feed: tuple[float, bytes, bytes] | None = None
+        self._feed: tuple[float, FeedMessage] | None = None
         self._feed_lock = asyncio.Lock()
         self._history_lock = asyncio.Lock()
         self.live = Live(engine.settings, engine.codec_or_none, StatusEvents(engine.health))
@@ -149,26 +150,27 @@ class Site:
     @patient
     async def feed_protobuf(self, _: web.Request) -> web.StreamResponse:
         """Answer the GTFS-Realtime feed."""
-        return web.Response(body=(await self._fresh_feed())[1], content_type=PROTOBUF)
+        feed = await self._fresh_feed()
+        return web.Response(body=await _aside(feed.SerializeToString), content_type=PROTOBUF)
 
     @patient
     async def feed_json(self, _: web.Request) -> web.StreamResponse:
         """Answer the same feed as JSON, for people."""
-        return _json((await self._fresh_feed())[2])
+        feed = await self._fresh_feed()
+        return _json(await _aside(lambda: feed_json(feed).encode()))
 
-    async def _fresh_feed(self) -> tuple[float, bytes, bytes]:
+    async def _fresh_feed(self) -> FeedMessage:
         await self.live.ready()
         async with self._feed_lock:
             if self._feed is None or time.monotonic() - self._feed[0] > FEED_LASTS_S:
                 incidents = self.live.book.current().incidents
-                self._feed = await _aside(lambda: self._make_feed(incidents))
-            return self._feed
+                self._feed = (time.monotonic(), await _aside(lambda: self._make_feed(incidents)))
+            return self._feed[1]
 
-    def _make_feed(self, incidents: list[Incident]) -> tuple[float, bytes, bytes]:
+    def _make_feed(self, incidents: list[Incident]) -> FeedMessage:
         now_ms = time.time_ns() // 1_000_000
         vehicles = self.live.vehicles.since(now_ms - OLDEST_MS)
-        feed = build_feed(now_ms, vehicles, incidents, transit_ids(self._engine.city))
-        return time.monotonic(), feed.SerializeToString(), feed_json(feed).encode()
+        return build_feed(now_ms, vehicles, incidents, transit_ids(self._engine.city))
 
 
 def encode_change(published: Published) -> bytes:
