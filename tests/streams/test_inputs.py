@@ -19,7 +19,7 @@ PRETTY = b'[\n {"vehicle_id": "a", "at_ms": 1772434800000, "latitude_deg": 21.0,
 
 class Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        if self.path == "/gone":
+        if self.path.startswith("/gone"):
             self.send_error(404)
             return
         self.send_response(200)
