@@ -14,19 +14,6 @@ from streams.workers import WorkerProcess, free_port
 READ = (*topics.INPUTS, topics.DEVICES, topics.OBSERVATIONS, topics.ROWS, topics.CHANGES, topics.NOTIFICATIONS)
 """What the agents of faust_app.py read."""
 
-READ = sum(
-    topic.partitions
-    for topic in (
-        *topics.INPUTS,
-        topics.DEVICES,
-        topics.OBSERVATIONS,
-        topics.ROWS,
-        topics.CHANGES,
-        topics.NOTIFICATIONS,
-    )
-)
-"""Partitions that a lone worker reads."""
-
 
 def test_a_waiting_partition_is_not_ready_and_lags() -> None:
     key = ("vehicle.positions.v1", 3)
