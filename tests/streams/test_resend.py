@@ -27,7 +27,7 @@ from tests.streams.running import START_MS, Wire, balance, make_ready, run_setti
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
 RUN = "resend"
-PACE_S = 0.02
+PACE_S = 0.1
 WAIT_S = 20.0
 POSITIONS = topics.POSITIONS.name
 
@@ -42,7 +42,7 @@ def position(vehicle_id: str, at_ms: int, **changes: Any) -> VehiclePosition:
 
 @contextmanager
 def ticking(wire: Wire) -> Iterator[None]:
-    """Let event time go on, more than ten times as fast as the clock."""
+    """Let event time go on, a little faster than the clock: nothing becomes late while a busy machine is slow."""
     stop = threading.Event()
 
     def run() -> None:
@@ -79,9 +79,10 @@ def parked(stack_with_registry: Settings, codec: Codec) -> Iterator[Settings]:
     wire.tick(START_MS + TICK_MS)
     send(position("v-twice", START_MS, speed_mps=9.0))
     wire.tick(START_MS + 2 * TICK_MS)
+    while wire.tick_ms < START_MS + 40_000:  # what was from the future is not any more
+        wire.tick(wire.tick_ms + TICK_MS)
     wire.producer.flush(10)
     with working(settings), ticking(wire):
-        wait_until(lambda: wire.tick_ms > START_MS + 40_000, 30, "ticks stopped")
         wait_until(lambda: len(find_rejected(settings, codec, Choice(lambda one: True))) == 6, 30, "not all refused")
         yield settings
     wire.close()
