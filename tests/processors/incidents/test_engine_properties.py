@@ -9,10 +9,31 @@ from hypothesis import strategies as st
 from processors.checkpoint import Checkpoint
 from processors.incidents.clusters import conclude
 from processors.incidents.engine import CorrelationRule
+from processors.incidents.merge import SourceId
 from processors.incidents.verdict import judge
 from schemas.codec import local_codec
-from schemas.records import Incident, IncidentChange, IncidentState, Observation, ObservationBlock
-from tests.processors.incidents.builders import RULES, SOURCES, T0_MS, Run, block, blocks_at, claim, engine, source_of
+from schemas.ids import EXERCISE
+from schemas.records import (
+    Decision,
+    Incident,
+    IncidentChange,
+    IncidentState,
+    Observation,
+    ObservationBlock,
+    OperatorAction,
+)
+from tests.processors.incidents.builders import (
+    RULES,
+    SOURCES,
+    T0_MS,
+    Run,
+    action,
+    block,
+    blocks_at,
+    claim,
+    engine,
+    source_of,
+)
 
 KINDS = ("camera_crash", "impact_sound", "hard_stop", "stationary_vehicle", "camera_smoke", "fire_alarm", "heat")
 STEP_S = 10
@@ -46,11 +67,35 @@ def arrivals(draw: st.DrawFn, lateness_s: int = LATENESS_S) -> list[Arrival]:
     return [one for story in found.values() for one in story]
 
 
-def log_of(arrived: Sequence[Arrival], until_s: int) -> list[ObservationBlock]:
+@dataclass(frozen=True)
+class Acted:
+    tick_s: int
+    action: OperatorAction
+
+
+def log_of(arrived: Sequence[Arrival], until_s: int, acted: Sequence[Acted] = ()) -> list[ObservationBlock]:
     blocks: list[ObservationBlock] = []
     for tick_s in range(STEP_S, until_s + 1, STEP_S):
-        blocks += blocks_at(tick_s, [one.observation for one in arrived if one.tick_s == tick_s])
+        actions = [one.action for one in acted if one.tick_s == tick_s]
+        blocks += blocks_at(tick_s, [one.observation for one in arrived if one.tick_s == tick_s], actions)
     return blocks
+
+
+def drawn_actions(data: st.DataObject, changes: Iterable[IncidentChange], until_s: int) -> list[Acted]:
+    """Up to eight actions about incidents that there are, early, in time or late, some of them sent twice.
+
+    changes: of the same log without actions, which have no say in which incidents there are.
+    """
+    names = sorted({change.incident.incident_id for change in changes})
+    acted = []
+    for number in range(data.draw(st.integers(0, 8)) if names else 0):
+        tick_s = data.draw(st.integers(1, until_s // STEP_S)) * STEP_S
+        decision, name = data.draw(st.sampled_from(list(Decision))), data.draw(st.sampled_from(names))
+        one = action(decision, name, tick_s - data.draw(st.sampled_from([0, 1, 30])), f"operator {number}")
+        acted.append(Acted(tick_s, one))
+        if data.draw(st.booleans()):
+            acted.append(Acted(min(tick_s + STEP_S * data.draw(st.integers(0, 9)), until_s), one))
+    return acted
 
 
 def encoded(changes: Iterable[IncidentChange]) -> list[bytes]:
@@ -116,9 +161,12 @@ def test_open_incidents_equal_the_plain_computation(arrived: list[Arrival], data
 @given(arrivals(), st.data())
 def test_a_restart_changes_nothing(arrived: list[Arrival], data: st.DataObject) -> None:
     """Stop after any push, go back to the last checkpoint, read again: the same revisions, rows and checkpoints."""
-    rule = data.draw(st.sampled_from([ORDERED, EARLY]))
-    blocks = log_of(arrived, LENGTH_S + 400)
-    log = list(enumerate(stalled(blocks, data) if rule is EARLY else blocks))
+    rule, until_s = data.draw(st.sampled_from([ORDERED, EARLY])), LENGTH_S + 400
+    stall = data.draw(stalls()) if rule is EARLY else None
+    plain = Run(rule)
+    plain.push(held_back(log_of(arrived, until_s), stall))
+    acted = drawn_actions(data, plain.changes, until_s)
+    log = list(enumerate(held_back(log_of(arrived, until_s, acted), stall)))
     stops_at = data.draw(st.integers(0, len(log)))
     parts: dict[str, bytes] = {}
     last: Checkpoint | None = None
@@ -142,14 +190,27 @@ def test_a_restart_changes_nothing(arrived: list[Arrival], data: st.DataObject) 
     assert restarted.next_offset == undisturbed.next_offset == len(log)
 
 
-def stalled(blocks: Sequence[ObservationBlock], data: st.DataObject) -> list[ObservationBlock]:
-    """Hold the blocks of one source back for a while."""
-    source = data.draw(st.sampled_from(SOURCES))
-    from_ms = T0_MS + data.draw(st.integers(0, LENGTH_S)) * 1000
-    until_ms = from_ms + data.draw(st.integers(0, 200)) * 1000
+@dataclass(frozen=True)
+class Stall:
+    """A source whose blocks of some time come only at its end."""
+
+    source: SourceId
+    from_ms: int
+    until_ms: int
+
+
+@st.composite
+def stalls(draw: st.DrawFn) -> Stall:
+    from_ms = T0_MS + draw(st.integers(0, LENGTH_S)) * 1000
+    return Stall(draw(st.sampled_from(SOURCES)), from_ms, from_ms + draw(st.integers(0, 200)) * 1000)
+
+
+def held_back(blocks: Sequence[ObservationBlock], stall: Stall | None) -> list[ObservationBlock]:
+    if stall is None:
+        return list(blocks)
     order = [
-        until_ms
-        if (one.source_topic, one.source_partition) == source and from_ms < one.tick_ms < until_ms
+        stall.until_ms
+        if (one.source_topic, one.source_partition) == stall.source and stall.from_ms < one.tick_ms < stall.until_ms
         else one.tick_ms
         for one in blocks
     ]
@@ -159,11 +220,69 @@ def stalled(blocks: Sequence[ObservationBlock], data: st.DataObject) -> list[Obs
 @settings(max_examples=30, deadline=None)
 @given(arrivals(), st.data())
 def test_ordered_revisions_do_not_depend_on_how_blocks_interleave(arrived: list[Arrival], data: st.DataObject) -> None:
-    blocks = log_of(arrived, LENGTH_S + 400)
-    straight, disturbed = Run(ORDERED), Run(ORDERED)
+    until_s = LENGTH_S + 400
+    plain, straight, disturbed = Run(ORDERED), Run(ORDERED), Run(ORDERED)
+    plain.push(log_of(arrived, until_s))
+    blocks = log_of(arrived, until_s, drawn_actions(data, plain.changes, until_s))
     straight.push(blocks)
-    disturbed.push(stalled(stalled(blocks, data), data))
+    disturbed.push(held_back(held_back(blocks, data.draw(stalls())), data.draw(stalls())))
     assert encoded(straight.changes) == encoded(disturbed.changes)
+
+
+@settings(max_examples=40, deadline=None)
+@given(arrivals(), st.data())
+def test_actions_are_about_what_their_incidents_went_on_as(arrived: list[Arrival], data: st.DataObject) -> None:
+    """Of provisional ones too: those that apply, their order and the state they make follow from what is published."""
+    rule, stall = replace(EARLY, horizon_ms=10_000_000), data.draw(stalls())
+    plain, run = Run(rule), Run(rule)
+    plain.push(held_back(log_of(arrived, LENGTH_S), stall))
+    acted = drawn_actions(data, plain.changes, LENGTH_S)
+    run.push(held_back(log_of(arrived, LENGTH_S, acted), stall))
+    latest = last_revisions(run.changes)
+
+    def owner(name: str) -> str:
+        while latest[name].state is IncidentState.WITHDRAWN and latest[name].merged_into:
+            name = latest[name].merged_into
+        return name
+
+    taken: dict[str, OperatorAction] = {}
+    for one in sorted(acted, key=lambda one: (one.tick_s, one.action.at_ms, one.action.action_id)):
+        taken.setdefault(one.action.action_id, one.action)
+    judged = {one.incident_id: one.state for one in plain.engine.open_incidents()}
+    for incident in run.engine.open_incidents():
+        actions = tuple(one for one in taken.values() if owner(one.incident_id) == incident.incident_id)
+        assert incident.actions == actions
+        said = [one.decision for one in actions if one.decision is not Decision.ACKNOWLEDGE]
+        expected = judged[incident.incident_id]
+        if said and said[-1] is Decision.DISMISS:
+            expected = IncidentState.DISMISSED
+        elif said and expected is IncidentState.SUSPECTED:
+            expected = IncidentState.CONFIRMED
+        assert incident.state is expected
+
+
+@settings(max_examples=20, deadline=None)
+@given(arrivals(), arrivals())
+def test_exercises_and_real_incidents_know_nothing_of_each_other(real: list[Arrival], drill: list[Arrival]) -> None:
+    marked = [
+        replace(one, observation=replace(
+            one.observation,
+            observation_id=f"{one.observation.observation_id}x",
+            device_id=f"{EXERCISE}{one.observation.device_id}",
+        ))
+        for one in drill
+    ]  # fmt: skip
+    both, real_alone, drill_alone = Run(EARLY), Run(EARLY), Run(EARLY)
+    both.push(log_of([*real, *marked], UNTIL_S))
+    real_alone.push(log_of(real, UNTIL_S))
+    drill_alone.push(log_of(marked, UNTIL_S))
+    told: dict[bool, list[IncidentChange]] = {False: [], True: []}
+    for change in both.changes:
+        told[change.incident.exercise].append(change)
+    assert told[False] == real_alone.changes
+    assert told[True] == drill_alone.changes
+    assert all(change.reasons[0].startswith("EXERCISE") for change in told[True])
+    assert last_revisions(told[False]).keys().isdisjoint(last_revisions(told[True]))
 
 
 @settings(max_examples=30, deadline=None)
@@ -171,7 +290,7 @@ def test_ordered_revisions_do_not_depend_on_how_blocks_interleave(arrived: list[
 def test_provisional_incidents_end_and_leave_the_ordered_ones_alone(
     arrived: list[Arrival], data: st.DataObject
 ) -> None:
-    blocks = stalled(log_of(arrived, UNTIL_S), data)
+    blocks = held_back(log_of(arrived, UNTIL_S), data.draw(stalls()))
     plain, early = Run(ORDERED), Run(EARLY)
     plain.push(blocks)
     early.push(blocks)
