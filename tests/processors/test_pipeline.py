@@ -1,9 +1,11 @@
 """The whole pure flow, from the log to incidents: what must not change anything, changes nothing (design, promise 1).
 
-One simulated minute of Hanoi is the log. It is cut, spread over partitions, repeated and shuffled.
+One simulated minute of Hanoi, with an operator who decides about its incidents, is the log. It is cut, spread over
+partitions, repeated and shuffled.
 """
 
 import random
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from processors.actions import action_domain, new_action
 from processors.camera import camera_domain
 from processors.city import City, load_city
 from processors.domain import Domain
@@ -25,7 +28,16 @@ from processors.simulate import Simulation, SimulationRule
 from schemas.codec import local_codec
 from schemas.columns import unpack
 from schemas.ids import shard_of
-from schemas.records import Incident, IncidentChange, IncidentState, ObservationBlock, Rejected, RowFrame, Tick
+from schemas.records import (
+    Decision,
+    Incident,
+    IncidentChange,
+    IncidentState,
+    ObservationBlock,
+    Rejected,
+    RowFrame,
+    Tick,
+)
 from streams.settings import PROJECT
 
 CODEC = local_codec()
@@ -33,7 +45,9 @@ DOMAINS: dict[str, Callable[[], Domain]] = {
     "vehicle.positions.v1": fleet_domain,
     "camera.detections.v1": camera_domain,
     "sensor.readings.v1": sensor_domain,
+    "operator.actions.v1": action_domain,
 }
+ACTIONS = "operator.actions.v1"
 START_MS = 1_795_364_000_000
 STEPS = 260
 AFTER_MS = (5_000, 60_000, 400_000)
@@ -76,8 +90,8 @@ def hanoi() -> City:
 
 
 @cache
-def log() -> tuple[tuple[Item, ...], tuple[int, ...]]:
-    """Return the records in arrival order and the ticks that close their intervals."""
+def devices() -> tuple[tuple[Item, ...], tuple[int, ...]]:
+    """Return what devices send, in arrival order, and the ticks that close the intervals."""
     rule = SimulationRule(vehicles=120)
     simulation = Simulation(hanoi(), 3, START_MS, rule, START_MS + STEPS * 250)
     items, ticks = [], []
@@ -88,15 +102,37 @@ def log() -> tuple[tuple[Item, ...], tuple[int, ...]]:
     return tuple(items), (*ticks, *(ticks[-1] + after for after in AFTER_MS))
 
 
+@cache
+def bare() -> Result:
+    """What comes of it while nobody decides anything."""
+    return run(devices()[0])
+
+
+@cache
+def log() -> tuple[Item, ...]:
+    """Return the same with decisions about three incidents in four, each at the same moment or up to 20 s later."""
+    ticks, chance = devices()[1][:STEPS], random.Random(5)
+    opened = {change.incident.incident_id: change.tick_ms for change in reversed(bare().changes)}
+    acted = []
+    for number, (name, tick_ms) in enumerate(sorted(opened.items(), key=lambda one: one[1])):
+        step = min(STEPS - 1, bisect_left(ticks, tick_ms) + chance.randrange(80))
+        decision = (*Decision, None)[number % 4]
+        if decision is not None:
+            one = new_action(name, decision, "Lan", "", ticks[step] - 100)
+            acted.append(Item(step, ACTIONS, name, CODEC.encode(one)))
+    return (*devices()[0], *acted)
+
+
 def run(items: Iterable[Item], partitions: int = 4, cuts: random.Random | None = None) -> Result:
     """Feed the log through all engines and the correlator."""
-    ticks = log()[1]
+    ticks = devices()[1]
+    counts = {topic: 1 if topic == ACTIONS else partitions for topic in DOMAINS}
     engines = {
         (topic, partition): PartitionEngine(
-            topic, partition, partitions, build(), CODEC.decode, hanoi(), IngestRule(block_ms=30_000)
+            topic, partition, counts[topic], build(), CODEC.decode, hanoi(), IngestRule(block_ms=30_000)
         )
         for topic, build in DOMAINS.items()
-        for partition in range(partitions)
+        for partition in range(counts[topic])
     }
     logs: dict[tuple[str, int], list[RawRecord]] = {source: [] for source in engines}
     waiting = sorted(items, key=lambda one: one.step)
@@ -104,7 +140,7 @@ def run(items: Iterable[Item], partitions: int = 4, cuts: random.Random | None =
     for step, tick_ms in enumerate(ticks):
         while position < len(waiting) and waiting[position].step <= step:
             item = waiting[position]
-            source = (item.topic, shard_of(item.device) % partitions)
+            source = (item.topic, shard_of(item.device) % counts[item.topic])
             logs[source].append(RawRecord(len(logs[source]), item.device.encode(), item.value))
             position += 1
         for own in logs.values():
@@ -186,34 +222,39 @@ def assert_same(one: Result, other: Result) -> None:
 
 @cache
 def reference() -> Result:
-    return run(log()[0])
+    return run(log())
 
 
 def test_the_minute_has_something_to_tell() -> None:
     kinds = {change.incident.kind for change in reference().changes}
     assert kinds == {"crash", "fire"}
     assert len(reference().changes) > 20
-    assert {"duplicates", "rejected", "observations", "positions"} <= set(reference().rows)
+    assert {"duplicates", "rejected", "observations", "positions", "actions"} <= set(reference().rows)
+    acted = [change.incident for change in reference().changes if change.incident.actions]
+    assert {one.decision for incident in acted for one in incident.actions} == set(Decision)
+    assert IncidentState.DISMISSED in {incident.state for incident in acted}
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 16, 64])
 def test_the_number_of_partitions_changes_nothing(partitions: int) -> None:
-    assert_same(run(log()[0], partitions), reference())
+    assert_same(run(log(), partitions), reference())
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_how_polls_cut_and_partitions_interleave_changes_nothing(seed: int) -> None:
-    assert_same(run(log()[0], cuts=random.Random(seed)), reference())
+    assert_same(run(log(), cuts=random.Random(seed)), reference())
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_duplicates_are_only_counted(seed: int) -> None:
     chance = random.Random(seed)
-    last = len(log()[1]) - 1
+    last = len(devices()[1]) - 1
     again = [
-        replace(item, step=min(last, item.step + chance.randrange(200))) for item in log()[0] if chance.random() < 0.2
+        replace(item, step=min(last, item.step + chance.randrange(200)))
+        for item in log()
+        if item.topic == ACTIONS or chance.random() < 0.2
     ]
-    repeated = run([*log()[0], *again])
+    repeated = run([*log(), *again])
     assert [CODEC.encode(one) for one in repeated.changes] == [CODEC.encode(one) for one in reference().changes]
     assert repeated.observations == reference().observations
     assert len(repeated.rows["duplicates"]) > len(reference().rows["duplicates"])
@@ -222,10 +263,13 @@ def test_duplicates_are_only_counted(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_late_forwarding_and_shuffles_leave_the_same_final_incidents(seed: int) -> None:
+    """Up to ids, which decisions name: nobody decides anything here."""
     chance = random.Random(seed)
     last = STEPS - 1
-    late = [replace(item, step=min(last, item.step + chance.choice((0, 0, 0, 1, 10, 80, 200)))) for item in log()[0]]
+    late = [
+        replace(item, step=min(last, item.step + chance.choice((0, 0, 0, 1, 10, 80, 200)))) for item in devices()[0]
+    ]
     chance.shuffle(late)
     shuffled = run(late)
-    assert shuffled.observations == reference().observations
-    assert shuffled.final() == reference().final()
+    assert shuffled.observations == bare().observations
+    assert shuffled.final() == bare().final()
