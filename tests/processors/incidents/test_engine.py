@@ -3,13 +3,26 @@
 import random
 import time
 
+import msgspec
 import pytest
 
 from processors.city import load_city
 from processors.incidents.engine import CorrelationRule, IncidentEngine
 from processors.incidents.rules import RuleSet
-from schemas.records import Change, IncidentState, Observation
-from tests.processors.incidents.builders import FIRE, PROJECT, RULES, SOURCES, Run, blocks_at, claim, engine
+from schemas.records import Change, Decision, IncidentState, Observation
+from tests.processors.incidents.builders import (
+    ACTIONS,
+    FIRE,
+    PROJECT,
+    RULES,
+    SOURCES,
+    Run,
+    action,
+    block,
+    blocks_at,
+    claim,
+    engine,
+)
 
 COMMON = ("hard_stop", "hard_stop", "hard_stop", "stationary_vehicle", "stationary_vehicle")
 RARE = ("camera_crash", "impact_sound", "camera_smoke", "camera_fire", "heat")
@@ -54,6 +67,33 @@ def test_a_checkpoint_of_another_offset_is_refused() -> None:
     last = run.checkpoints[-1]
     with pytest.raises(ValueError, match="not what its head says"):
         engine().restore(last.new_parts, last.live, last.next_offset + 1, last.tick_ms)
+
+
+def test_a_checkpoint_of_the_version_without_operators_is_gone_on_from() -> None:
+    """It knows nothing of actions, exercises and their topic; the merge waits for that topic's first tick."""
+    run = Run(CorrelationRule(provisional_after_ms=0, checkpoint_ms=1_000))
+    run.story(claim("camera_smoke", "CAM-1", 1), claim("fire_alarm", "P-1", 2, x_m=900), until_s=4)
+    last = run.checkpoints[-1]
+    state = msgspec.msgpack.decode(last.new_parts[last.live[-1]])
+    del state["decisions"]
+    state["rules"] = [one for one in state["rules"] if not one.pop("exercise")]
+    state["merge"]["reached"] = [one for one in state["merge"]["reached"] if tuple(one["source"]) != ACTIONS]
+    for one in state["merge"]["waiting"]:
+        del one["actions"]
+    old = {**last.new_parts, last.live[-1]: msgspec.msgpack.encode({**state, "format": 1})}
+
+    updated = engine()
+    updated.restore(old, last.live, last.next_offset, last.tick_ms)
+    assert updated.open_incidents() == run.engine.open_incidents()
+    (smoke, _) = updated.open_incidents()
+    heat = claim("heat", "P-2", 4.5, x_m=30)
+    waiting = [one for one in blocks_at(5, [heat]) if (one.source_topic, one.source_partition) != ACTIONS]
+    assert updated.push(list(enumerate(waiting, start=last.next_offset))).changes == ()
+    dismissed = action(Decision.DISMISS, smoke.incident_id, 5.5)
+    changes = updated.push([(last.next_offset + 3, block(ACTIONS, 6, actions=[dismissed]))]).changes
+    assert [one.incident.state for one in changes] == [IncidentState.CONFIRMED]
+    changes = updated.push(list(enumerate(blocks_at(6)[:3], start=last.next_offset + 4))).changes
+    assert [one.incident.state for one in changes] == [IncidentState.DISMISSED]
 
 
 def test_late_evidence_of_what_was_resolved_reopens_it() -> None:
