@@ -20,10 +20,9 @@ NOT_BUILT: Final = """<!doctype html>
 
 
 def add_page(router: web.UrlDispatcher, folder: Path = DIST) -> None:
-    """Put the page on a server: its own address, the files beside it, its assets."""
+    """Put the page on a server: its own address and its assets."""
     page = Page(folder)
     router.add_get("/", page.index)
-    router.add_get(r"/{name:[a-z0-9-]+\.(?:svg|png|ico|webmanifest)}", page.file)
     router.add_get("/assets/{path:[A-Za-z0-9_./-]+}", page.asset)
 
 
@@ -38,13 +37,6 @@ class Page:
         file = self._folder / "index.html"
         if not file.is_file():
             return web.Response(text=NOT_BUILT, content_type="text/html", status=503)
-        return web.FileResponse(file, headers={"Cache-Control": "no-cache"})
-
-    async def file(self, request: web.Request) -> web.StreamResponse:
-        """Answer a file beside the page, such as its icon."""
-        file = self._folder / request.match_info["name"]
-        if not file.is_file() or file.is_symlink():
-            raise web.HTTPNotFound
         return web.FileResponse(file, headers={"Cache-Control": "no-cache"})
 
     async def asset(self, request: web.Request) -> web.StreamResponse:
