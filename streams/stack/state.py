@@ -12,6 +12,7 @@ import psutil
 
 SAME_START_WITHIN_S: Final = 2.0
 END_WITHIN_S: Final = 2.0
+LOOK_AGAIN_S: Final = 0.02
 
 
 class Phase(StrEnum):
@@ -48,11 +49,18 @@ class ProcessMark:
         if process is None:
             return
         process.terminate()
-        try:
-            process.wait(within_s)
-        except psutil.TimeoutExpired:
+        if not self._ends(within_s):
             process.kill()
-            process.wait(within_s)
+            self._ends(within_s)
+
+    def _ends(self, within_s: float) -> bool:
+        """Wait until it runs no more; a zombie that its parent has not asked for yet does not."""
+        until_s = time.monotonic() + within_s
+        while self.process() is not None:
+            if time.monotonic() > until_s:
+                return False
+            time.sleep(LOOK_AGAIN_S)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
