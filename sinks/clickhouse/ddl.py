@@ -118,10 +118,14 @@ GROUP BY vehicle_id"""
 
 
 REAL_MINUTES: Final = (
-    f"ALTER TABLE {TO_MINUTES} MODIFY QUERY "
+    f"CREATE OR REPLACE MATERIALIZED VIEW {TO_MINUTES} TO {MINUTES} AS "
     + _MINUTES_QUERY.replace("\n)\nARRAY JOIN", f"\n    WHERE NOT startsWith(vehicle_id, '{EXERCISE}')\n)\nARRAY JOIN"),
 )
-"""Leaves vehicles that take part in an exercise out of the minutes."""
+"""Leaves vehicles that take part in an exercise out of the minutes.
+
+Replaced in one step, not by ALTER ... MODIFY QUERY: after that a view gives its target other tokens until the server
+restarts, so that a block resent across the restart would count twice (ClickHouse 26.9; tests/sinks/test_sink_contract.py holds it).
+"""
 
 _TOLD: Final = (
     "kind retired latitude_deg longitude_deg unit_code name owner host_camera_id vehicle_class line_id operator_id "
