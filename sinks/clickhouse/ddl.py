@@ -124,7 +124,7 @@ REAL_MINUTES: Final = (
 """Leaves vehicles that take part in an exercise out of the minutes.
 
 Replaced in one step, not by ALTER ... MODIFY QUERY: after that a view gives its target other tokens until the server
-restarts, so that a block resent across the restart would count twice (ClickHouse 26.9; tests/sinks/test_sink_contract.py holds it).
+restarts, so that a block resent across the restart would count twice (ClickHouse 26.9; the sink's contract tests it).
 """
 
 _TOLD: Final = (
