@@ -47,13 +47,13 @@ def test_docs_statement_runs_and_finds_rows(url: str, database: str, title: str,
     writer = Writer(url, database)
     writer.write(frame("positions", 3, at_ms=now_ms, line_id="01", speed_mm_s=[1000, 3000, -1]))
     writer.write(frame("rejected", 2, first_offset=3, reason="null_island", errors="latitude and longitude are 0"))
-    writer.write(
-        frame(
-            "incident_log", 2, opened_at_ms=now_ms, incident_id="i-0123456789abcdef", revision=[1, 2], state="CONFIRMED"
-        )
-    )
+    ids, revisions, drill = ["i-0123456789abcdef"] * 2 + ["i-fedcba9876543210"], [1, 2, 1], [0, 0, 1]
+    incidents = {"incident_id": ids, "revision": revisions, "exercise": drill, "action_ids": ["", "a-1", ""]}
+    writer.write(frame("incident_log", 3, opened_at_ms=now_ms, state="CONFIRMED", **incidents))
+    writer.write(frame("actions", 1, action_id="a-1", incident_id="i-0123456789abcdef", operator="Lan"))
     rows = query(url, database, sql).rows
-    expected = {"Mean speed": 7.2, "Speed per route": 2.0, "Incidents today": 1, "What was rejected": 2, "Vehicles": 3}
+    expected = {"Mean speed": 7.2, "Speed per route": 2.0, "Incidents today": 1, "What was rejected": 2, "Vehicles": 3,
+                "Exercises": "i-fedcba9876543210", "What operators decided": "i-0123456789abcdef"}  # fmt: skip
     assert rows, title
     assert all(value in rows[0] for start, value in expected.items() if title.startswith(start))
 
