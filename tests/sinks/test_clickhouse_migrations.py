@@ -12,6 +12,7 @@ from sinks.clickhouse.connection import connect
 from sinks.clickhouse.ddl import AGED
 from sinks.clickhouse.migrations import ADDED, Added, AddedTable, apply, check_columns, drop_database, migrate, plan
 from sinks.clickhouse.queries import query
+from sinks.clickhouse.writer import LATER as LATER_COLUMNS
 from sinks.clickhouse.writer import Writer
 from tests.sinks.frames import frame
 
@@ -105,6 +106,15 @@ def test_columns_that_came_later_reach_old_and_new_databases(url: str, empty: st
     incident = frame("incident_log", 1, incident_id="i", rules_version="v7", reasons="a\nb")
     Writer(url, empty).write(incident)
     assert query(url, empty, "SELECT rules_version, reasons FROM incidents").rows == (("v7", ["a", "b"]),)
+
+
+def test_frame_that_waited_for_its_updated_worker_is_stored_without_later_columns(url: str, database: str) -> None:
+    whole = frame("incident_log", 1, incident_id="i-before", reasons="because")
+    old = replace(whole, columns=tuple(one for one in whole.columns if ("incident_log", one.name) not in LATER_COLUMNS))
+    assert len(old.columns) == len(whole.columns) - 5
+    Writer(url, database).write(old)
+    sql = "SELECT reasons, exercise, decision, action_ids FROM incidents WHERE incident_id = 'i-before'"
+    assert query(url, database, sql).rows == ((["because"], 0, "", []),)
 
 
 def test_time_to_live_follows_the_last_migrate(url: str, empty: str) -> None:
