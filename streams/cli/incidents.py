@@ -14,11 +14,11 @@ from schemas.codec import Codec
 from schemas.errors import CityopsError, UsageError
 from schemas.records import Decision, Incident, IncidentChange, IncidentState
 from streams import topics
+from streams.cli.options import SECONDS
 from streams.cli.showing import city_zone, codec_of, json_text, local_time, settings_of
 from streams.settings import Settings
 from streams.span import load_span
 
-FOLDED_WITHIN_S: Final = 8.0
 OVER: Final = (IncidentState.CLOSED, IncidentState.WITHDRAWN)
 
 
@@ -106,6 +106,9 @@ def _acting(command: Callable[..., None]) -> Callable[..., None]:
     """Add what all three decisions take."""
     options: tuple[Callable[[Any], Any], ...] = (
         click.option("--json", "as_json", is_flag=True, help="Print the action and the incident as JSON."),
+        click.option(
+            "--wait", "wait_s", type=SECONDS, default="8s", show_default=True, help="How long to wait for its effect."
+        ),
         click.option("--run", "run_name", default="", help="Name of an isolated run; without it the live one."),
         click.option("--note", default="", help="Why; it is shown with the incident."),
         click.option("--operator", default=None, metavar="NAME", help="Who decides; without it the login name."),
@@ -118,42 +121,48 @@ def _acting(command: Callable[..., None]) -> Callable[..., None]:
 
 @incidents.command("acknowledge")
 @_acting
-def acknowledge(incident_id: str, operator: str | None, note: str, run_name: str, as_json: bool) -> None:
+def acknowledge(incident_id: str, operator: str | None, note: str, run_name: str, wait_s: float, as_json: bool) -> None:
     """Say that somebody has seen an incident; its state stays as it is. The beginning of its id suffices.
 
     \b
     Example:
       cityops incidents acknowledge i-0011 --operator Lan
     """
-    _decide(Decision.ACKNOWLEDGE, incident_id, operator, note, run_name, as_json)
+    _decide(Decision.ACKNOWLEDGE, incident_id, operator, note, run_name, wait_s, as_json)
 
 
 @incidents.command("confirm")
 @_acting
-def confirm(incident_id: str, operator: str | None, note: str, run_name: str, as_json: bool) -> None:
+def confirm(incident_id: str, operator: str | None, note: str, run_name: str, wait_s: float, as_json: bool) -> None:
     """Say that an incident is real, though its evidence alone may not. The beginning of its id suffices.
 
     \b
     Example:
       cityops incidents confirm i-0011 --note "seen on CAM-12"
     """
-    _decide(Decision.CONFIRM, incident_id, operator, note, run_name, as_json)
+    _decide(Decision.CONFIRM, incident_id, operator, note, run_name, wait_s, as_json)
 
 
 @incidents.command("dismiss")
 @_acting
-def dismiss(incident_id: str, operator: str | None, note: str, run_name: str, as_json: bool) -> None:
+def dismiss(incident_id: str, operator: str | None, note: str, run_name: str, wait_s: float, as_json: bool) -> None:
     """Say that an incident is none; more of the same evidence leaves it so. The beginning of its id suffices.
 
     \b
     Example:
       cityops incidents dismiss i-0011 --operator Lan --note fireworks
     """
-    _decide(Decision.DISMISS, incident_id, operator, note, run_name, as_json)
+    _decide(Decision.DISMISS, incident_id, operator, note, run_name, wait_s, as_json)
 
 
 def _decide(
-    decision: Decision, incident_id: str, operator: str | None, note: str, run_name: str, as_json: bool
+    decision: Decision,
+    incident_id: str,
+    operator: str | None,
+    note: str,
+    run_name: str,
+    wait_s: float,
+    as_json: bool,
 ) -> None:
     """Send a decision, wait for the revision that folds it in, and show it."""
     from streams.actions import published_so_far, submit, wait_folded
@@ -161,19 +170,18 @@ def _decide(
     settings = settings_of(run_name)
     if load_span(settings.home, settings.run) is not None:
         raise UsageError(f"{settings.run} is a replay: it takes what was decided from the run it replays")
+    operator = _login_name() if operator is None else operator
     codec = codec_of(settings)
     named = open_incident(read_incidents(settings, codec), incident_id)
     begin = published_so_far(settings)
-    action = submit(
-        settings, codec, named.incident_id, decision, getpass.getuser() if operator is None else operator, note
-    )
-    change = wait_folded(settings, codec, action, begin, FOLDED_WITHIN_S)
+    action = submit(settings, codec, named.incident_id, decision, operator, note)
+    change = wait_folded(settings, codec, action, begin, wait_s)
     if as_json:
         click.echo(json_text({"action": action, "incident": None if change is None else change.incident}))
         return
     if change is None:
         click.echo(
-            f"{action.action_id} is queued: no worker has folded it in within {FOLDED_WITHIN_S:.0f} s "
+            f"{action.action_id} is queued: no worker has folded it in within {wait_s:.0f} s "
             "(`cityops up` starts one); it counts as soon as one does"
         )
         return
@@ -182,15 +190,21 @@ def _decide(
     click.echo("; ".join(change.reasons))
 
 
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise UsageError("this login has no name: say with --operator who decides") from error
+
+
 def open_incident(every: Sequence[Incident], beginning: str) -> Incident:
     """Return the open incident that an id, or the beginning of one, names, followed to what it went on as.
 
     Raises UsageError when it names none, several, or one that is over.
     """
     by_id = {one.incident_id: one for one in every}
-    found = (
-        [by_id[beginning]] if beginning in by_id else [one for one in every if one.incident_id.startswith(beginning)]
-    )
+    found = [one for one in every if one.incident_id.startswith(beginning)]
+    found = [by_id[beginning]] if beginning in by_id else found
     ends = {}
     for one in found:
         while one.state is IncidentState.WITHDRAWN and one.merged_into in by_id:
