@@ -19,10 +19,12 @@ export function App({ desk }: { desk: Desk }) {
   const [following, setFollowing] = useState(false);
   const target = useRef<HTMLDivElement>(null);
   const map = useRef<CityMap | null>(null);
+  const found = useRef(false);
 
   const select = (incidentId: string | null) => {
     if (incidentId === null) focusRow(desk.selectedId);
     desk.select(incidentId);
+    found.current = desk.incidents.has(incidentId ?? "");
     map.current?.select(desk.incidents.get(incidentId ?? "") ?? null, true);
     history.replaceState(null, "", incidentId === null ? location.pathname : `${HASH}${incidentId}`);
   };
@@ -46,7 +48,9 @@ export function App({ desk }: { desk: Desk }) {
     desk.onVehicles = (rows) => shown.fleet.update(rows, performance.now());
     desk.onIncidents = () => {
       shown.showIncidents([...desk.incidents.values()].filter((one) => one.state !== "WITHDRAWN"));
-      shown.select(desk.incidents.get(desk.selectedId ?? "") ?? null, false);
+      const selected = desk.incidents.get(desk.selectedId ?? "") ?? null;
+      shown.select(selected, selected !== null && !found.current); // one named by the address is found when it is told
+      found.current = selected !== null;
     };
     desk.onChange = () => again();
     desk.start();
@@ -74,6 +78,7 @@ export function App({ desk }: { desk: Desk }) {
         city={desk.city}
         vehicle={vehicle}
         following={following}
+        nowMs={desk.nowMs()}
         vehicles={map.current?.fleet.vehicles.size ?? 0}
         onFollow={follow}
         onVehicle={pick}

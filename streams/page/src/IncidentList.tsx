@@ -21,7 +21,8 @@ export function IncidentList({ desk, version, onSelect }: Props) {
   const [filter, setFilter] = useState<Filter>(EVERYTHING);
   const [order, setOrder] = useState<Order>("newest");
   const found = useMemo(() => {
-    return ordered([...desk.incidents.values()].filter((one) => one.state !== "WITHDRAWN" || filter.state === "WITHDRAWN").filter((one) => matches(one, filter)), order);
+    const standing = [...desk.incidents.values()].filter((one) => one.state !== "WITHDRAWN" || filter.state === "WITHDRAWN");
+    return ordered(standing.filter((one) => matches(one, filter)), order);
   }, [version, filter, order]);
   const kinds = [...new Set([...desk.incidents.values()].map((one) => one.kind))].sort();
   const open = found.filter(isOpen);
@@ -159,7 +160,7 @@ function Row({ one, desk, onSelect }: { one: Incident; desk: Desk; onSelect: (in
 }
 
 export function modeOf(desk: Desk, lineId: string): string {
-  return desk.city?.lines.features.find((line) => line.properties.line_id === lineId)?.properties.mode ?? "other";
+  return desk.modes.get(lineId) ?? "other";
 }
 
 function moveWithArrows(event: KeyboardEvent): void {

@@ -9,7 +9,7 @@ import { ButtonIcon } from "./icons.tsx";
 import type { CityMap, Layers } from "./map.ts";
 import type { City, Incident } from "./records.ts";
 import { Sign } from "./sign.tsx";
-import { CLASS_WORDS, compass } from "./words.ts";
+import { CLASS_WORDS, compass, span } from "./words.ts";
 
 const FIRST_LAYERS: Layers = { stops: true, venues: true, cameras: false, sensors: false };
 const LEGEND_FROM_PX = 1700;
@@ -21,12 +21,13 @@ interface Props {
   city: City | null;
   vehicle: Vehicle | null;
   following: boolean;
+  nowMs: number;
   vehicles: number;
   onFollow: (follows: boolean) => void;
   onVehicle: (vehicle: Vehicle | null) => void;
 }
 
-export function MapPanel({ target, map, city, vehicle, following, vehicles, onFollow, onVehicle }: Props) {
+export function MapPanel({ target, map, city, vehicle, following, nowMs, vehicles, onFollow, onVehicle }: Props) {
   return (
     <section class="map" aria-label="Map">
       <div class="canvas" ref={target} role="application" aria-label="City map; arrow keys move, plus and minus zoom" tabIndex={0} />
@@ -42,7 +43,7 @@ export function MapPanel({ target, map, city, vehicle, following, vehicles, onFo
         </button>
       </div>
       <Legend map={map} city={city} vehicles={vehicles} />
-      {vehicle !== null && <VehicleCard vehicle={vehicle} following={following} onFollow={onFollow} onClose={() => onVehicle(null)} />}
+      {vehicle !== null && <VehicleCard vehicle={vehicle} following={following} nowMs={nowMs} onFollow={onFollow} onClose={() => onVehicle(null)} />}
     </section>
   );
 }
@@ -125,11 +126,12 @@ const SAMPLES: Sample[] = [
 interface CardProps {
   vehicle: Vehicle;
   following: boolean;
+  nowMs: number;
   onFollow: (follows: boolean) => void;
   onClose: () => void;
 }
 
-function VehicleCard({ vehicle, following, onFollow, onClose }: CardProps) {
+function VehicleCard({ vehicle, following, nowMs, onFollow, onClose }: CardProps) {
   const speed = vehicle.speedMps === null ? "speed unknown" : `${Math.round(vehicle.speedMps * 3.6)} km/h`;
   const heading = vehicle.bearingDeg === null ? "" : ` ${compass(vehicle.bearingDeg)}`;
   return (
@@ -141,6 +143,7 @@ function VehicleCard({ vehicle, following, onFollow, onClose }: CardProps) {
         {speed}
         {heading}
       </span>
+      <span class="muted">heard {span(nowMs - vehicle.atMs)} ago</span>
       <button type="button" aria-pressed={following} onClick={() => onFollow(!following)}>
         {following ? "Following" : "Follow"}
       </button>

@@ -1,7 +1,7 @@
 /** The operator's desk: everything the page knows, one listener, no DOM. The map gets vehicles past it. */
 
 import { fetchChanges, fetchCity, sendAction } from "./api.ts";
-import { addRevision, isNews, isUrgent, type Pending, stillPending } from "./incidents.ts";
+import { addRevision, isEnded, isNews, isUrgent, type Pending, stillPending } from "./incidents.ts";
 import type { City, Decision, Incident, IncidentChange, VehicleRow } from "./records.ts";
 import { NOTHING_KNOWN, type Status } from "./status.ts";
 import { Stream } from "./stream.ts";
@@ -9,6 +9,7 @@ import { kindWords, STATE_WORDS } from "./words.ts";
 
 const NEW_MS = 12_000;
 const RETRY_MS = 3_000;
+const SHOWN_AFTER_END_MS = 3_600_000; // as long as the worker keeps them in its list
 
 export interface Announcement {
   text: string;
@@ -17,6 +18,8 @@ export interface Announcement {
 
 export class Desk {
   city: City | null = null;
+  /** Mode by line id. */
+  modes = new Map<string, string>();
   incidents = new Map<string, Incident>();
   revisions: IncidentChange[] = [];
   selectedId: string | null = null;
@@ -87,7 +90,8 @@ export class Desk {
   private async loadCity(): Promise<void> {
     try {
       const city = await fetchCity();
-      this.update(() => ([this.city, this.trouble] = [city, ""]));
+      const modes = city.lines.features.map((line) => [line.properties.line_id, line.properties.mode] as const);
+      this.update(() => ([this.city, this.modes, this.trouble] = [city, new Map(modes), ""]));
     } catch (error) {
       this.update(() => (this.trouble = (error as Error).message));
       setTimeout(() => void this.loadCity(), RETRY_MS);
@@ -121,8 +125,17 @@ export class Desk {
       if (incident.incident_id === this.selectedId) this.revisions = addRevision(this.revisions, change);
       if (!isNews(this.incidents, incident)) return;
       this.takeIncident(incident, this.incidents.get(incident.incident_id));
+      this.forget(change.tick_ms);
       this.onIncidents();
     });
+  }
+
+  private forget(nowMs: number): void {
+    for (const [id, one] of this.incidents) {
+      if (!isEnded(one) || one.tick_ms > nowMs - SHOWN_AFTER_END_MS || id === this.selectedId) continue;
+      this.incidents.delete(id);
+      this.changedMs.delete(id);
+    }
   }
 
   private takeIncident(incident: Incident, before: Incident | undefined): void {

@@ -16,6 +16,7 @@ export interface Filter {
 export const EVERYTHING: Filter = { kind: "", state: "", severity: "", text: "" };
 export const SEVERITIES: Severity[] = ["MINOR", "MODERATE", "SEVERE", "EXTREME"];
 const OPEN: ReadonlySet<IncidentState> = new Set(["SUSPECTED", "CONFIRMED"]);
+const ENDED: ReadonlySet<IncidentState> = new Set(["CLOSED", "DISMISSED", "WITHDRAWN"]);
 
 /** An action that was accepted, or is on its way, and is not in a revision yet. */
 export interface Pending {
@@ -29,6 +30,11 @@ export interface Pending {
 
 export function isOpen(incident: Incident): boolean {
   return OPEN.has(incident.state);
+}
+
+/** Whether nothing more is to come of it, as a rule. */
+export function isEnded(incident: Incident): boolean {
+  return ENDED.has(incident.state);
 }
 
 /** Whether a revision is news: an unknown incident, or a later revision than the one known. */

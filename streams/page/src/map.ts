@@ -17,7 +17,7 @@ import { Fleet, place, project, type Vehicle } from "./fleet.ts";
 import { isOpen, SEVERITIES } from "./incidents.ts";
 import { deviceStyle, evidenceStyle, lineStyle, stopStyle, unitNameStyle, unitStyle, venueStyle } from "./mapStyles.ts";
 import { markerOf } from "./markers.ts";
-import type { City, Incident } from "./records.ts";
+import type { City, Evidence, Incident } from "./records.ts";
 import { VehicleLayer } from "./vehicleLayer.ts";
 import { claimWords } from "./words.ts";
 
@@ -274,10 +274,11 @@ function evidenceFeatures(incident: Incident): Feature[] {
   const centre = project(incident.longitude_deg, incident.latitude_deg);
   const stretch = 1 / Math.cos((incident.latitude_deg * Math.PI) / 180); // Web Mercator is wider than the ground
   const reach = new Feature({ geometry: new CircleGeometry(centre, incident.radius_m * stretch), part: "reach" });
-  const parts = incident.evidence.flatMap((one) => {
-    const at = project(one.longitude_deg, one.latitude_deg);
+  const parts = [...byPlace(incident.evidence).values()].flatMap((there) => {
+    const [first] = there;
+    const at = project(first.longitude_deg, first.latitude_deg);
     const side = at[0] < centre[0] ? "west" : "east";
-    const words = `${claimWords(one.kind)} · ${one.device_id}`;
+    const words = there.map((one) => `${claimWords(one.kind)} · ${one.device_id}`).join("\n");
     return [
       new Feature({ geometry: new LineString([centre, at]), part: "way" }),
       new Feature({ geometry: new Point(at), part: "evidence", words, side }),
@@ -286,3 +287,14 @@ function evidenceFeatures(incident: Incident): Feature[] {
   return [reach, ...parts];
 }
 
+/** Cameras and microphones on one pole say what they say at one place. */
+function byPlace(evidence: Evidence[]): Map<string, [Evidence, ...Evidence[]]> {
+  const places = new Map<string, [Evidence, ...Evidence[]]>();
+  for (const one of evidence) {
+    const key = `${one.longitude_deg.toFixed(5)},${one.latitude_deg.toFixed(5)}`;
+    const there = places.get(key);
+    if (there === undefined) places.set(key, [one]);
+    else there.push(one);
+  }
+  return places;
+}

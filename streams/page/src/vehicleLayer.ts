@@ -12,6 +12,7 @@ const LINE_NAMES_BELOW_M_PX = 2.5;
 const CLICK_PX = 12;
 const STEP_PX = 0.35;
 const TYPICAL_MPS = 20;
+const MOST_REST_MS = 200;
 const CLASSES = Object.keys(VEHICLE);
 
 export class VehicleLayer extends Layer {
@@ -22,10 +23,12 @@ export class VehicleLayer extends Layer {
   private readonly container = document.createElement("div");
   private readonly context: CanvasRenderingContext2D;
   private readonly fleet: Fleet;
-  private sprites = new Map<string, HTMLCanvasElement>();
+  private sprites = new Map<string, ImageBitmap>();
   private spritesFor = "";
   private frame: FrameState | null = null;
   private drawnMs = 0;
+  private drewLast = false;
+  private restMs = 0;
 
   constructor(fleet: Fleet) {
     super({});
@@ -47,8 +50,13 @@ export class VehicleLayer extends Layer {
   /** Called on every animation frame: draws when something would be seen to move. */
   animate(nowMs: number): void {
     if (this.frame === null || document.hidden) return;
-    const waitMs = Math.min(1000, (STEP_PX * this.frame.viewState.resolution * 1000) / TYPICAL_MPS);
-    if (nowMs - this.drawnMs >= waitMs) this.draw(nowMs);
+    const sinceMs = nowMs - this.drawnMs;
+    if (this.drewLast) this.restMs = Math.min(MOST_REST_MS, 2 * sinceMs); // half of the time is for everything else
+    this.drewLast = false;
+    const stepMs = Math.min(1000, (STEP_PX * this.frame.viewState.resolution * 1000) / TYPICAL_MPS);
+    if (sinceMs < Math.max(stepMs, this.restMs)) return;
+    this.draw(nowMs);
+    this.drewLast = true;
   }
 
   /** The vehicle at a place of the viewport, in CSS pixels. */
@@ -133,7 +141,7 @@ export class VehicleLayer extends Layer {
     this.spritesFor = wanted;
   }
 
-  private sprite(name: string, heading: number, pixelRatio: number, resolution: number): HTMLCanvasElement {
+  private sprite(name: string, heading: number, pixelRatio: number, resolution: number): ImageBitmap {
     const key = `${name}/${heading}`;
     const known = this.sprites.get(key);
     if (known !== undefined) return known;
@@ -152,11 +160,11 @@ function scaleAt(resolution: number): number {
   return resolution > 60 ? 0.42 : resolution > DOTS_ABOVE_M_PX ? 0.5 : resolution > 12 ? 0.9 : resolution > 5 ? 1 : 1.25;
 }
 
-function drawSprite(colour: string, halfPx: number, heading: number, pixelRatio: number): HTMLCanvasElement {
-  const sprite = document.createElement("canvas");
+function drawSprite(colour: string, halfPx: number, heading: number, pixelRatio: number): ImageBitmap {
   const half = halfPx * pixelRatio;
-  sprite.width = sprite.height = Math.ceil(half * 2 + 4 * pixelRatio);
-  const context = sprite.getContext("2d") as CanvasRenderingContext2D;
+  const size = Math.ceil(half * 2 + 4 * pixelRatio);
+  const sprite = new OffscreenCanvas(size, size);
+  const context = sprite.getContext("2d") as OffscreenCanvasRenderingContext2D;
   context.translate(sprite.width / 2, sprite.height / 2);
   context.fillStyle = colour;
   context.strokeStyle = "#0a0f15";
@@ -174,5 +182,5 @@ function drawSprite(colour: string, halfPx: number, heading: number, pixelRatio:
   }
   context.fill();
   context.stroke();
-  return sprite;
+  return sprite.transferToImageBitmap();
 }
