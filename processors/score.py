@@ -51,11 +51,11 @@ def score(truths: Sequence[Truth], changes: Sequence[IncidentChange]) -> dict[st
     A truth is detected when an incident of its kind opens within 200 m of it and at most 120 s after it (and at most
     30 s before), one to one: as many truths as possible, each with the nearest incident that this leaves it.
     A provisional incident and the ordered one that replaces it are one, and so are an incident and those merged into
-    it; it counts as opened at its earliest opening that fits. Withdrawn incidents count for nothing. All others are
-    false. Repeated changes change nothing.
+    it; it counts as opened at its earliest opening that fits. Withdrawn incidents and exercises count for nothing. All
+    others are false. Repeated changes change nothing.
     Source of the bounds: the project's definition of a detected truth (docs/simulator.md#scoring).
     """
-    cases = _cases(changes)
+    cases = _cases([change for change in changes if not change.incident.exercise])
     kinds = sorted({truth.kind for truth in truths} | {kind for kind, _ in cases})
     return {
         kind: _score_kind(

@@ -182,7 +182,7 @@ def show_device(device_id: str, as_json: bool, run_name: str) -> None:
     zone = city_zone(settings)
     for name, value in told.items():
         if name.endswith("_ms") and value:
-            name, value = f"{name.removesuffix('_ms')} at", local_time(value, zone)
+            name, value = name.removesuffix("_ms"), local_time(value, zone)
         if value not in (None, "", (), 0, False):
             click.echo(f"{name.replace('_', ' ')}: {', '.join(value) if isinstance(value, tuple) else value}")
     if activity.unplaced:

@@ -1,5 +1,6 @@
 """Incidents against the ground truth, on literal cases."""
 
+from dataclasses import replace
 from random import Random
 
 from hypothesis import given
@@ -68,6 +69,13 @@ def test_score_finds_a_truth_and_times_it() -> None:
 def test_score_keeps_kinds_apart() -> None:
     found = score([truth("t1", kind="fire")], [change("i1", kind="crash")])
     assert found == {"crash": KindScore(0, 0, 1, None), "fire": KindScore(1, 0, 0, None)}
+
+
+def test_score_leaves_exercises_out() -> None:
+    played = change("i2", 1.0)
+    played = replace(played, incident=replace(played.incident, exercise=True))
+    assert score([truth("t1")], [played]) == {"crash": KindScore(1, 0, 0, None)}
+    assert score([], [played]) == {}
 
 
 def test_score_of_nothing_is_empty() -> None:
