@@ -1,16 +1,26 @@
 """Recovery on the real stack: kill -9, rebalances and clean stops leave no trace in anything that comes out."""
 
+import json
 import signal
+import subprocess
+import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
 from processors.city import City
 from schemas.codec import Codec
+from schemas.records import Decision
+from sinks.clickhouse.queries import query
+from streams import topics
+from streams.actions import submit
+from streams.cli.incidents import read_incidents
+from streams.reading import reading
 from streams.settings import Settings
-from streams.workers import WorkerProcess
+from streams.workers import WorkerProcess, environment
 from tests.streams.running import (
     READY_S,
     Outputs,
@@ -60,7 +70,7 @@ class Killed:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """One log, worked off undisturbed, with three kills, and by two workers of whom one comes and goes."""
+    """One log with decisions, worked off undisturbed, with three kills, and by two workers, one of whom goes."""
 
     calm: Settings
     rough: Settings
@@ -68,19 +78,21 @@ class Recovered:
     killed_at_s: list[float]
     shared: bool
     """Whether both workers of the pair had partitions."""
+    answer: dict[str, Any]
+    """What `cityops incidents dismiss` said, right after the last kill."""
 
 
 @pytest.fixture(scope="module")
 def recovered(stack_with_registry: Settings, codec: Codec, city: City) -> Recovered:
-    calm = run_settings(stack_with_registry, "calm", block_ms=4000)
-    rough = run_settings(stack_with_registry, "rough", "calm", block_ms=4000)
-    pair = run_settings(stack_with_registry, "pair", "calm", block_ms=4000)
-    for settings in (calm, rough, pair):
+    rough = run_settings(stack_with_registry, "rough", block_ms=4000)
+    calm = run_settings(stack_with_registry, "calm", "rough", block_ms=4000)
+    pair = run_settings(stack_with_registry, "pair", "rough", block_ms=4000)
+    for settings in (rough, calm, pair):
         make_ready(settings)
     killed_at_s = []
     with (
         ExitStack() as ends,
-        PacedFeed(calm, codec, simulated(city, 7, LOG_S, vehicles=250, **OFTEN), LOG_S, SPEED) as log,
+        PacedFeed(rough, codec, simulated(city, 7, LOG_S, vehicles=250, **OFTEN), LOG_S, SPEED) as log,
     ):
         log.allow(KILLS_AT[0] * LOG_S + LEAD_S)
         killed = Killed(rough)
@@ -101,11 +113,34 @@ def recovered(stack_with_registry: Settings, codec: Codec, city: City) -> Recove
         log.allow(KILLS_AT[2] * LOG_S + LEAD_S)
         second.stop()
         killed_at_s.append(killed.kill_at(KILLS_AT[2] * LOG_S))
+        dismissing = decide(rough, codec)
+        ends.callback(dismissing.kill)
+        wait_until(lambda: actions_sent(rough, codec) == 2, READY_S, "the command sends nothing")
         log.finish()
+        answer, _ = dismissing.communicate(timeout=READY_S)
         finish(rough, killed.worker)
         finish(pair, first)
     work_off(calm)
-    return Recovered(calm, rough, pair, killed_at_s, all(sources))
+    return Recovered(calm, rough, pair, killed_at_s, all(sources), json.loads(answer))
+
+
+def decide(settings: Settings, codec: Codec) -> "subprocess.Popen[bytes]":
+    """Acknowledge the first incident, and dismiss it by the command, which waits for the effect."""
+    wait_until(lambda: bool(read_incidents(settings, codec)), READY_S, "the worker comes back without incidents")
+    first = read_incidents(settings, codec)[0].incident_id
+    submit(settings, codec, first, Decision.ACKNOWLEDGE, "Minh")
+    command = ("incidents", "dismiss", first[:12], "--operator", "Lan", "--note", "fireworks")
+    return subprocess.Popen(
+        [sys.executable, "-c", "from streams.cli import main; main()", *command, "--wait", "60s", "--json"],
+        env=environment(settings),
+        stdout=subprocess.PIPE,
+    )
+
+
+def actions_sent(settings: Settings, codec: Codec) -> int:
+    with reading(settings) as log:
+        found = log.read(topics.ACTIONS, {}, log.end([topics.ACTIONS]))
+        return sum(codec.decode(one.value)[0] == "OperatorAction" for one in found)
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +190,19 @@ def test_three_kills_leave_no_trace(recovered: Recovered, codec: Codec, calm: Ou
     assert balance(recovered.rough, codec) == balance(recovered.calm, codec)
 
 
+def test_a_decision_is_folded_in_and_told(recovered: Recovered) -> None:
+    incident, action = recovered.answer["incident"], recovered.answer["action"]
+    assert (incident["state"], len(incident["actions"])) == ("DISMISSED", 2)
+    assert action in incident["actions"]
+    assert (action["operator"], action["note"]) == ("Lan", "fireworks")
+    stored = recovered.calm.clickhouse_url, recovered.calm.database
+    told = {reason for (reason,) in query(*stored, "SELECT arrayJoin(reasons) FROM incident_log").rows}
+    assert {"dismissed by Lan: fireworks", "acknowledged by Minh"} <= told
+    sql = "SELECT action_ids, decided_by, acknowledged_by FROM incidents WHERE incident_id = %(name)s"
+    shown = query(*stored, sql, {"name": incident["incident_id"]}).rows
+    assert shown == (([one["action_id"] for one in incident["actions"]], "Lan", "Minh"),)
+
+
 def test_a_second_worker_that_comes_and_goes_leaves_no_trace(
     recovered: Recovered, codec: Codec, calm: Outputs, pair: Outputs
 ) -> None:
@@ -186,7 +234,8 @@ def test_sigterm_ends_a_worker_in_three_seconds_and_the_next_goes_on(stopped: Se
         began = {(one.topic, one.partition): one.next_offset for one in status.sources}
         finish(stopped, worker)
 
-    assert all(offset > 0 for (topic, _), offset in began.items() if topic != "rows.v1")
+    judged = {topic.name for topic in (*topics.INPUTS, topics.OBSERVATIONS)}
+    assert all(offset > 0 for (topic, _), offset in began.items() if topic in judged)
     after = read_outputs(stopped, codec)
     assert_same(before, after)
     balance(stopped, codec)
