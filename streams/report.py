@@ -64,7 +64,7 @@ class Report:
         """Return in words what does not add up."""
         if self.sent is None:
             return self.accounts.reasons
-        arrived = sum(topic.records for topic in self.accounts.topics.values())
+        arrived = sum(self.accounts.topics[topic.name].records for topic in topics.OF_DEVICES)
         sent = self.sent.sent + self.sent.placed
         if sent == arrived:
             return self.accounts.reasons
