@@ -5,6 +5,7 @@ evidence behind it.
 """
 
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.records import AffectedLine, DueTrip, Evidence
-from streams.diff import ChangedIncident, Diff, FieldChange, FoundIncident
+from streams.diff import ChangedIncident, Diff, EvidenceChange, FieldChange, FoundIncident
 
 ADDED: Final = "green"
 LOST: Final = "red"
@@ -73,7 +74,7 @@ def _told(both: ChangedIncident, zone: ZoneInfo) -> Iterator[Text]:
     yield from (_evidence("+", part, ADDED) for part in both.evidence_added)
     yield from (_evidence("-", part, LOST) for part in both.evidence_lost)
     for pair in both.evidence_changed:
-        yield Text("~ ", CHANGED).append(f"{_source(pair.before)}: {_judged(pair.before)} → {_judged(pair.after)}")
+        yield Text("~ ", CHANGED).append(f"{_source(pair.before)}: {_rejudged(pair)}")
     if not both.changes and not evidence:
         yield Text("the order of its evidence")
 
@@ -90,6 +91,18 @@ def _judged(part: Evidence) -> str:
     return f"score {part.score:.2f}, weight {part.weight:.2f}"
 
 
+def _rejudged(pair: EvidenceChange) -> str:
+    """Tell how both runs judge it; where that is the same to two digits, which of its fields differ."""
+    before, after = _judged(pair.before), _judged(pair.after)
+    return f"{before} → {after}" if before != after else f"other {', '.join(_unlike(pair.before, pair.after))}"
+
+
+def _unlike(one: object, other: object) -> list[str]:
+    """Return the names of the fields in which two records of a kind differ."""
+    names = (field.name for field in fields(one))  # type: ignore[arg-type]
+    return [name for name in names if getattr(one, name) != getattr(other, name)]
+
+
 def _change(change: FieldChange, zone: ZoneInfo) -> str:
     before, after = change.before, change.after
     if isinstance(before, tuple) and isinstance(after, tuple):
@@ -103,14 +116,16 @@ def _change(change: FieldChange, zone: ZoneInfo) -> str:
 
 
 def _items(before: tuple[Any, ...], after: tuple[Any, ...]) -> str:
-    """Tell what a list has gained and lost; where nothing, how many items say something else."""
+    """Tell what a list has gained and lost; where nothing, how many items differ, and in what."""
     names, others = [_label(item) for item in before], [_label(item) for item in after]
     gone = [f"-{name}" for name in dict.fromkeys(names) if name not in others]
     come = [f"+{name}" for name in dict.fromkeys(others) if name not in names]
     if gone or come:
         return " ".join((*gone, *come))
-    unlike = sum(one != other for one, other in zip(before, after, strict=False)) + abs(len(before) - len(after))
-    return f"{unlike} of {max(len(before), len(after))} say something else"
+    pairs = [(one, other) for one, other in zip(before, after, strict=False) if one != other]
+    unlike = len(pairs) + abs(len(before) - len(after))
+    what = dict.fromkeys(name for one, other in pairs if is_dataclass(one) for name in _unlike(one, other))
+    return f"{unlike} of {max(len(before), len(after))} with other {', '.join(what) or 'content'}"
 
 
 def _label(item: object) -> str:

@@ -78,14 +78,14 @@ class IngestSummary:
     def in_words(self) -> Iterator[str]:
         """Say it in a few lines."""
         rate = f"{self.records / self.seconds:,.0f} a second" if self.seconds > 0 else ""
-        listed = ", ".join(f"{what} {count:,}" for what, count in self.found.most_common(8))
+        listed = "".join(f", {what} {count:,}" for what, count in self.found.most_common(8))
         yield (
             f"{self.messages - self.blank:,} messages of {self.inputs:,} inputs: {self.records:,} records, "
             f"{self.refused:,} refused, {self.left_out.total():,} left out"
         )
         if self.placed:
             yield f"{self.placed:,} devices placed"
-        yield f"sent {self.records:,}, acknowledged {self.acknowledged:,} in {self.seconds:.1f} s ({rate}): {listed}"
+        yield f"sent {self.records:,}, acknowledged {self.acknowledged:,} in {self.seconds:.1f} s ({rate}){listed}"
         for reason, count in self.left_out.most_common():
             yield f"left out {count:,} times: {reason}"
         if self.refused:
@@ -119,7 +119,7 @@ def run_ingest(settings: Settings, codec: Codec, options: IngestOptions, console
     finally:
         summary.acknowledged = max(0, sender.acknowledged - run.registered)
         summary.seconds = time.monotonic() - began_s
-        for words in summary.in_words():
+        for words in summary.in_words() if summary.inputs or summary.placed or summary.skipped else ():
             console.print(words, markup=False, soft_wrap=True)
     return summary
 
@@ -158,6 +158,7 @@ class _Ingest:
                     self._console.print(f"left out {error}", style="yellow", markup=False, soft_wrap=True)
                     continue
                 self._summary.inputs += 1
+                self._tell_unit(opened)
                 task = bars.add_task(opened.name, total=source.size_bytes, told="")
                 try:
                     self._read(
@@ -169,6 +170,15 @@ class _Ingest:
                 finally:
                     self._summary.messages += opened.count.messages
                     self._summary.blank += opened.count.blank
+
+    def _tell_unit(self, opened: OpenInput) -> None:
+        """Say what the speeds of a CSV are taken for: a wrong unit is a wrong number that looks right."""
+        reader = opened.csv
+        if reader is None or "speed" not in reader.layout.columns:
+            return
+        told, style = ("", None) if reader.unit_is_told else (" (nobody stated it: --speed-unit does)", "yellow")
+        words = f"speeds of {opened.name} are read as {reader.speed_unit}{told}"
+        self._console.print(words, style=style, markup=False, soft_wrap=True)
 
     def _read(self, opened: OpenInput, show: Callable[[str], None]) -> None:
         before, began_s, shown_s = self._summary.records, time.monotonic(), 0.0

@@ -65,7 +65,9 @@ class OpenInput:
                 self.reader: Reader = reader_of(self.form, options, source.name, _header(source.name, header))
             else:
                 self.reader = reader_of(self.form, options, source.name)
-        except (OSError, EOFError, zlib.error) as error:
+        except OSError as error:
+            raise UsageError(f"{source.name} cannot be read: {error.strerror or error}") from error
+        except (EOFError, zlib.error) as error:
             raise UsageError(f"{source.name} cannot be read: {error}") from error
         self._first = first
         self._line = 2 if self.form is Format.CSV else 1
@@ -147,7 +149,7 @@ def _file(path: Path, *, listed: bool) -> Input:
         try:
             return BufferedReader(FileIO(path), HEAD_BYTES)
         except OSError as error:
-            raise UsageError(f"{path} cannot be read: {error}") from error
+            raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
 
     return Input(str(path), path.stat().st_size if path.is_file() else None, listed, opened)
 

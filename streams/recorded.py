@@ -4,6 +4,7 @@ Everything is read and judged before anything is sent: a mistake in --map or a d
 """
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -289,11 +290,18 @@ def write_refused(target: Path, refused: Iterable[Refused]) -> None:
         table.writerows((item.path, item.line, "; ".join(item.errors), item.text) for item in refused)
 
 
+def _kind_of_refusal(item: Refused) -> tuple[str, ...]:
+    """Return its errors without the values they quote, so that lines with one mistake count as one."""
+    return tuple(re.sub(r"'[^']*'", "''", error) for error in item.errors)
+
+
 def _nothing_read(inputs: Sequence[str | Path], refused: Sequence[Refused], left_out: Counter[str]) -> str:
     what = ", ".join(str(path) for path in inputs)
     if refused:
-        (errors, count), *_ = Counter(item.errors for item in refused).most_common(1)
-        return f"not one message of {what} could be read; {count} of {len(refused)} because: {'; '.join(errors)}"
+        (kind, count), *_ = Counter(map(_kind_of_refusal, refused)).most_common(1)
+        first = next(item for item in refused if _kind_of_refusal(item) == kind)
+        told = f"{count} of {len(refused)} because: {'; '.join(first.errors)}"
+        return f"not one message of {what} could be read; {told} (line {first.line})"
     if left_out:
         (reason, count), *_ = left_out.most_common(1)
         return f"{what} holds nothing that is taken in: {count} times {reason}"

@@ -148,8 +148,9 @@ def layout_of(path: str, header_line: str, given: Mapping[str, str], record: Rec
 
 
 def unit_by_name(layout: Layout) -> SpeedUnit | None:
-    """Return the unit that the speed column's name ends with (`speed_kmh`), or None."""
-    return _UNIT_IN_NAME.get(layout.named().get("speed", "").lower().rpartition("_")[2])
+    """Return the unit that the speed column's name ends with (`speed_kmh`, `Speed (km/h)`), or None."""
+    words = re.split(r"[\s_()\[\]]+", layout.named().get("speed", "").lower().rstrip(" )]"))
+    return _UNIT_IN_NAME.get(words[-1].replace("/", ""))
 
 
 def split(text: str, delimiter: str) -> Sequence[str]:

@@ -11,7 +11,8 @@ from schemas.errors import CityopsError, UsageError
 from schemas.ids import content_id
 from schemas.records import Delivery, DeliveryState, Severity, Subscription
 from streams import topics
-from streams.cli.showing import city_zone, codec_of, json_text, local_time, settings_of
+from streams.cli.options import OneOf
+from streams.cli.showing import city_zone, codec_of, folded, json_text, local_time, settings_of, whole
 from streams.settings import Settings
 
 COLOURS: Final = {
@@ -32,7 +33,7 @@ def subscribe() -> None:
 @click.option("--kind", "kinds", multiple=True, help="Only incidents of this kind; may be given several times.")
 @click.option("--line", "lines", multiple=True, help="Only those that affect this line; may be given several times.")
 @click.option("--unit", "units", multiple=True, help="Only those in this unit (code or name); several times.")
-@click.option("--severity", type=click.Choice(list(Severity), case_sensitive=False), default=Severity.MINOR,
+@click.option("--severity", type=OneOf(Severity), default=Severity.MINOR,
               show_default=True, help="Only those at least so severe.")  # fmt: skip
 @click.option("--name", default="", help="What you call this subscription.")
 @click.option("--allow-private", is_flag=True, help="The receiver is on a private or loopback address.")
@@ -118,7 +119,7 @@ def list_subscriptions(run_name: str, as_json: bool) -> None:
         click.echo(json_text(found))
         return
     zone = city_zone(settings)
-    table = Table("subscription", "name", "since", "to", "asks for")
+    table = Table(whole("subscription"), "name", "since", folded("to"), "asks for")
     for one in found:
         table.add_row(one.subscription_id, one.name, local_time(one.created_at_ms, zone), one.url, _asks_for(one))
     console = Console()
@@ -197,7 +198,7 @@ def test(url: str, secret: str, allow_private: bool) -> None:
 
 @alerts.command()
 @click.option("--subscription", "subscription_id", default="", help="Only of this subscription.")
-@click.option("--state", type=click.Choice(list(DeliveryState), case_sensitive=False), help="Only in this state.")
+@click.option("--state", type=OneOf(DeliveryState), help="Only in this state.")
 @click.option("--limit", default=50, show_default=True, help="At most so many, the newest.")
 @RUN
 @click.option("--json", "as_json", is_flag=True, help="Print the deliveries as JSON.")
@@ -217,7 +218,8 @@ def deliveries(subscription_id: str, state: str | None, limit: int, run_name: st
         click.echo(json_text({"deliveries": found, "not_tried_yet": waiting}))
         return
     zone = city_zone(settings)
-    table = Table("notification", "incident", "subscription", "state", "attempts", "last", "next", "answer")
+    titles = (folded(name) for name in ("notification", "incident", "subscription"))
+    table = Table(*titles, "state", "attempts", "last", "next", "answer")
     for one in found:
         answer = one.error or (str(one.status_code) if one.status_code else "")
         due = local_time(one.next_at_ms, zone) if one.next_at_ms else ""

@@ -15,7 +15,7 @@ from rich.table import Table
 from schemas.errors import CityopsError, UsageError
 from schemas.records import DeviceKind, DeviceRegistration
 from streams.cli.options import FILE
-from streams.cli.showing import city_zone, codec_of, json_text, local_time, run_city, settings_of
+from streams.cli.showing import city_zone, codec_of, folded, json_text, local_time, run_city, settings_of
 from streams.settings import Settings
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def list_devices(
     if as_json:
         click.echo(json_text([_told(one, names) for one in found]))
         return
-    table = Table("device", "kind", "place", "unit", "owner", "what", "origin")
+    table = Table(folded("device"), "kind", "place", "unit", "owner", "what", "origin")
     for one in found[:limit]:
         place, what = _place(one.registration), _what(one.registration)
         unit_name = names.get(one.unit_code, "")
@@ -182,7 +182,7 @@ def show_device(device_id: str, as_json: bool, run_name: str) -> None:
     zone = city_zone(settings)
     for name, value in told.items():
         if name.endswith("_ms") and value:
-            name, value = name.removesuffix("_ms"), local_time(value, zone)
+            name, value = name.removesuffix("_ms").removesuffix("_at"), local_time(value, zone)
         if value not in (None, "", (), 0, False):
             click.echo(f"{name.replace('_', ' ')}: {', '.join(value) if isinstance(value, tuple) else value}")
     if activity.unplaced:

@@ -14,8 +14,8 @@ from schemas.codec import Codec
 from schemas.errors import CityopsError, UsageError
 from schemas.records import Decision, Incident, IncidentChange, IncidentState
 from streams import topics
-from streams.cli.options import SECONDS
-from streams.cli.showing import city_zone, codec_of, json_text, local_time, settings_of
+from streams.cli.options import SECONDS, OneOf
+from streams.cli.showing import city_zone, codec_of, json_text, local_time, settings_of, whole
 from streams.settings import Settings
 from streams.span import load_span
 
@@ -29,7 +29,7 @@ def incidents() -> None:
 
 @incidents.command("list")
 @click.option("--kind", default=None, help="Only of this kind, such as crash.")
-@click.option("--state", type=click.Choice(list(IncidentState), case_sensitive=False), help="Only in this state.")
+@click.option("--state", type=OneOf(IncidentState), help="Only in this state.")
 @click.option("--run", "run_name", default="", help="Name of an isolated run; without it the live one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the incidents, whole, as JSON.")
 def list_incidents(kind: str | None, state: str | None, run_name: str, as_json: bool) -> None:
@@ -51,7 +51,7 @@ def list_incidents(kind: str | None, state: str | None, run_name: str, as_json: 
         click.echo(json_text(found))
         return
     zone = city_zone(settings)
-    table = Table("incident", "opened", "kind", "state", "severity", "place", "lines", "evidence")
+    table = Table(whole("incident"), "opened", "kind", "state", "severity", "place", "lines", "evidence")
     for one in found:
         state_shown = ", ".join([one.state.lower(), *["provisional"] * one.provisional, *_acknowledged(one)])
         lines = ", ".join(dict.fromkeys(line.line_name or line.line_id for line in one.lines))

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -60,6 +61,18 @@ class Speed(click.ParamType):
         if not speed and value != "max":
             self.fail(f"{value!r} is not a speed: write 1x, 20x or max", param, ctx)
         return speed
+
+
+class OneOf(click.Choice):
+    """One of an enum's words, in any case; the value is its member."""
+
+    def __init__(self, words: type[StrEnum]) -> None:
+        super().__init__([one.value for one in words], case_sensitive=False)
+        self._words = words
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the member."""
+        return self._words(super().convert(value, param, ctx))
 
 
 class NewFile(click.Path):

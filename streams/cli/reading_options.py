@@ -9,16 +9,14 @@ import click
 from processors.sources.contract import Format, ReadOptions, RecordName
 from processors.sources.csv_columns import parse_map, parse_unit
 from schemas.errors import UsageError
-from streams.cli.options import FILE
+from streams.cli.options import FILE, OneOf
 
 _OPTIONS: Final = (
-    click.option("--format", "form", type=click.Choice(list(Format)), help="What it is; otherwise by its content."),
+    click.option("--format", "form", type=OneOf(Format), help="What it is; otherwise by its content."),
     click.option("--map", "mapping", default="", help="csv: which column is what: vehicle_id=...,at=...,lat=..."),
-    click.option("--speed-unit", default="", help="csv: m/s, km/h, mph or kn; otherwise by the column, else m/s."),
+    click.option("--speed-unit", default="", help="csv: m/s, km/h, mph or knots; otherwise by the column, else m/s."),
     click.option("--time-zone", default="", help="csv: zone of times without an offset, such as America/Chicago."),
-    click.option(
-        "--record", type=click.Choice(list(RecordName)), help="csv, jsonl: what a line is, where it does not tell."
-    ),
+    click.option("--record", type=OneOf(RecordName), help="csv, jsonl: what a line is, where it does not tell."),
     click.option("--placement", type=FILE, help="Places of cameras and sensors: CSV, GeoJSON or YAML."),
 )
 

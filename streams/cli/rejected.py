@@ -15,8 +15,8 @@ from schemas import records
 from schemas.codec import Codec
 from schemas.errors import CityopsError, Reason, Rejected
 from streams import topics
-from streams.cli.options import MOMENT, SECONDS
-from streams.cli.showing import city_zone, codec_of, json_text, local_time, run_city, settings_of
+from streams.cli.options import MOMENT, SECONDS, OneOf
+from streams.cli.showing import city_zone, codec_of, folded, json_text, local_time, run_city, settings_of, whole
 from streams.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def rejected() -> None:
 
 
 @rejected.command("list")
-@click.option("--reason", type=click.Choice(list(Reason)), help="Only of this reason.")
+@click.option("--reason", type=OneOf(Reason), help="Only of this reason.")
 @click.option("--topic", type=click.Choice(TOPICS), help="Only of this input topic.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="The newest so many.")
 @click.option("--run", "run_name", default="", help="Name of an isolated run; without it the live one.")
@@ -55,7 +55,7 @@ def list_rejected(reason: str | None, topic: str | None, limit: int, run_name: s
         shown = [_summary(one, copies) for one in found[-limit:]]
         click.echo(json_text({"reasons": counts, "records": shown}))
         return
-    table = Table("record", "decided at", "reason", "key", "first error", "sent again as")
+    table = Table(whole("record"), "decided at", "reason", "key", "first error", folded("sent again as"))
     zone = city_zone(settings)
     for one in found[-limit:]:
         key = "" if one.key is None else one.key[:40].decode("utf-8", "replace")
@@ -102,7 +102,7 @@ def show_rejected(place: str, run_name: str, as_json: bool) -> None:
 
 
 @rejected.command("replay")
-@click.option("--reason", "reasons", multiple=True, required=True, type=click.Choice(list(Reason)), help="Of this one.")
+@click.option("--reason", "reasons", multiple=True, required=True, type=OneOf(Reason), help="Of this one.")
 @click.option("--source-topic", type=click.Choice(TOPICS), help="Only of this input topic.")
 @click.option("--from", "from_ms", type=MOMENT, help="Only what was rejected from this moment on.")
 @click.option("--to", "to_ms", type=MOMENT, help="Only what was rejected before this moment.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
+from rich.table import Column
 
 from schemas.codec import Codec
 from streams.reach import answering
@@ -51,6 +52,16 @@ def city_zone(settings: Settings) -> ZoneInfo:
 def local_time(at_ms: int, zone: ZoneInfo) -> str:
     """Return `2026-11-22 18:04:05` in a zone."""
     return datetime.fromtimestamp(at_ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def whole(header: str) -> Column:
+    """Return a table's column for ids that the next command takes: never shortened, never broken."""
+    return Column(header, no_wrap=True)
+
+
+def folded(header: str) -> Column:
+    """Return a table's column for ids beside other ids: broken in a narrow terminal, but never shortened."""
+    return Column(header, overflow="fold")
 
 
 def json_text(value: object) -> str:

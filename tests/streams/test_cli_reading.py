@@ -1,16 +1,20 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from io import StringIO
 
 import pytest
 from click.testing import CliRunner, Result
 from kafka import KafkaProducer
+from rich.console import Console
+from rich.table import Table
 
 from schemas.records import Change, Header, IncidentState, Rejected
 from streams import topics
 from streams.admin import ensure_topics
 from streams.cli import cli
 from streams.cli.rejected import hex_dump
+from streams.cli.showing import folded, whole
 from streams.registry import load_codec
 from streams.settings import Settings
 from tests.streams.incidents import change, incident
@@ -26,6 +30,34 @@ def test_hex_dump_shows_offset_bytes_and_text() -> None:
     assert second.startswith("00000010  68 65 72 65 ")
     assert second.endswith("  |here|")
     assert hex_dump(bytes(5000)).endswith("... 3,976 more bytes (--json has them all)")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("rejected", "list", "--reason", "lat"), "'lat' is not one of 'null_value', 'not_avro'"),
+        (("ingest", "a.csv", "--format", "csb"), "'csb' is not one of 'csv', 'gtfs-rt'"),
+        (("incidents", "list", "--state", "open"), "'open' is not one of 'SUSPECTED', 'CONFIRMED'"),
+    ],
+)
+def test_unknown_word_is_told_with_those_there_are(arguments: Sequence[str], words: str) -> None:
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 2
+    assert words in result.output
+
+
+def test_ids_are_never_shortened_in_a_narrow_terminal() -> None:
+    out = StringIO()
+    console = Console(file=out, width=80)
+    alone = Table(whole("incident"), *("what there is to say",) * 7)
+    alone.add_row("i-cac0e0e9980056d3", *("something rather long",) * 7)
+    console.print(alone)
+    assert "│ i-cac0e0e9980056d3 │" in out.getvalue()
+    beside = Table(folded("notification"), folded("incident"), *("what there is to say",) * 5)
+    beside.add_row("n-4c76cb4315f85b2f", "i-f7d0d9c49bc53753", *("something rather long",) * 5)
+    console.print(beside)
+    cells = [line.split("│")[1].strip() for line in out.getvalue().splitlines() if line.count("│") == 8]
+    assert "".join(cells) == "n-4c76cb4315f85b2f"
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from schemas.codec import local_codec
 from schemas.errors import UsageError
-from schemas.records import Change, IncidentChange, IncidentState
+from schemas.records import AffectedLine, Change, IncidentChange, IncidentState
 from streams import topics
 from streams.admin import ensure_topics
 from streams.cli import cli
@@ -155,6 +155,20 @@ def test_no_difference_is_one_line_without_a_table() -> None:
     assert out.getvalue() == "12 incidents of live against check: no difference: 0 added, 0 lost, 0 changed\n"
 
 
+def passing(distance_m: float) -> AffectedLine:
+    return AffectedLine(distance_m=distance_m, direction_id=0, line_id="09", line_name="Bờ Hồ")
+
+
+def test_evidence_judged_alike_to_two_digits_tells_what_differs() -> None:
+    one = incident(evidence=("o-1",))
+    moved = replace(one, score=0.25, evidence=(replace(one.evidence[0], distance_m=3.2, score=0.9001),))
+    (both,) = compare([change(one)], [change(moved)]).changed
+    out = StringIO()
+    diff = Diff("a", "b", 0, LATER_MS, 1, 0, 0, 1, 0, Comparison((), (), (both,)), ())
+    Console(file=out, width=160).print(render_diff(diff, ZoneInfo("UTC")))
+    assert "~ hard_stop v-1 3 m: other score, distance_m" in out.getvalue()
+
+
 @pytest.mark.parametrize(
     ("field", "before", "after", "words"),
     [
@@ -162,6 +176,7 @@ def test_no_difference_is_one_line_without_a_table() -> None:
         ("stop_ids", ("s-1", "s-2"), ("s-2", "s-3"), "-s-1 +s-3"),
         ("opened_at_ms", AT_MS, AT_MS + 250, "05:13:20.000 → 05:13:20.250"),
         ("merged_into", "", "i-2", "nothing → i-2"),
+        ("lines", (passing(31.5),), (passing(31.1),), "1 of 1 with other distance_m"),
     ],
 )
 def test_field_is_told_from_what_to_what(field: str, before: Any, after: Any, words: str) -> None:

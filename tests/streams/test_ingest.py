@@ -17,6 +17,7 @@ from rich.console import Console
 
 from processors.sources.contract import ReadOptions
 from schemas.codec import Codec, local_codec
+from schemas.errors import UsageError
 from schemas.ids import shard_of
 from schemas.records import DeviceKind, DeviceRegistration
 from streams import topics
@@ -56,7 +57,8 @@ def stored(settings: Settings, codec: Codec, topic: Topic) -> list[tuple[int, by
 
 def ingest(settings: Settings, *inputs: str | Path, **options: Any) -> tuple[IngestSummary, str]:
     console = Console(record=True, width=200, file=open(os.devnull, "w"))  # noqa: SIM115
-    given = IngestOptions(tuple(map(str, inputs)), options.get("form"), ReadOptions(), options.get("placement", ()))
+    how = options.get("reading", ReadOptions())
+    given = IngestOptions(tuple(map(str, inputs)), options.get("form"), how, options.get("placement", ()))
     summary = run_ingest(settings, local_codec(), given, console)
     return summary, console.export_text()
 
@@ -114,6 +116,33 @@ def test_records_go_to_the_topic_of_their_kind_and_a_placement_stands_first(stac
     assert set(read_registry(settings, codec)) == {"C", "S"}
     again = tuple(replace(one, registered_at_ms=at_ms + 5) for one in placement)
     assert ingest(settings, tmp_path / "a.jsonl", placement=again)[0].placed == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "speed_mps", "words"),
+    [
+        ("Toc do (km/h)", 10.0, "are read as km/h\n"),
+        ("Toc do", 36.0, "are read as m/s (nobody stated it: --speed-unit"),
+    ],
+)
+def test_unit_of_speeds_is_said_when_a_csv_is_opened(
+    stack: Settings, tmp_path: Path, column: str, speed_mps: float, words: str
+) -> None:
+    settings = replace(own_run(stack, f"ingest-unit-{speed_mps:.0f}"), home=tmp_path)
+    (tmp_path / "a.csv").write_text(f"id;at;lat;lon;{column}\nbus-1;{now_ms()};21.03;105.85;36\n", encoding="utf-8")
+    _, told = ingest(settings, tmp_path / "a.csv", reading=ReadOptions(columns={"speed": column}))
+    assert words in told
+    ((_, _, _, fields),) = stored(settings, local_codec(), topics.POSITIONS)
+    assert fields["speed_mps"] == pytest.approx(speed_mps)
+
+
+def test_input_that_is_not_there_is_one_sentence_alone(stack: Settings, tmp_path: Path) -> None:
+    settings = replace(own_run(stack, "ingest-gone"), home=tmp_path)
+    console = Console(record=True, width=200, file=open(os.devnull, "w"))  # noqa: SIM115
+    gone = IngestOptions((str(tmp_path / "gone.csv"),), None, ReadOptions(), ())
+    with pytest.raises(UsageError, match=r"gone\.csv cannot be read: No such file"):
+        run_ingest(settings, local_codec(), gone, console)
+    assert console.export_text().strip() == ""
 
 
 def test_old_records_are_warned_of_before_they_are_sent(stack: Settings, tmp_path: Path) -> None:

@@ -228,6 +228,22 @@ def test_layout_is_guessed_and_given_names_win() -> None:
     assert unit_by_name(layout_of("a.csv", HEADER, {})) is None
 
 
+@pytest.mark.parametrize(
+    ("column", "unit"),
+    [
+        ("Van toc (km/h)", SpeedUnit.KMH),
+        ("speed [m/s]", SpeedUnit.MPS),
+        ("SPEED_MPH", SpeedUnit.MPH),
+        ("Speed knots", SpeedUnit.KNOTS),
+        ("groundspeed", None),
+        ("speed (rounded)", None),
+    ],
+)
+def test_unit_stands_at_the_end_of_the_column_name(column: str, unit: SpeedUnit | None) -> None:
+    layout = layout_of("a.csv", f"id;at;lat;lon;{column}", {"speed": column})
+    assert unit_by_name(layout) is unit
+
+
 def test_missing_column_lists_what_the_file_has() -> None:
     with pytest.raises(UsageError, match=r"no column 'bus'.* it has vehicle_id, timestamp, speed"):
         layout_of("a.csv", HEADER, {"vehicle_id": "bus"})
