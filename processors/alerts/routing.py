@@ -1,8 +1,8 @@
 """Routing: an incident's revision becomes the notifications that subscriptions ask for.
 
 A subscriber hears of an incident when it first matches while it goes on; after that of every step of its lifecycle,
-and of a change of severity or affected lines, to the end, even when it no longer matches: who was told of a
-fire is told that it was none. Revisions that only add evidence are not told.
+and of a change of severity, affected lines or an operator's verdict, to the end, even when it no longer matches: who
+was told of a fire is told that it was none. Revisions that only add evidence are not told.
 """
 
 from collections.abc import Iterable
@@ -13,11 +13,21 @@ import msgspec
 
 from processors.alerts.payload import alert_bytes
 from schemas.ids import content_id
-from schemas.records import Change, Incident, IncidentChange, IncidentState, Notification, Severity, Subscription
+from schemas.records import (
+    Change,
+    Decision,
+    Incident,
+    IncidentChange,
+    IncidentState,
+    Notification,
+    Severity,
+    Subscription,
+)
 
 OVER: Final = frozenset(
     {IncidentState.RESOLVED, IncidentState.CLOSED, IncidentState.DISMISSED, IncidentState.WITHDRAWN}
 )
+VERDICTS: Final = frozenset({Decision.CONFIRM.value, Decision.DISMISS.value})
 _RANK: Final = {severity: rank for rank, severity in enumerate(Severity)}
 
 
@@ -64,6 +74,7 @@ class _ToldIncident(msgspec.Struct, frozen=True):
     state: IncidentState
     severity: Severity
     lines: list[dict[str, object]]
+    decisions: list[dict[str, object]]
 
 
 class _ToldAlert(msgspec.Struct, frozen=True):
@@ -79,13 +90,16 @@ class Told:
     state: IncidentState
     severity: Severity
     line_ids: frozenset[str]
+    verdicts: int
+    """How often an operator had confirmed or dismissed it."""
 
 
 def told_by(notification: Notification) -> Told:
     """Return what a notification said. Raises msgspec.DecodeError when its payload is not one of ours."""
     said = msgspec.json.decode(notification.payload, type=_ToldAlert).data
     line_ids = frozenset(str(line["line_id"]) for line in said.lines)
-    return Told(notification.tick_ms, notification.revision, said.state, said.severity, line_ids)
+    verdicts = sum(one["decision"] in VERDICTS for one in said.decisions)
+    return Told(notification.tick_ms, notification.revision, said.state, said.severity, line_ids, verdicts)
 
 
 @dataclass(slots=True)
@@ -122,13 +136,20 @@ class Router:
             change.change is not Change.CHANGED
             or incident.severity is not before.severity
             or _line_ids(incident) != before.line_ids
+            or _verdicts(incident) != before.verdicts
         )
 
     def _tell(self, subscription: Subscription, change: IncidentChange) -> Notification:
         incident = change.incident
         name = (subscription.subscription_id, incident.incident_id)
-        line_ids = _line_ids(incident)
-        self.told[name] = Told(change.tick_ms, incident.revision, incident.state, incident.severity, line_ids)
+        self.told[name] = Told(
+            change.tick_ms,
+            incident.revision,
+            incident.state,
+            incident.severity,
+            _line_ids(incident),
+            _verdicts(incident),
+        )
         return Notification(
             tick_ms=change.tick_ms,
             revision=incident.revision,
@@ -157,3 +178,7 @@ def _in_force(subscription: Subscription, tick_ms: int) -> bool:
 
 def _line_ids(incident: Incident) -> frozenset[str]:
     return frozenset(line.line_id for line in incident.lines)
+
+
+def _verdicts(incident: Incident) -> int:
+    return sum(one.decision.value in VERDICTS for one in incident.actions)

@@ -27,10 +27,10 @@ def settings_of(run: str) -> Settings:
 
 
 def codec_of(settings: Settings) -> Codec:
-    """Return the registry's codec."""
-    from streams.registry import load_codec
+    """Return the registry's codec; ids of the last start need no question, since an id never changes its meaning."""
+    from streams.registry import kept_codec, load_codec
 
-    return load_codec(settings, WAIT_S)
+    return kept_codec(settings) or load_codec(settings, WAIT_S)
 
 
 def run_city(settings: Settings) -> "City":

@@ -152,6 +152,7 @@ def expected(settings: Settings, codec: Codec, kinds: tuple[str, ...] = ()) -> d
                 before is None
                 or now.change.value != "CHANGED"
                 or before.incident.severity is not now.incident.severity
+                or len(before.incident.actions) != len(now.incident.actions)
                 or {line.line_id for line in before.incident.lines} != {line.line_id for line in now.incident.lines}
             )
             if news and (not kinds or now.incident.kind in kinds):

@@ -12,10 +12,12 @@ from processors.alerts.retries import FIRST_WAIT_S, LONGEST_WAIT_S, Answer, answ
 from schemas.records import (
     AffectedLine,
     Change,
+    Decision,
     Evidence,
     Incident,
     IncidentChange,
     IncidentState,
+    OperatorAction,
     Severity,
     Subscription,
 )
@@ -85,6 +87,25 @@ def test_an_incident_that_reaches_a_line_is_told_from_then_on() -> None:
 def test_who_was_told_is_told_the_end_even_when_it_no_longer_matches() -> None:
     story = [STORY[0], step(Change.WITHDRAWN, 2, state=IncidentState.WITHDRAWN, lines=())]
     assert told(story, subscription(line_ids=("09",))) == [("s-1", 1), ("s-1", 2)]
+
+
+def test_an_operator_s_verdict_is_told_even_where_it_changes_no_state() -> None:
+    confirmed = {"state": IncidentState.CONFIRMED, "severity": Severity.SEVERE}
+    seen, sure = (
+        OperatorAction(at_ms=T, decision=decision, action_id=f"a-{decision}", incident_id="i-1", operator="Lan")
+        for decision in (Decision.ACKNOWLEDGE, Decision.CONFIRM)
+    )
+    story = [
+        step(Change.OPENED, 1, **confirmed),
+        step(Change.CHANGED, 2, **confirmed, actions=(seen,)),
+        step(Change.CHANGED, 3, **confirmed, actions=(seen, sure)),
+        step(Change.CHANGED, 4, **confirmed, actions=(seen, sure)),
+    ]
+    assert told(story, subscription()) == [("s-1", 1), ("s-1", 3)]
+    again = Router()
+    for one in Router().route(story[2], [subscription()]):
+        again.remember(one)
+    assert again.route(story[3], [subscription()]) == []
 
 
 def test_an_incident_that_is_over_is_no_news() -> None:
