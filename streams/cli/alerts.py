@@ -4,8 +4,8 @@ import time
 from typing import Final
 
 import click
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from schemas.errors import CityopsError, UsageError
 from schemas.ids import content_id
@@ -13,6 +13,7 @@ from schemas.records import Delivery, DeliveryState, Severity, Subscription
 from streams import topics
 from streams.cli.options import OneOf
 from streams.cli.showing import city_zone, codec_of, folded, json_text, local_time, settings_of, whole
+from streams.cli.terminal import terminal
 from streams.settings import Settings
 
 COLOURS: Final = {
@@ -122,7 +123,7 @@ def list_subscriptions(run_name: str, as_json: bool) -> None:
     table = Table(whole("subscription"), "name", "since", folded("to"), "asks for")
     for one in found:
         table.add_row(one.subscription_id, one.name, local_time(one.created_at_ms, zone), one.url, _asks_for(one))
-    console = Console()
+    console = terminal()
     console.print(table)
     console.print(f"{len(found):,} subscriptions")
 
@@ -223,10 +224,10 @@ def deliveries(subscription_id: str, state: str | None, limit: int, run_name: st
     for one in found:
         answer = one.error or (str(one.status_code) if one.status_code else "")
         due = local_time(one.next_at_ms, zone) if one.next_at_ms else ""
-        shown = f"[{COLOURS[one.state]}]{one.state.lower().replace('_', ' ')}[/]"
+        shown = Text(one.state.lower().replace("_", " "), COLOURS[one.state])
         ids = (one.notification_id, one.incident_id, one.subscription_id)
         table.add_row(*ids, shown, str(one.attempts), local_time(one.at_ms, zone), due, answer)
-    console = Console()
+    console = terminal()
     console.print(table)
     console.print(f"{len(found):,} shown, {waiting:,} not tried yet")
 

@@ -6,10 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from processors.city import City, CityInvalid, load_city
+from streams.cli.terminal import terminal
 
 Summary = dict[str, str | int | dict[str, int]]
 
@@ -68,4 +68,4 @@ def _print_table(summary: Summary) -> None:
             kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(value.items()))
             value = f"{sum(value.values())} ({kinds})" if kinds else "0"
         table.add_row(name.replace("_", " "), str(value))
-    Console().print(table)
+    terminal().print(table)

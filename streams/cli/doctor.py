@@ -4,11 +4,11 @@ import sys
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from streams.checks import Check, Verdict
+from streams.cli.terminal import terminal
 
 COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.PROBLEM: "bold red"}
 
@@ -27,7 +27,7 @@ def doctor(as_json: bool) -> None:
     """
     from streams.doctor import examine
 
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     checks = []
     with console.status("looking") as status:
         for check in examine():
@@ -36,7 +36,7 @@ def doctor(as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(checks), indent=2).decode())
     else:
-        Console().print(_table(checks))
+        terminal().print(_table(checks))
     sys.exit(1 if any(check.verdict is Verdict.PROBLEM for check in checks) else 0)
 
 

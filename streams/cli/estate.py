@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
@@ -16,6 +15,7 @@ from schemas.errors import CityopsError, UsageError
 from schemas.records import DeviceKind, DeviceRegistration
 from streams.cli.options import FILE
 from streams.cli.showing import city_zone, codec_of, folded, json_text, local_time, run_city, settings_of
+from streams.cli.terminal import terminal
 from streams.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def import_devices(file: Path, kind: str | None, dry_run: bool, as_json: bool, r
     from streams.estate import now_ms, read_registry, send_registrations
 
     settings = _writable(settings_of(run_name))
-    codec, console = codec_of(settings), Console(stderr=True)
+    codec, console = codec_of(settings), terminal(stderr=True)
     with console.status(f"reading {file.name}"):
         listed, refused = read_placement(_lines(file), default_kind=DeviceKind[kind.upper()] if kind else None)
         lines = enrol(listed, refused, read_registry(settings, codec), run_city(settings), now_ms())
@@ -143,7 +143,7 @@ def list_devices(
         table.add_row(
             one.registration.device_id, _kind(one), place, unit_name, one.registration.owner, what, one.origin
         )
-    console = Console()
+    console = terminal()
     console.print(table)
     counts = Counter(one.registration.kind.lower() for one in found)
     told = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "none"

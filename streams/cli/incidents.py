@@ -7,7 +7,6 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from schemas.codec import Codec
@@ -16,6 +15,7 @@ from schemas.records import Decision, Incident, IncidentChange, IncidentState
 from streams import topics
 from streams.cli.options import SECONDS, OneOf
 from streams.cli.showing import city_zone, codec_of, json_text, local_time, settings_of, whole
+from streams.cli.terminal import terminal
 from streams.settings import Settings
 from streams.span import load_span
 
@@ -58,7 +58,7 @@ def list_incidents(kind: str | None, state: str | None, run_name: str, as_json: 
         told = f"{len(one.evidence)} by {one.witnesses}"
         opened = local_time(one.opened_at_ms, zone)
         table.add_row(one.incident_id, opened, _kind(one), state_shown, one.severity.lower(), one.place, lines, told)
-    console = Console()
+    console = terminal()
     console.print(table)
     console.print(f"{len(found):,} incidents")
 
@@ -82,7 +82,7 @@ def show_incident(incident_id: str, run_name: str, as_json: bool) -> None:
         click.echo(json_text(revisions))
         return
     zone = city_zone(settings)
-    console = Console()
+    console = terminal()
     now = revisions[-1].incident
     console.print(f"{now.incident_id}: {_kind(now)}, {now.state.lower()}, {now.severity.lower()}", style="bold")
     console.print(f"{now.place} ({now.unit_name}), {now.latitude_deg:.5f}, {now.longitude_deg:.5f}")

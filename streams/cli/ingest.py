@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from streams.cli.reading_options import format_named, read_options, reading_options
 from streams.cli.showing import codec_of, json_text
+from streams.cli.terminal import terminal
 from streams.reach import wait_answering
 from streams.settings import settings_from_env
 from streams.stack import endpoints
@@ -47,7 +47,7 @@ def ingest(
     from streams.placing import read_placement_file
     from streams.session import stopped_by_signals
 
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     reading = read_options(mapping, speed_unit, time_zone, record)
     devices = read_placement_file(placement, console) if placement is not None else ()
     placed = tuple(replace(one, registered_at_ms=now_ms()) for one in devices)

@@ -63,7 +63,7 @@ def inject(kind: str, place: tuple[float, float], seed: int, dry_run: bool, run_
     codec, city, zone = codec_of(settings), run_city(settings), city_zone(settings)
     at_ms = event_time_ms(settings, codec)
     cues = exercise(kind, *place, at_ms, seed, city)
-    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    console = Console(stderr=as_json, highlight=False, soft_wrap=True, markup=False, emoji=False)
     console.print(f"{BANNER}: {kind}, {city.place_in_words(*place)}, {local_time(at_ms, zone)}", style="bold")
     if dry_run:
         for cue in cues:

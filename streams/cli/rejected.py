@@ -17,6 +17,7 @@ from schemas.errors import CityopsError, Reason, Rejected
 from streams import topics
 from streams.cli.options import MOMENT, SECONDS, OneOf
 from streams.cli.showing import city_zone, codec_of, folded, json_text, local_time, run_city, settings_of, whole
+from streams.cli.terminal import terminal
 from streams.settings import Settings
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def list_rejected(reason: str | None, topic: str | None, limit: int, run_name: s
         error = one.errors[0] if one.errors else ""
         again = copies.get(place_of(one), "")
         table.add_row(place_of(one), local_time(one.tick_ms, zone), one.reason, key, error[:100], again)
-    console = Console()
+    console = terminal()
     console.print(table)
     told = ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
     console.print(f"{len(found):,} records, {min(limit, len(found)):,} shown: {told}")
@@ -145,7 +146,7 @@ def replay_rejected(
     from streams.resend import STOPS, Choice, Policy, choose, resend
 
     settings = settings_of(run_name)
-    codec, console, policy = codec_of(settings), Console(stderr=True), Policy(policy_name)
+    codec, console, policy = codec_of(settings), terminal(stderr=True), Policy(policy_name)
 
     def wanted(one: records.Rejected) -> bool:
         inside = (from_ms is None or one.tick_ms >= from_ms) and (to_ms is None or one.tick_ms < to_ms)
@@ -210,7 +211,7 @@ def _print_fates(done: Sequence["Sent"], wait_s: float) -> None:
     """Print one line a fate and reason; the first record of each tells which."""
     from streams.resend import Fate
 
-    console = Console()
+    console = terminal()
     groups: dict[tuple[str, str], list[Sent]] = {}
     for one in done:
         groups.setdefault((one.fate, one.refusal.reason if one.refusal else ""), []).append(one)

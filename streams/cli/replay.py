@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 import click
 import msgspec
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
 from schemas.errors import UsageError
 from streams.cli.options import FOLDER, MOMENT, SECONDS, SPEED
 from streams.cli.showing import city_zone, codec_of, json_text, local_time, settings_of
+from streams.cli.terminal import terminal
 from streams.reach import answering
 from streams.settings import LIVE, Settings, settings_from_env
 from streams.stack import endpoints
@@ -61,7 +61,7 @@ def replay(
     settings = settings_from_env()
     if source != LIVE:
         settings = settings.with_run(source, source)
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     span = run_replay(settings, ReplayOptions(from_ms, to_ms, into, warm_up, rules, speed), console)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(span)).decode())
@@ -100,7 +100,7 @@ def list_runs(as_json: bool) -> None:
             f"{state}\n{incidents} incidents" if incidents else state,
             f"{records} records\n{'' if size is None else decimal(size[1])}",
         )
-    console = Console()
+    console = terminal()
     console.print(table)
     console.print(f"{len(found):,} replays in {settings.home}", highlight=False)
 
@@ -126,7 +126,7 @@ def show_run(name: str, as_json: bool) -> None:
         click.echo(json_text({**_told(one, held), "parts": one.span.parts}))
         return
     span, records, made, rules, state, incidents = _row(one, city_zone(settings))
-    console = Console(highlight=False)
+    console = terminal(highlight=False)
     console.print(f"{name}: {state}", style="bold")
     console.print(f"event time {span}, {records} records, made {made}, {incidents or 'unknown'} incidents")
     facts = one.facts
@@ -162,7 +162,7 @@ def drop_run(name: str, yes: bool) -> None:
         if not sys.stdin.isatty():
             raise UsageError(f"nobody is there to ask: `cityops replay drop {name} --yes` drops it")
         click.confirm(f"Drop the replay {name}, its topics, its database and its files?", abort=True)
-    with stack_running(settings, Console(stderr=True)) as settings:
+    with stack_running(settings, terminal(stderr=True)) as settings:
         gone = drop_replay(settings, name)
     click.echo(f"dropped {name}: {len(gone)} topics, its database and its files")
 
@@ -230,5 +230,5 @@ def diff(run_a: str, run_b: str, from_ms: int | None, to_ms: int | None, exit_co
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
-        Console().print(render_diff(found, city_zone(settings)))
+        terminal().print(render_diff(found, city_zone(settings)))
     sys.exit(1 if exit_code and not found.empty else 0)

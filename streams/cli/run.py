@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from streams.cli.inject import inject
 from streams.cli.options import FILE, FOLDER, FOLDER_OR_FILE, NEW_FILE, SECONDS
 from streams.cli.reading_options import format_named, read_options, reading_options
+from streams.cli.terminal import terminal
 from streams.reach import answering
 from streams.settings import settings_from_env
 from streams.stack import endpoints
@@ -73,7 +73,7 @@ def demo(
     )
     if run_name:
         settings = settings.with_run(run_name, run_name)
-    console = Console()
+    console = terminal()
     if inputs:
         from streams.recorded_demo import RecordedDemoOptions, run_recorded_demo
 
@@ -100,7 +100,7 @@ def up() -> None:
     """
     from streams.demo import run_up
 
-    run_up(settings_from_env(), Console())
+    run_up(settings_from_env(), terminal())
 
 
 @click.command()

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from schemas.errors import Rejected as Unreadable
 from schemas.errors import UsageError
@@ -18,6 +18,7 @@ from schemas.records import Rejected
 from streams import topics
 from streams.cli.options import FILE
 from streams.cli.showing import codec_of, json_text, settings_of
+from streams.cli.terminal import terminal
 from streams.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def run(file: Path, run_name: str) -> None:
     if before is not None and is_running(before):
         raise UsageError(f"sources run already, as process {before.pid}: `cityops sources status` shows them")
     codec = codec_of(settings)
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     told_s = time.monotonic()
     with contextlib.ExitStack() as ends:
         live = ends.enter_context(Live(console=console, auto_refresh=False)) if console.is_terminal else None
@@ -124,7 +125,7 @@ def status(run_name: str, as_json: bool) -> None:
     if as_json:
         click.echo(json_text({"running": is_running(report), "report": report, "rejected_last_hour": rejected}))
         return
-    console = Console()
+    console = terminal()
     if not is_running(report):
         console.print("not running now; this is how it was at the end", style="yellow")
     console.print(_table(report, rejected))
@@ -139,7 +140,7 @@ def _table(report: "SourcesReport", rejected: dict[str, dict[str, int]] | None =
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in (rejected or {}).get(one.name, {}).items())
         table.add_row(
             one.name,
-            f"[{COLOURS[one.state]}]{one.state}[/]",
+            Text(one.state, COLOURS[one.state]),
             seen,
             f"{one.messages:,}",
             f"{one.records:,}",

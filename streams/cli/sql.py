@@ -2,10 +2,10 @@
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from sinks.clickhouse.queries import query
+from streams.cli.terminal import terminal
 from streams.settings import settings_from_env
 from streams.stack import endpoints
 
@@ -34,4 +34,4 @@ def sql(statement: str, run_name: str, as_json: bool) -> None:
     table = Table(*answer.columns)
     for row in answer.rows:
         table.add_row(*(str(cell) for cell in row))
-    Console().print(table)
+    terminal().print(table)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
+from streams.cli.terminal import terminal
 from streams.settings import settings_from_env
 from streams.stack import PartReport, StackState, endpoints, read_state, report, start_stack, stop_stack
 from streams.stack.bars import shown_on
@@ -37,7 +37,7 @@ def up(wait_registry: bool) -> None:
     """
     settings = settings_from_env().without_servers()
     started_at_s = time.monotonic()
-    handle = start_stack(settings, Console(stderr=True), wait_registry=wait_registry, detached=True)
+    handle = start_stack(settings, terminal(stderr=True), wait_registry=wait_registry, detached=True)
     if handle.owned:
         click.echo(f"The stack is up after {time.monotonic() - started_at_s:.0f} s. Its data is in {settings.home}.")
     else:
@@ -70,7 +70,7 @@ def status(as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(parts), indent=2).decode())
     else:
-        Console().print(_table(parts))
+        terminal().print(_table(parts))
     sys.exit(0 if all(part.ready for part in parts) else 1)
 
 
@@ -117,7 +117,7 @@ def fetch(folder: Path, wheels: bool, wheel: Path | None) -> None:
     folder = folder.expanduser().resolve()
     origin = Origin(maven_url=settings.maven_url)
     cache_folder().mkdir(parents=True, exist_ok=True)
-    with shown_on(Console(stderr=True)) as on_progress:
+    with shown_on(terminal(stderr=True)) as on_progress:
         jars, archive = kafka_jars(on_progress, origin), registry_archive(on_progress, origin)
         on_progress(Step(f"copying {len(jars)} jars and the registry"))
         write_parts(folder, jars, archive)

@@ -4,12 +4,12 @@ import sys
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from schemas.compatibility import check_schemas
 from schemas.errors import UsageError
 from streams.admin import TopicState, describe, ensure_topics
+from streams.cli.terminal import terminal
 from streams.settings import settings_from_env
 from streams.stack import endpoints
 from streams.topics import CATALOGUE, DAY_MS, FOREVER, Topic
@@ -40,7 +40,7 @@ def list_topics(as_json: bool) -> None:
     table = Table("topic", "records", "partitions", "kept")
     for topic in CATALOGUE:
         table.add_row(topic.name, "\n".join(topic.records) or "bytes", str(topic.partitions), _kept(topic))
-    Console().print(table)
+    terminal().print(table)
 
 
 @topics.command()
@@ -78,7 +78,7 @@ def describe_topics(name: str | None, as_json: bool) -> None:
     if as_json:
         _print_json(states)
         return
-    Console().print(_overview(states) if name is None else _partitions(states[0]))
+    terminal().print(_overview(states) if name is None else _partitions(states[0]))
 
 
 @topics.command("check-schemas")
