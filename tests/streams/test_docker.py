@@ -25,6 +25,7 @@ from streams.settings import PROJECT, settings_from_env
 from streams.stack import downloads
 from streams.stack.kafka import PROPERTIES
 from streams.stack.registry import CONFLUENT_API
+from streams.subscriptions import keep_secret, new_secret
 from streams.topics import CATALOGUE
 
 DOCKER = PROJECT / "docker"
@@ -95,6 +96,27 @@ def test_a_worker_of_compose_takes_its_settings(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.delenv("CITYOPS_WEB_TOKEN_FILE")
     with pytest.raises(UsageError):
         settings_from_env()
+
+
+def test_every_worker_signs_webhooks_with_the_same_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert {name for name, one in SERVICES.items() if one["image"].startswith("cityops:")} == set(OURS)
+    assert all("command" not in SERVICES[name] and "entrypoint" not in SERVICES[name] for name in OURS)
+    assert 'CMD ["worker"]' in DOCKERFILE
+
+    monkeypatch.setenv("CITYOPS_HOME", str(tmp_path))
+    keep_secret(settings_from_env(), "hook", new_secret())
+    (kept,) = (path.relative_to(tmp_path) for path in tmp_path.rglob("hook"))
+    home = re.search(r"\bCITYOPS_HOME=(\S+)", DOCKERFILE)
+    assert home is not None
+    mounted = {name: dict(volume.split(":")[::-1] for volume in SERVICES[name]["volumes"]) for name in OURS}
+    folder = f"{home[1]}/{kept.parts[0]}"
+    assert {mounts.get(folder) for mounts in mounted.values()} == {"webhook-secrets"}
+    assert "webhook-secrets" in COMPOSE["volumes"]
+    # A new volume takes the owner and the mode of the image's folder.
+    user = re.search(r"^USER (\d+)$", DOCKERFILE, re.MULTILINE)
+    assert user is not None
+    assert f"useradd --system --uid {user[1]}" in DOCKERFILE
+    assert f"install --directory --owner=cityops --mode=0700 {folder}\n" in DOCKERFILE
 
 
 def test_ports_agree() -> None:
