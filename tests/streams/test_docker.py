@@ -129,6 +129,9 @@ def test_ports_agree() -> None:
     assert f"CLICKHOUSE_PORT:-{CLICKHOUSE.port}" in SERVICES["clickhouse"]["ports"][0]
     assert SERVICES["page"]["environment"]["KAFKA_BOOTSTRAP_SERVERS"] == "kafka:9092"
     assert "INSIDE://:9092" in SERVICES["kafka"]["environment"]["KAFKA_LISTENERS"]
+    address, _, inside = SERVICES["kafka"]["ports"][0].rpartition(":")  # clients are told the address that is published
+    assert f"OUTSIDE://{address}" in SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"].split(",")
+    assert f"OUTSIDE://:{inside}" in SERVICES["kafka"]["environment"]["KAFKA_LISTENERS"].split(",")
     assert CONFLUENT_API in " ".join(SERVICES["registry"]["healthcheck"]["test"])
 
 
@@ -216,6 +219,16 @@ def test_grafanas_user_of_clickhouse_may_read_and_nothing_else(tmp_path: Path, m
         ):
             with connect(grafana, "cityops") as client, pytest.raises(ServerException, match="Not enough privileges"):
                 client.execute(refused)
+        with connect(grafana, "cityops") as client:
+            client.execute("SET max_execution_time = 65")  # what Grafana's plugin sets
+            for raised in ("max_execution_time = 71", "max_execution_time = 0", "max_memory_usage = 0", "readonly = 0"):
+                for statement in (f"SET {raised}", f"SELECT 1 SETTINGS {raised}"):
+                    with pytest.raises(ServerException, match=f"(?i)setting {raised.split()[0]} sh|modify 'readonly'"):
+                        client.execute(statement)
+            client.execute("SET profile = 'default'")
+            with pytest.raises(ServerException, match="max_memory_usage should not be changed"):
+                client.execute("SET max_memory_usage = 0")
+            assert client.execute("SELECT getSetting('max_memory_usage')") == [(1_000_000_000,)]
         with pytest.raises(UsageError, match="Authentication failed"):
             query(f"clickhouse://grafana:engine's@{place}", "cityops", "SELECT 1")
     finally:
