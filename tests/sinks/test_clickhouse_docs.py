@@ -49,7 +49,12 @@ def test_docs_statement_runs_and_finds_rows(url: str, database: str, title: str,
     writer.write(frame("positions", 3, at_ms=now_ms, line_id="01", speed_mm_s=[1000, 3000, -1]))
     writer.write(frame("rejected", 2, first_offset=3, reason="null_island", errors="latitude and longitude are 0"))
     ids, revisions, drill = ["i-0123456789abcdef"] * 2 + ["i-fedcba9876543210"], [1, 2, 1], [0, 0, 1]
-    incidents: dict[str, Any] = {"incident_id": ids, "revision": revisions, "exercise": drill, "action_ids": ["", "a-1", ""]}
+    incidents: dict[str, Any] = {
+        "incident_id": ids,
+        "revision": revisions,
+        "exercise": drill,
+        "action_ids": ["", "a-1", ""],
+    }
     writer.write(frame("incident_log", 3, opened_at_ms=now_ms, state="CONFIRMED", **incidents))
     writer.write(frame("actions", 1, action_id="a-1", incident_id="i-0123456789abcdef", operator="Lan"))
     rows = query(url, database, sql).rows
