@@ -110,6 +110,20 @@ def test_page_shows_the_city_live(room: Room) -> None:
     assert page.locator("[data-fact='event time'] dd").inner_text().startswith(now[:3])
 
 
+def test_nothing_is_well_before_the_worker_said_so(room: Room) -> None:
+    browser = room.watched.page.context.browser
+    assert browser is not None
+    watched = Watched.opened(browser)
+    watched.page.route("**/api/stream*", lambda route: None)  # neither answered nor refused
+    watched.page.goto(room.settings.web_url)
+    expect(watched.page.locator(".bar [data-connection]")).to_have_text("connecting")
+    expect(watched.page.locator(".rows")).to_have_text("Connecting…")
+    for fact in ("lag", "ClickHouse", "worker"):
+        expect(watched.page.locator(f"[data-fact='{fact}'] .lamp.unknown")).to_have_text("connecting")
+    expect(watched.page.locator(".lamp.good")).to_have_count(0)
+    watched.page.close()
+
+
 def test_vehicles_move_on_the_map(room: Room) -> None:
     drawn = "document.querySelector('.vehicles canvas').toDataURL()"
     before = room.watched.page.evaluate(drawn)
@@ -217,6 +231,9 @@ def test_exercise_is_marked_everywhere(room: Room) -> None:
     expect(row).to_contain_text("EXERCISE")
     row.click()
     expect(room.detail()).to_contain_text("EXERCISE · not a real incident")
+    device = room.detail().locator(".evidence .device").first
+    expect(device).to_have_attribute("title", re.compile(r"^exercise:fire-\w+:"))
+    expect(device).not_to_contain_text("exercise:")
     shown = {one["incident_id"]: one["exercise"] for one in room.ask("/api/incidents")["incidents"]}
     assert [incident_id for incident_id, marked in shown.items() if marked] == [row.get_attribute("data-incident")]
 

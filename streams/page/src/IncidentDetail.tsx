@@ -5,14 +5,20 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Desk } from "./desk.ts";
 import { ButtonIcon } from "./icons.tsx";
 import { modeOf } from "./IncidentList.tsx";
-import { isOpen } from "./incidents.ts";
+import { isOpen, likelyNext } from "./incidents.ts";
 import type { Decision, Incident, OperatorAction } from "./records.ts";
 import { ExerciseMark, SeverityBars, Sign } from "./sign.tsx";
-import { claimWords, clockOf, DECISION_WORDS, due, joinDirections, kindWords, span, STATE_WORDS } from "./words.ts";
+import { claimWords, clockOf, DECISION_WORDS, due, joinDirections, kindWords, shortIds, span, STATE_WORDS } from "./words.ts";
 
 const OPERATOR_KEY = "cityops.operator";
 const SLOW_MS = 10_000;
 const SHOWN_TRIPS = 6;
+const NOTE_CHARACTERS = 500; // processors/actions.py refuses more
+const DECISIONS: [Decision, string][] = [
+  ["ACKNOWLEDGE", "Acknowledge"],
+  ["CONFIRM", "Confirm"],
+  ["DISMISS", "Dismiss"],
+];
 
 interface Props {
   desk: Desk;
@@ -74,7 +80,9 @@ function Evidence({ incident, clock }: { incident: Incident; clock: Clock }) {
         {incident.evidence.map((one) => (
           <li key={one.observation_id}>
             <span class="claim">{claimWords(one.kind)}</span>
-            <span class="device">{one.device_id}</span>
+            <span class="device" title={one.device_id}>
+              {shortIds(one.device_id)}
+            </span>
             <span class="score" title={`score ${one.score.toFixed(2)}`}>
               <svg width={48} height={6} role="img" aria-label={`score ${one.score.toFixed(2)}`}>
                 <rect width={48} height={6} rx={3} fill="#26384a" />
@@ -139,8 +147,8 @@ function History({ desk, clock }: { desk: Desk; clock: Clock }) {
             <span>
               <strong>{change.change.toLowerCase()}</strong>
               {change.reasons.map((reason) => (
-                <span key={reason} class="reason">
-                  {reason}
+                <span key={reason} class="reason" title={shortIds(reason) === reason ? undefined : reason}>
+                  {shortIds(reason)}
                 </span>
               ))}
             </span>
@@ -157,6 +165,7 @@ function Decide({ desk, incident, clock }: { desk: Desk; incident: Incident; clo
   const [missing, setMissing] = useState(false);
   const name = useRef<HTMLInputElement>(null);
   const pending = desk.pending.filter((one) => one.incident_id === incident.incident_id);
+  const likely = likelyNext(incident, pending);
   const send = async (decision: Decision) => {
     if (operator.trim() === "") {
       setMissing(true);
@@ -198,21 +207,17 @@ function Decide({ desk, incident, clock }: { desk: Desk; incident: Incident; clo
         <input
           aria-label="Note"
           placeholder="Note (may be empty)"
-          maxLength={1000}
+          maxLength={NOTE_CHARACTERS}
           value={note}
           onInput={(event) => setNote(event.currentTarget.value)}
         />
       </div>
       <div class="buttons">
-        <button type="button" class="acknowledge" onClick={() => void send("ACKNOWLEDGE")}>
-          Acknowledge
-        </button>
-        <button type="button" class="confirm" onClick={() => void send("CONFIRM")}>
-          Confirm
-        </button>
-        <button type="button" class="dismiss" onClick={() => void send("DISMISS")}>
-          Dismiss
-        </button>
+        {DECISIONS.map(([decision, words]) => (
+          <button key={decision} type="button" class={decision === likely ? "likely" : ""} onClick={() => void send(decision)}>
+            {words}
+          </button>
+        ))}
       </div>
     </form>
   );

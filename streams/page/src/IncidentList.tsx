@@ -33,10 +33,15 @@ export function IncidentList({ desk, version, onSelect }: Props) {
       <div class="rows" onKeyDown={moveWithArrows}>
         <Group title="Under way" incidents={open} desk={desk} onSelect={onSelect} />
         <Group title="Over" incidents={over} desk={desk} onSelect={onSelect} />
-        {found.length === 0 && <p class="none">{desk.incidents.size === 0 ? "No incidents." : "No incident matches the filter."}</p>}
+        {found.length === 0 && <p class="none">{emptyWords(desk)}</p>}
       </div>
     </section>
   );
+}
+
+function emptyWords(desk: Desk): string {
+  if (!desk.known) return "Connecting…";
+  return desk.incidents.size === 0 ? "No incidents." : "No incident matches the filter.";
 }
 
 interface FilterProps {

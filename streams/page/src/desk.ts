@@ -21,6 +21,8 @@ export class Desk {
   /** Mode by line id. */
   modes = new Map<string, string>();
   incidents = new Map<string, Incident>();
+  /** Whether the worker told its incidents yet: before, an empty list says nothing. */
+  known = false;
   revisions: IncidentChange[] = [];
   selectedId: string | null = null;
   pending: Pending[] = [];
@@ -36,7 +38,6 @@ export class Desk {
   onChange: () => void = () => undefined;
   onIncidents: () => void = () => undefined;
   onVehicles: (rows: VehicleRow[]) => void = () => undefined;
-  private known = false;
 
   start(): void {
     void this.loadCity();

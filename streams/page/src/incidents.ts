@@ -32,6 +32,11 @@ export function isOpen(incident: Incident): boolean {
   return OPEN.has(incident.state);
 }
 
+/** What an operator is likely to decide next: to acknowledge what nobody has decided on; else nothing is likelier. */
+export function likelyNext(incident: Incident, pending: Pending[]): Decision | null {
+  return isOpen(incident) && incident.actions.length === 0 && pending.length === 0 ? "ACKNOWLEDGE" : null;
+}
+
 /** Whether nothing more is to come of it, as a rule. */
 export function isEnded(incident: Incident): boolean {
   return ENDED.has(incident.state);

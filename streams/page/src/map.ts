@@ -4,9 +4,9 @@ import Feature from "ol/Feature";
 import OlMap from "ol/Map";
 import View from "ol/View";
 import { defaults as defaultControls, ScaleLine } from "ol/control";
-import { buffer, createEmpty, type Extent } from "ol/extent";
+import { buffer, containsCoordinate, createEmpty, type Extent, getCenter } from "ol/extent";
 import GeoJSON from "ol/format/GeoJSON";
-import { Circle as CircleGeometry, LineString, Point } from "ol/geom";
+import { Circle as CircleGeometry, LineString, MultiPoint, Point } from "ol/geom";
 import { defaults as defaultInteractions } from "ol/interaction/defaults";
 import VectorLayer from "ol/layer/Vector";
 import { transformExtent } from "ol/proj";
@@ -19,13 +19,16 @@ import { deviceStyle, evidenceStyle, lineStyle, stopStyle, unitNameStyle, unitSt
 import { markerOf } from "./markers.ts";
 import type { City, Evidence, Incident } from "./records.ts";
 import { VehicleLayer } from "./vehicleLayer.ts";
-import { claimWords } from "./words.ts";
 
+const AROUND_M = 800;
 const NEAREST_M_PX = 1.7;
-const FURTHEST_M_PX = 3.4;
+const FURTHEST_M_PX = 3.4; // names of stops are written up to here
 const CLICK_PX = 18;
 const EVIDENCE_WITHIN_PX = 120;
 const VEHICLE_RESOLUTION = 2.4;
+
+const UNIT_FILLS_VIEW_M_PX = 5;
+const NAME_BELOW_EDGE_PX = 40;
 
 const FEWEST_STOPS = 20;
 const GEOMETRY = ["units", "lines", "stops", "cameras", "sensors", "venues"] as const;
@@ -109,7 +112,7 @@ export class CityMap {
     if (incident !== null) this.evidence.addFeatures(evidenceFeatures(incident));
     for (const name of ["lines", "stops", "incidents"]) this.layers[name]?.changed();
     if (incident === null || !moves) return;
-    this.goTo(project(incident.longitude_deg, incident.latitude_deg), resolutionFor(incident));
+    this.goTo(project(incident.longitude_deg, incident.latitude_deg), resolutionFor(incident, this.map.getSize()));
   }
 
   /** Mark one vehicle; null = none. follows: keep it in the middle. */
@@ -193,7 +196,7 @@ export class CityMap {
         style: (one, at) => lineStyle(one, at, affectedLine(one.get("line_id"))),
         declutter: "names",
       }),
-      unitNames: layer("units", { style: unitNameStyle, declutter: "names" }),
+      unitNames: layer("units", { style: (one, at) => unitNameStyle(one, at, this.nameOutOfMiddle(one as Feature, at)), declutter: "names" }),
       stops: layer("stops", { style: (one, at) => stopStyle(one, at, affectedStop(one.get("stop_id"))), declutter: "names" }),
       venues: layer("venues", { style: venueStyle, declutter: "names" }),
       cameras: layer("cameras", { style: deviceStyle(true), visible: false }),
@@ -208,6 +211,17 @@ export class CityMap {
         updateWhileInteracting: true,
       }),
     };
+  }
+
+  /** Close by, a unit fills the view and its middle is elsewhere: its name is then written near the view's upper edge. */
+  private nameOutOfMiddle(unit: Feature, resolution: number): Point | null {
+    const ground = unit.getGeometry();
+    if (resolution > UNIT_FILLS_VIEW_M_PX || ground === undefined) return null;
+    const view = this.map.getView().calculateExtent(this.map.getSize());
+    const [x = 0] = getCenter(view);
+    const at = [x, (view[3] ?? 0) - NAME_BELOW_EDGE_PX * resolution];
+    const middle = getCenter(ground.getExtent());
+    return containsCoordinate(view, middle) || !ground.intersectsCoordinate(at) ? null : new Point(at);
   }
 
   private incidentStyle(one: Incident): Style {
@@ -227,10 +241,16 @@ export class CityMap {
   }
 }
 
-/** So close that an incident's evidence can be told apart, and so far that the streets around it are seen. */
-function resolutionFor(incident: Incident): number {
+/** So close that streets and stops are named, and so far that AROUND_M are seen on every side, and all evidence. */
+function resolutionFor(incident: Incident, [width = 1000, height = 1000]: number[] = []): number {
   const furthestM = Math.max(0, ...incident.evidence.map((one) => one.distance_m));
-  return Math.min(FURTHEST_M_PX, Math.max(NEAREST_M_PX, furthestM / EVIDENCE_WITHIN_PX));
+  const around = (2 * AROUND_M * stretchAt(incident.latitude_deg)) / Math.max(1, Math.min(width, height));
+  return Math.min(FURTHEST_M_PX, Math.max(NEAREST_M_PX, around, furthestM / EVIDENCE_WITHIN_PX));
+}
+
+/** How much wider Web Mercator is than the ground. */
+function stretchAt(latitudeDeg: number): number {
+  return 1 / Math.cos((latitudeDeg * Math.PI) / 180);
 }
 
 function exerciseMark(): Text {
@@ -272,19 +292,18 @@ function incidentFeature(one: Incident): Feature {
 
 function evidenceFeatures(incident: Incident): Feature[] {
   const centre = project(incident.longitude_deg, incident.latitude_deg);
-  const stretch = 1 / Math.cos((incident.latitude_deg * Math.PI) / 180); // Web Mercator is wider than the ground
-  const reach = new Feature({ geometry: new CircleGeometry(centre, incident.radius_m * stretch), part: "reach" });
-  const parts = [...byPlace(incident.evidence).values()].flatMap((there) => {
-    const [first] = there;
-    const at = project(first.longitude_deg, first.latitude_deg);
-    const side = at[0] < centre[0] ? "west" : "east";
-    const words = there.map((one) => `${claimWords(one.kind)} · ${one.device_id}`).join("\n");
-    return [
-      new Feature({ geometry: new LineString([centre, at]), part: "way" }),
-      new Feature({ geometry: new Point(at), part: "evidence", words, side }),
-    ];
-  });
-  return [reach, ...parts];
+  const reach = new Feature({ geometry: new CircleGeometry(centre, incident.radius_m * stretchAt(incident.latitude_deg)), part: "reach" });
+  const places = [...byPlace(incident.evidence).values()].map((evidence) => ({
+    at: project(evidence[0].longitude_deg, evidence[0].latitude_deg),
+    evidence,
+  }));
+  const parts = places.flatMap(({ at }) => [
+    new Feature({ geometry: new LineString([centre, at]), part: "way" }),
+    new Feature({ geometry: new Point(at), part: "evidence" }),
+  ]);
+  const all = new MultiPoint([centre, ...places.map(({ at }) => at)]);
+  const words = new Feature({ geometry: all, part: "words", centre, places, exercise: incident.exercise });
+  return [reach, ...parts, words];
 }
 
 /** Cameras and microphones on one pole say what they say at one place. */

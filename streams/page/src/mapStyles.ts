@@ -1,9 +1,12 @@
 /** How the city's own geometry is drawn: calm, so that incidents stand out. */
 
 import type { FeatureLike } from "ol/Feature";
+import { Point } from "ol/geom";
 import { Circle, Fill, RegularShape, Stroke, Style, Text } from "ol/style";
 
 import { MODE, OTHER_MODE } from "./colours.ts";
+import { labelsOf } from "./evidenceLabels.ts";
+import type { Evidence } from "./records.ts";
 
 const FONT = 'system-ui, "Noto Sans", "DejaVu Sans", sans-serif';
 const HALO = new Stroke({ color: "#0a0f15", width: 3 });
@@ -26,11 +29,15 @@ export function unitStyle(feature: FeatureLike): Style {
   return UNIT;
 }
 
-/** Names of units, between the scales at which they are of use. Wards without their kind: the map says so by size. */
-export function unitNameStyle(feature: FeatureLike, resolution: number): Style | undefined {
-  if (resolution > 45 || resolution < 3) return undefined;
+/**
+ * Names of units, between the scales at which they are of use. Wards without their kind: the map says so by size.
+ * at: where the name is written when the unit's middle is out of view; null = in its middle.
+ */
+export function unitNameStyle(feature: FeatureLike, resolution: number, at: Point | null): Style | undefined {
+  if (resolution > 45 || resolution < 1) return undefined;
   const name = String(feature.get("name")).replace(/^(phường|xã) /, "");
-  return new Style({ text: label(name, resolution > 20 ? 11 : 12, "#7d90a5") });
+  const text = label(name, resolution > 20 ? 11 : 12, "#7d90a5");
+  return at === null ? new Style({ text }) : new Style({ text, geometry: at });
 }
 
 const LINE_ORDER = ["bus", "brt", "metro"];
@@ -120,30 +127,40 @@ const EVIDENCE = new Circle({
   fill: new Fill({ color: "#ffffff" }),
   stroke: new Stroke({ color: "#0a0f15", width: 2 }),
 });
+const EVIDENCE_PLACE = new Style({ image: EVIDENCE });
 const REACH = new Style({
   fill: new Fill({ color: "rgba(255,255,255,0.06)" }),
   stroke: new Stroke({ color: "rgba(255,255,255,0.55)", width: 1, lineDash: [2, 4] }),
 });
 
-/** What stands for the selected incident: its reach, its evidence, and the way from one to the other. */
-export function evidenceStyle(feature: FeatureLike, resolution: number): Style {
+/** What stands for the selected incident: its reach, its evidence, the way from one to the other, and words beside it. */
+export function evidenceStyle(feature: FeatureLike, resolution: number): Style | Style[] {
   const part = feature.get("part");
   if (part === "reach") return REACH;
   if (part === "way") return EVIDENCE_LINE;
-  const style = new Style({ image: EVIDENCE });
-  if (resolution < 4) {
-    const west = feature.get("side") === "west"; // beside the point, away from the incident's own sign
+  if (part === "evidence") return EVIDENCE_PLACE;
+  return resolution < 4 ? wordStyles(feature, resolution) : [];
+}
+
+/** Laid out anew at every scale: what overlaps from afar is told apart from close by. */
+function wordStyles(feature: FeatureLike, resolution: number): Style[] {
+  const [x = 0, y = 0] = feature.get("centre") as number[];
+  const places = feature.get("places") as { at: number[]; evidence: Evidence[] }[];
+  const spots = places.map(({ at: [east = 0, north = 0], evidence }) => ({
+    x: (east - x) / resolution,
+    y: (y - north) / resolution,
+    evidence,
+  }));
+  return labelsOf(spots, Boolean(feature.get("exercise"))).map((one) => {
     const text = new Text({
-      text: String(feature.get("words")),
+      text: one.words,
       font: `600 12px ${FONT}`,
       fill: new Fill({ color: "#ffffff" }),
       backgroundFill: new Fill({ color: "rgba(10,15,21,0.85)" }),
       padding: [2, 4, 1, 4],
-      textAlign: west ? "right" : "left",
-      offsetX: west ? -13 : 13,
+      textAlign: one.side === "west" ? "right" : "left",
       declutterMode: "obstacle",
     });
-    style.setText(text);
-  }
-  return style;
+    return new Style({ geometry: new Point([x + one.x * resolution, y - one.y * resolution]), text });
+  });
 }

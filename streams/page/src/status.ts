@@ -1,6 +1,7 @@
 /** What the worker tells of itself, as the status bar shows it. Pure. */
 
-export type Health = "good" | "slow" | "bad";
+/** unknown: nothing was told of it yet, or not any more. */
+export type Health = "unknown" | "good" | "slow" | "bad";
 
 export interface Status {
   eventMs: number | null;
@@ -48,11 +49,13 @@ export function readStatus(told: unknown): Status {
 }
 
 export function lagHealth(lag: number | null): Health {
-  return lag === null || lag < LAG_SLOW ? "good" : lag < LAG_BAD ? "slow" : "bad";
+  if (lag === null) return "unknown";
+  return lag < LAG_SLOW ? "good" : lag < LAG_BAD ? "slow" : "bad";
 }
 
 export function sinkHealth({ sinkDelayS }: Status): Health {
-  return sinkDelayS === null || sinkDelayS < DELAY_SLOW_S ? "good" : sinkDelayS < DELAY_BAD_S ? "slow" : "bad";
+  if (sinkDelayS === null) return "unknown";
+  return sinkDelayS < DELAY_SLOW_S ? "good" : sinkDelayS < DELAY_BAD_S ? "slow" : "bad";
 }
 
 export function sinkWords({ sinkDelayS }: Status): string {

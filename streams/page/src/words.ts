@@ -47,6 +47,11 @@ export function claimWords(kind: string): string {
   return kind.startsWith("camera_") ? `${kindWords(kind.slice("camera_".length))} on camera` : kindWords(kind);
 }
 
+/** Ids of exercises by their last part: "exercise:crash-1251:microphone-1" -> "microphone-1". */
+export function shortIds(text: string): string {
+  return text.replaceAll(/\bexercise:(?:[^\s:]+:)*(?=[^\s:])/g, "");
+}
+
 /** A span: "12 s", "4 min", "3 h 05 min", "2 d". */
 export function span(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1000));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { addRevision, EVERYTHING, isNews, isUrgent, matches, ordered, plain, stillPending } from "../src/incidents.ts";
+import { addRevision, EVERYTHING, isNews, isUrgent, likelyNext, matches, ordered, plain, stillPending } from "../src/incidents.ts";
 import type { Incident, IncidentChange } from "../src/records.ts";
 
 function incident(incident_id: string, part: Partial<Incident> = {}): Incident {
@@ -70,4 +70,13 @@ test("filters hold together", () => {
   assert.ok(!matches(one, { ...EVERYTHING, kind: "fire" }));
   assert.ok(!matches(one, { ...EVERYTHING, severity: "EXTREME" }));
   assert.ok(!matches(one, { ...EVERYTHING, state: "SUSPECTED" }));
+});
+
+test("to acknowledge is likely next until somebody decided; what is over asks for nothing", () => {
+  const pending = [{ action_id: "x", incident_id: "a" }] as Parameters<typeof likelyNext>[1];
+  assert.equal(likelyNext(incident("a"), []), "ACKNOWLEDGE");
+  assert.equal(likelyNext(incident("a", { state: "CONFIRMED" }), []), "ACKNOWLEDGE");
+  assert.equal(likelyNext(incident("a"), pending), null);
+  assert.equal(likelyNext(incident("a", { actions: [{ decision: "CONFIRM" }] as Incident["actions"] }), []), null);
+  assert.equal(likelyNext(incident("a", { state: "RESOLVED" }), []), null);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { claimWords, clockOf, compass, due, joinDirections, kindWords, span } from "../src/words.ts";
+import { claimWords, clockOf, compass, due, joinDirections, kindWords, shortIds, span } from "../src/words.ts";
 
 test("spans are told in the largest unit that helps", () => {
   assert.deepEqual([0, 59_400, 60_000, 3_599_000, 3_900_000, 90_000_000].map(span), ["0 s", "59 s", "1 min", "59 min", "1 h 05 min", "1 d"]);
@@ -31,4 +31,11 @@ test("directions of a line are joined, the nearest line first", () => {
 
 test("bearings name the nearest of eight directions", () => {
   assert.deepEqual([0, 22, 23, 180, 338, -90].map(compass), ["N", "N", "NE", "S", "N", "W"]);
+});
+
+test("an exercise's device is named by its last part, alone and within a reason", () => {
+  assert.equal(shortIds("exercise:crash-12514630e46f1198:microphone-1"), "microphone-1");
+  assert.equal(shortIds("impact sound exercise:crash-1251:mic-1, 3 m away"), "impact sound mic-1, 3 m away");
+  assert.equal(shortIds("exercise: all of it"), "exercise: all of it");
+  assert.equal(shortIds("CAM-hoang-dieu"), "CAM-hoang-dieu");
 });
