@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import requests
@@ -36,7 +36,11 @@ class Grafana:
 
     def __init__(self, url: str, token: str) -> None:
         """Take http(s)://host:port/path and a token. Raises UsageError for an address that is none."""
-        split = urlsplit(url)
+        try:
+            split = urlsplit(url)
+            port = split.port
+        except ValueError:
+            split, port = urlsplit(""), None
         if split.scheme not in ("http", "https") or not split.hostname:
             raise UsageError(f"{url!r} is not the address of a Grafana: write it like http://localhost:3000")
         self.url: Final = url.rstrip("/")
@@ -45,11 +49,12 @@ class Grafana:
         self._face = GrafanaFace(
             auth=token,
             host=host,
-            port=split.port,
+            port=port,
             url_path_prefix=f"{path}/" if path else "",
             protocol=split.scheme,
             timeout=TIMEOUT_S,
         )
+        self._face.api.s.hooks["response"].append(self._check)
 
     def has_plugin(self, plugin: str) -> bool:
         """Tell whether a plugin is installed."""
@@ -73,9 +78,9 @@ class Grafana:
         """Ask Grafana to try a data source."""
         with self._told("try data sources"):
             try:
-                answer = _object(self._face.api.GET(f"/datasources/uid/{uid}/health"))
+                answer: Json = self._face.api.GET(f"/datasources/uid/{uid}/health")
             except GrafanaException as error:  # a data source that does not work is answered with 400
-                if not isinstance(error.response, dict) or "status" not in error.response:
+                if "status" not in error.response:
                     raise
                 answer = error.response
         return DataSourceHealth(answer.get("status") == "OK", str(answer.get("message", "")))
@@ -109,11 +114,26 @@ class Grafana:
     def _found(self, doing: str, path: str) -> Json | None:
         with self._told(doing):
             try:
-                return _object(self._face.api.GET(path))
+                found: Json = self._face.api.GET(path)
             except GrafanaClientError as error:
                 if error.status_code != NOT_FOUND:
                     raise
                 return None
+            return found
+
+    def _check(self, response: requests.Response, **_: object) -> None:
+        """Refuse an answer that is not Grafana's, which are JSON objects whatever the status."""
+        if response.is_redirect:
+            return
+        try:
+            grafanas = isinstance(response.json(), dict)
+        except ValueError:
+            grafanas = False
+        if not grafanas:
+            raise UsageError(
+                f"what answered at {self.url} is no Grafana (status {response.status_code}): "
+                "check GRAFANA_URL or --url, the address that people open in a browser"
+            )
 
     @contextmanager
     def _told(self, doing: str, conflict: str = "") -> Iterator[None]:
@@ -134,25 +154,14 @@ class Grafana:
                 raise UsageError(f"Grafana at {self.url} says {_said(error)!r}: {conflict}") from error
             kind = UsageError if isinstance(error, GrafanaClientError) else CityopsError
             raise kind(f"Grafana at {self.url} would not {doing}: {_said(error)} ({error.status_code})") from error
-        except ValueError as error:  # also requests' JSONDecodeError
-            raise UsageError(
-                f"what answers at {self.url} is not Grafana's HTTP API: give the address that people open in a browser"
-            ) from error
         except requests.exceptions.SSLError as error:
             raise UsageError(
                 f"the certificate of {self.url} is not trusted: name its authority's file in REQUESTS_CA_BUNDLE"
             ) from error
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:  # urllib3 says ValueError of an odd host
             raise UsageError(f"no Grafana answers at {self.url}: check the address (--url, GRAFANA_URL)") from error
 
 
-def _object(answer: Any) -> Json:
-    if not isinstance(answer, dict):
-        raise ValueError("not an object")
-    return answer
-
-
 def _said(error: GrafanaException) -> str:
-    response = error.response
-    said = response.get("message", "") if isinstance(response, dict) else ""
-    return str(said or error.message).strip().rstrip(".")[:300]
+    said = str(error.response.get("message") or error.message)
+    return " ".join(said.split()).rstrip(".")[:300]

@@ -33,6 +33,8 @@ class GrafanaContract:
         self.folders: dict[str, Body] = {}
         self.dashboards: dict[str, Body] = {}
         self.requests: list[str] = []
+        self.instead: tuple[int, str] | None = None
+        """Status and content of every answer of a server that is no Grafana, or a broken one."""
         self.before_writing: Callable[[], None] = lambda: None
         """Somebody else's change, between our reading and our writing."""
 
@@ -157,7 +159,9 @@ def serving(contract: GrafanaContract) -> Iterator[GrafanaContract]:
             body = json.loads(self.rfile.read(length) or b"null") or {}
             path = self.path.removeprefix(contract.prefix)
             token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-            if path.startswith("/api/") and self.path.startswith(contract.prefix):
+            if contract.instead is not None:
+                self._send(contract.instead[0], "text/html", contract.instead[1].encode())
+            elif path.startswith("/api/") and self.path.startswith(contract.prefix):
                 status, answer = contract.answer(self.command, path, token, body)
                 self._send(status, "application/json", json.dumps(answer).encode())
             else:

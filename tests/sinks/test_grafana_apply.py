@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from schemas.errors import UsageError
+from schemas.errors import CityopsError, UsageError
 from sinks.grafana.apply import Action, Report, apply, differences
 from sinks.grafana.board import TYPE, Subject, dashboard_json
 from sinks.grafana.catalogue import DASHBOARDS
@@ -182,6 +182,8 @@ def test_a_missing_plugin_gets_one_sentence(contract: GrafanaContract) -> None:
     [
         ("http://127.0.0.1:1", "no Grafana answers at http://127.0.0.1:1"),
         ("http://nowhere.invalid", "no Grafana answers"),
+        ("http://no..where", "no Grafana answers"),
+        ("http://localhost:99999", "is not the address of a Grafana"),
         ("localhost:3000", "is not the address of a Grafana"),
     ],
 )
@@ -193,8 +195,38 @@ def test_nobody_there_gets_one_sentence(url: str, told: str) -> None:
 def test_grafana_below_a_path() -> None:
     with serving(GrafanaContract(prefix="/grafana")) as contract:
         assert set(actions(applied(contract)).values()) == {Action.CREATED}
-        with pytest.raises(UsageError, match="is not Grafana's HTTP API"):
+        with pytest.raises(UsageError, match=r"is no Grafana \(status 200\)"):
             Grafana(contract.url.removesuffix("/grafana"), ADMIN).folder("cityops")
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [
+        (200, "<html>a page</html>"),
+        (200, "[1]"),
+        (404, "<!DOCTYPE HTML>\n<title>Error response</title>"),
+        (401, "who are you?"),
+        (403, "<p>error\nmessage</p>"),
+        (500, "<!DOCTYPE HTML>\n<html>\n<p>Error code: 500</p>\n<p>message</p>\n</html>\n"),
+        (502, ""),
+    ],
+)
+def test_what_is_no_grafana_gets_one_sentence(contract: GrafanaContract, status: int, content: str) -> None:
+    contract.instead = (status, content)
+    with pytest.raises(UsageError) as raised:
+        applied(contract)
+    assert str(raised.value) == (
+        f"what answered at {contract.url} is no Grafana (status {status}): "
+        "check GRAFANA_URL or --url, the address that people open in a browser"
+    )
+    with pytest.raises(UsageError, match="is no Grafana"):
+        Grafana(contract.url, ADMIN).health("cityops")
+
+
+def test_what_grafana_fails_at_is_told_in_one_line(contract: GrafanaContract) -> None:
+    contract.instead = (500, '{"message": "database\\nis locked."}')
+    with pytest.raises(CityopsError, match=r"would not read its plugins: database is locked \(500\)$"):
+        applied(contract)
 
 
 def test_differences_ignore_what_grafana_adds() -> None:
