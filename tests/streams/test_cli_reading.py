@@ -9,12 +9,15 @@ from kafka import KafkaProducer
 from rich.console import Console
 from rich.table import Table
 
-from schemas.records import Change, Header, IncidentState, Rejected
+from schemas.errors import UsageError
+from schemas.records import Change, Header, IncidentState, OperatorAction, Rejected
 from streams import topics
 from streams.admin import ensure_topics
 from streams.cli import cli
+from streams.cli.incidents import open_incident
 from streams.cli.rejected import hex_dump
 from streams.cli.showing import folded, whole
+from streams.reading import reading
 from streams.registry import load_codec
 from streams.settings import Settings
 from tests.streams.incidents import change, incident
@@ -149,8 +152,46 @@ def test_one_incident_is_shown_with_its_revisions(filled: Settings) -> None:
 
 
 @pytest.mark.stack
-@pytest.mark.parametrize("arguments", [("rejected", "show", "vehicle.positions.v1/0/1"), ("incidents", "show", "i-9")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("rejected", "show", "vehicle.positions.v1/0/1"),
+        ("incidents", "show", "i-9"),
+        ("incidents", "confirm", "i-9"),
+    ],
+)
 def test_unknown_id_is_one_sentence(filled: Settings, arguments: tuple[str, ...]) -> None:
     result = run(filled, *arguments)
     assert result.exit_code == 1
     assert arguments[-1] in str(result.exception)
+
+
+@pytest.mark.stack
+def test_a_decision_without_a_worker_is_queued(filled: Settings) -> None:
+    text = said(filled, "incidents", "dismiss", "i-2", "--operator", "Lan", "--note", "a grill", "--wait", "0s")
+    assert "is queued: no worker has folded it in" in text
+    codec = load_codec(filled)
+    with reading(filled) as log:
+        found = log.read(topics.ACTIONS, {}, log.end([topics.ACTIONS]))
+        (action,) = [codec.read(one.value or b"", OperatorAction) for one in found]
+    assert (action.incident_id, action.decision, action.operator, action.note) == ("i-2", "DISMISS", "Lan", "a grill")
+    assert f"{action.action_id} is queued" in text
+    assert "operator is empty" in str(run(filled, "incidents", "confirm", "i-2", "--operator", " ").exception)
+
+
+def test_the_beginning_of_an_id_names_the_open_incident_it_went_on_as() -> None:
+    gone, over = IncidentState.WITHDRAWN, IncidentState.CLOSED
+    first, second, closed = incident("i-11"), incident("i-12"), incident("i-13", state=over)
+    early = replace(incident("p-1", state=gone), merged_into="i-14")
+    merged = replace(incident("i-14", state=gone), merged_into="i-12")
+    every = [first, second, closed, early, merged]
+    assert open_incident(every, "i-11") == first
+    assert open_incident(every, "p-") == open_incident(every, "i-14") == second
+    assert open_incident([*every, incident("i-1")], "i-1").incident_id == "i-1"
+    for beginning, words in (
+        ("i-1", "begins the ids of 2 open incidents"),
+        ("i-13", "i-13 is closed"),
+        ("x", "no incident x"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            open_incident(every, beginning)
