@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ CONNECT_TIMEOUT_S: Final = 5.0
 CONNECTIONS: Final = 100
 USER_AGENT: Final = "cityops-webhooks/1"
 URL_CHARACTERS: Final = 2_000
+ODD_ADDRESS: Final = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*")
+"""Numbers that resolvers take for addresses: 2130706433 and 0x7f.1 are loopback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ def checked_url(url: str, *, allow_private: bool) -> str:
     """
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        host, _ = (parts.hostname or "").rstrip("."), parts.port
     except ValueError as error:
         raise UsageError(f"{url!r} is not a URL: {error}") from None
     if parts.scheme not in ("http", "https") or not host or len(url) > URL_CHARACTERS:
@@ -50,6 +53,8 @@ def checked_url(url: str, *, allow_private: bool) -> str:
         raise UsageError(
             "a URL with a user or password in it would be shown in lists: let the receiver check signatures"
         )
+    if ODD_ADDRESS.fullmatch(host) and not _is_address(host):
+        raise UsageError(f"{host!r} is an address in an uncommon form: write it with dots, or a name")
     if not allow_private and (host == "localhost" or (_is_address(host) and not is_public(host))):
         raise UsageError(f"{host} is a private address: --allow-private lets this subscription call it")
     return url

@@ -10,9 +10,9 @@ import heapq
 import logging
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from processors.alerts.retries import GIVE_UP_S, Answer, answer_of, wait_s
+from processors.alerts.retries import GIVE_UP_S, GONE, Answer, answer_of, wait_s
 from schemas.codec import Codec
 from schemas.errors import UsageError
 from schemas.records import Delivery, DeliveryState, Notification, Subscription
@@ -154,6 +154,8 @@ class Deliverer:
             wait = wait_s(failures, one.notification.notification_id, attempt.retry_after_s)
             next_at_ms = now_ms + int(wait * 1000)
         await self._note(one, attempt, state, now_ms, next_at_ms)
+        if attempt.status_code == GONE:
+            await self._unsubscribe(one.notification.subscription_id, now_ms)
         queue.waiting = [entry for entry in queue.waiting if entry[1] != order]
         heapq.heapify(queue.waiting)
         if down:  # the whole queue waits, in its order
@@ -199,6 +201,19 @@ class Deliverer:
         topic = self._settings.topic(topics.DELIVERIES)
         await self._outbox.send(topic, delivery.notification_id.encode(), self._codec.encode(delivery), sent)
         await sent.settled()
+
+    async def _unsubscribe(self, subscription_id: str, now_ms: int) -> None:
+        """End the subscription of a receiver that wants no more (Standard Webhooks: 410)."""
+        standing = self._subscriptions.get(subscription_id)
+        if standing is None or standing.removed_at_ms:
+            return
+        ended = replace(standing, removed_at_ms=now_ms)
+        self._subscriptions[subscription_id] = ended
+        sent = Deliveries()
+        topic = self._settings.topic(topics.SUBSCRIPTIONS)
+        await self._outbox.send(topic, subscription_id.encode(), self._codec.encode(ended), sent)
+        await sent.settled()
+        log.warning("subscription %s ended: its receiver answered 410", subscription_id)
 
 
 def _now_ms() -> int:

@@ -10,6 +10,7 @@ from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from processors.simulate import Simulation, SimulationRule
 from streams import topics
@@ -22,9 +23,10 @@ from streams.recorded import SentSummary
 from streams.report import Scope, build_report, render, write_report
 from streams.session import Session, city_of, stack_running, stopped_by_signals, worker_running
 from streams.settings import Settings
-from streams.workers import Offsets, wait_drained
+from streams.workers import Offsets, WorkerProcess, wait_drained
 
 DRAIN_S: Final = 600.0
+REVIVE_AT_MOST_S: Final = 60.0
 SHOWN_CHANGES: Final = 12
 RUN: Final = "demo"
 SEED: Final = 7
@@ -141,7 +143,7 @@ def _watch(session: Session, begin: Vector, console: Console, note: str, running
     """Show incidents and rates while the input runs."""
     changes = Changes(session.settings, session.codec, begin[topics.CHANGES.name, 0])
     latency = LiveLatency(session.settings, session.codec, begin[topics.OBSERVATIONS.name, 0])
-    asked_s, status = 0.0, None
+    asked_s, status, revival = 0.0, None, _Revival()
     try:
         with LiveView(console) as view:
             while running():
@@ -150,10 +152,27 @@ def _watch(session: Session, begin: Vector, console: Console, note: str, running
                     latency.note(change, published_ms)
                 if time.monotonic() - asked_s >= 1.0:
                     asked_s, status = time.monotonic(), session.worker.status()
+                    revival.look(session.worker, view)
                 view.status(status, note, latency.median_ms)
     finally:
         changes.close()
         latency.close()
+
+
+@dataclass(slots=True)
+class _Revival:
+    """Starts a worker again that has ended, ever more slowly while it keeps ending."""
+
+    ended: int = 0
+    not_before_s: float = 0.0
+
+    def look(self, worker: WorkerProcess, view: LiveView) -> None:
+        """Start it again when it is time to."""
+        if worker.process.poll() is not None and time.monotonic() >= self.not_before_s:
+            self.ended += 1
+            self.not_before_s = time.monotonic() + min(REVIVE_AT_MOST_S, 2.0**self.ended)
+            view.incident(Text(f"the worker ended; starting it again (its log: {worker.log_path})", style="yellow"))
+            worker.revive()
 
 
 def account(

@@ -91,7 +91,7 @@ class IngestSummary:
         if self.refused:
             yield f"refused messages are in {self.refused_in}"
         if self.late:
-            yield f"{self.late:,} records are older than the lateness bound: the engine rejects them as late"
+            yield f"{self.late:,} records are older than the lateness bound: the engine refuses them, late or worse"
 
 
 def run_ingest(settings: Settings, codec: Codec, options: IngestOptions, console: Console) -> IngestSummary:

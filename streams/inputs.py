@@ -134,14 +134,22 @@ def inputs_of(given: Sequence[str | Path]) -> list[Input]:
     found: list[Input] = []
     for one in map(str, given):
         if one == STDIN:
-            found.append(Input("standard input", None, False, lambda: cast(BufferedReader, sys.stdin.buffer)))
+            found.append(Input("standard input", None, False, _standard_input))
         elif one.startswith(("http://", "https://")):
             found.append(Input(_shown(one), None, False, partial(_fetched, one)))
+        elif (scheme := one.partition("://")[0]) != one and not Path(one).exists():
+            raise UsageError(f"{scheme}:// is not read: give http://, https://, a file, a folder or -")
         elif Path(one).is_dir():
             found += [_file(path, listed=True) for path in _files(Path(one))]
         else:
             found.append(_file(Path(one), listed=False))
     return found
+
+
+def _standard_input() -> BufferedReader:
+    if sys.stdin is None:  # as under cron, which closes it
+        raise UsageError("standard input is closed: there is nothing to read from -")
+    return cast(BufferedReader, sys.stdin.buffer)
 
 
 def _file(path: Path, *, listed: bool) -> Input:
@@ -168,8 +176,11 @@ def _fetched(url: str) -> BufferedReader:
     try:
         with urllib.request.urlopen(request, timeout=URL_TIMEOUT_S) as answer:  # noqa: S310
             body = answer.read(WHOLE_LIMIT + 1)
+    except urllib.error.HTTPError as error:
+        raise UsageError(f"{_shown(url)} answers {error.code} {error.reason}") from error
     except (urllib.error.URLError, OSError, ValueError) as error:
-        raise UsageError(f"{_shown(url)} cannot be read: {error}") from error
+        reason = getattr(error, "reason", error)
+        raise UsageError(f"{_shown(url)} cannot be read: {getattr(reason, 'strerror', None) or reason}") from error
     if len(body) > WHOLE_LIMIT:
         raise UsageError(f"{_shown(url)} answers with more than {WHOLE_LIMIT >> 20} MiB")
     return BufferedReader(BytesIO(body), HEAD_BYTES)

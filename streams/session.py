@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from socket import AF_INET, AF_INET6, SO_REUSEADDR, SOL_SOCKET, socket
 from typing import Any, Final
 
 from rich.console import Console
@@ -54,8 +55,10 @@ def worker_running(settings: Settings, city: City, console: Console, *, fresh: b
     """
     settings = replace(settings, web_port=free_port() if settings.run else settings.web_port)
     settings = replace(settings, worker_id=f"{settings.run or LIVE}-worker")
-    with alone(settings), _worker(settings, city, console, fresh=fresh) as session:
-        yield session
+    with alone(settings):
+        _check_port(settings)
+        with _worker(settings, city, console, fresh=fresh) as session:
+            yield session
 
 
 @contextmanager
@@ -72,6 +75,19 @@ def alone(settings: Settings) -> Iterator[None]:
                 "end that first, or give this one another name with --run"
             ) from None
         yield
+
+
+def _check_port(settings: Settings) -> None:
+    """Raise UsageError when somebody else has the worker's port: its page would be taken for ours."""
+    with socket(AF_INET6 if ":" in settings.web_bind else AF_INET) as probe:
+        probe.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.web_bind, settings.web_port))
+        except OSError as error:
+            raise UsageError(
+                f"port {settings.web_port} of {settings.web_bind} cannot be had ({error.strerror}): "
+                "end who has it, or set CITYOPS_WEB_PORT to another one"
+            ) from None
 
 
 @contextmanager

@@ -98,9 +98,17 @@ class WorkerProcess:
         self.log_path = settings.home / "logs" / f"worker-{settings.run or 'live'}.log"
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         self._log = self.log_path.open("ab")
-        self.process = subprocess.Popen(
+        self.process = self._start()
+
+    def revive(self) -> None:
+        """Start it again if it has ended; it goes on from its checkpoints."""
+        if self.process.poll() is not None:
+            self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             worker_command(),
-            env=environment(settings, PYTHONUNBUFFERED="1"),
+            env=environment(self.settings, PYTHONUNBUFFERED="1"),
             cwd=PROJECT,  # Faust looks for modules in the working folder first: docs/adr/0007
             stdin=subprocess.DEVNULL,
             stdout=self._log,

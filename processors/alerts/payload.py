@@ -110,6 +110,35 @@ def alert_bytes(change: IncidentChange) -> bytes:
     return msgspec.json.encode(alert_of(change))
 
 
+def example_bytes(at_ms: int) -> bytes:
+    """Return the body of a test: an invented exercise, in the same form as any other."""
+    incident = AlertIncident(
+        incident_id="i-0000000000000000",
+        revision=1,
+        kind="test",
+        state="SUSPECTED",
+        severity="MINOR",
+        exercise=True,
+        provisional=False,
+        score=0.0,
+        witnesses=0,
+        opened_at=_at(at_ms),
+        last_evidence_at=_at(at_ms),
+        place=Place(0.0, 0.0, 0.0, "nowhere: this is a test", "", ""),
+        lines=[],
+        stop_ids=[],
+        due_trips=[],
+        evidence=[],
+        decisions=[],
+        reasons=["a test of the receiver: nothing has happened"],
+        replaces=[],
+        merged_into="",
+        rule_id="",
+        rules_version="",
+    )
+    return msgspec.json.encode(Alert("test", _at(at_ms), incident))
+
+
 def alert_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of the body."""
     (schema,), components = msgspec.json.schema_components([Alert], ref_template="#/$defs/{name}")

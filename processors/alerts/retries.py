@@ -12,7 +12,7 @@ GIVE_UP_S: Final = 86_400.0
 JITTER: Final = 0.2
 
 _RECEIVER_BUSY: Final = frozenset({408, 425, 429})
-_GONE: Final = 410
+GONE: Final = 410
 
 
 class Answer(StrEnum):
@@ -31,7 +31,7 @@ def answer_of(status_code: int) -> Answer:
     """Return what an HTTP status means; 0 = no answer came. Redirects are not followed, so they are refusals."""
     if 200 <= status_code < 300:
         return Answer.TAKEN
-    if status_code == _GONE:
+    if status_code == GONE:
         return Answer.GONE
     if status_code == 0 or status_code >= 500 or status_code in _RECEIVER_BUSY:
         return Answer.DOWN

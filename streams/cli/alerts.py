@@ -1,5 +1,6 @@
 """cityops subscribe, subscriptions, alerts: who is told of which incidents, and whether it arrived."""
 
+import os
 import time
 from typing import Final
 
@@ -12,7 +13,7 @@ from schemas.ids import content_id
 from schemas.records import Delivery, DeliveryState, Severity, Subscription
 from streams import topics
 from streams.cli.options import OneOf
-from streams.cli.showing import city_zone, codec_of, folded, json_text, local_time, settings_of, whole
+from streams.cli.showing import city_zone, codec_of, folded, json_text, local_time, settings_of, unit_named, whole
 from streams.cli.terminal import terminal
 from streams.settings import Settings
 
@@ -91,6 +92,8 @@ def webhook(
         click.echo(json_text({"subscription": subscription, "secret": secret}))
         return
     click.echo(f"subscribed: {subscription_id}")
+    if secret_env and secret_env not in os.environ:
+        click.echo(f"{secret_env} is not set here: see to it that every worker has it", err=True)
     if secret:
         click.echo(f"signing secret, shown this once: {secret}")
     if url.startswith("http://") and not allow_private:
@@ -132,7 +135,7 @@ def list_subscriptions(run_name: str, as_json: bool) -> None:
 @click.argument("subscription_id", metavar="ID")
 @RUN
 def remove_subscription(subscription_id: str, run_name: str) -> None:
-    """Tell a subscriber nothing more, from now on; its secret is deleted.
+    """Tell a subscriber (the beginning of its id is enough) nothing more, from now on; its secret is deleted.
 
     \b
     Example:
@@ -144,14 +147,17 @@ def remove_subscription(subscription_id: str, run_name: str) -> None:
 
     settings = settings_of(run_name)
     codec = codec_of(settings)
-    standing = read_subscriptions(settings, codec).get(subscription_id)
-    if standing is None:
+    found = [one for name, one in read_subscriptions(settings, codec).items() if name.startswith(subscription_id)]
+    if len(found) > 1:
+        raise UsageError(f"{subscription_id!r} begins the ids of {len(found)} subscriptions: give more of it")
+    if not found:
         raise UsageError(
             f"there is no subscription {subscription_id}: `cityops subscriptions list` shows those there are"
         )
+    standing = found[0]
     write_subscription(settings, codec, replace(standing, removed_at_ms=time.time_ns() // 1_000_000))
     forget_secret(settings, standing.secret_ref)
-    click.echo(f"removed: {subscription_id}")
+    click.echo(f"removed: {standing.subscription_id}")
 
 
 @click.group()
@@ -172,6 +178,7 @@ def test(url: str, secret: str, allow_private: bool) -> None:
     """
     import asyncio
 
+    from processors.alerts import example_bytes
     from sinks.webhook import WebhookCaller, checked_url, signed_headers
     from streams.subscriptions import new_secret
 
@@ -179,9 +186,7 @@ def test(url: str, secret: str, allow_private: bool) -> None:
     secret = secret or new_secret()
     now_s = time.time_ns() // 1_000_000_000
     notification_id = content_id("n", "test", now_s)
-    payload = (
-        b'{"type":"test","timestamp":"%s","data":{}}' % time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_s)).encode()
-    )
+    payload = example_bytes(now_s * 1000)
 
     async def post() -> None:
         async with WebhookCaller() as caller:
@@ -299,13 +304,4 @@ def _check_places(settings: Settings, lines: tuple[str, ...], units: tuple[str, 
             raise UsageError(
                 f"{city.name} has no line {line!r}" + (f": did you mean {', '.join(near)}?" if near else "")
             )
-    code_of = {unit.name.casefold(): unit.unit_code for unit in city.units} | {
-        unit.unit_code.casefold(): unit.unit_code for unit in city.units
-    }
-    for unit in units:
-        if unit.casefold() not in code_of:
-            near = get_close_matches(unit.casefold(), list(code_of), n=3)
-            raise UsageError(
-                f"{city.name} has no unit {unit!r}" + (f": did you mean {', '.join(near)}?" if near else "")
-            )
-    return tuple(code_of[unit.casefold()] for unit in units)
+    return tuple(unit_named(city, unit).unit_code for unit in units)

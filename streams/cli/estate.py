@@ -14,7 +14,7 @@ from rich.table import Table
 from schemas.errors import CityopsError, UsageError
 from schemas.records import DeviceKind, DeviceRegistration
 from streams.cli.options import FILE
-from streams.cli.showing import city_zone, codec_of, folded, json_text, local_time, run_city, settings_of
+from streams.cli.showing import city_zone, codec_of, folded, json_text, local_time, run_city, settings_of, unit_named
 from streams.cli.terminal import terminal
 from streams.settings import Settings
 
@@ -123,13 +123,12 @@ def list_devices(
     settings = settings_of(run_name)
     city = run_city(settings)
     names = {one.unit_code: one.name for one in city.units}
-    if unit is not None and unit not in {*names, *names.values()}:
-        raise UsageError(f"there is no unit {unit!r} in {city.name}")
+    unit_code = None if unit is None else unit_named(city, unit).unit_code
     found = [
         one
         for one in whole_estate(city, read_registry(settings, codec_of(settings)))
         if kind in (None, one.registration.kind.lower())
-        and (unit is None or (one.unit_code and unit in (one.unit_code, names.get(one.unit_code))))
+        and unit_code in (None, one.unit_code)
         and owner in (None, one.registration.owner)
         and (with_retired or not one.registration.retired)
     ]

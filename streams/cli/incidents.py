@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 
 from schemas.codec import Codec
-from schemas.errors import CityopsError, UsageError
+from schemas.errors import UsageError
 from schemas.records import Decision, Incident, IncidentChange, IncidentState
 from streams import topics
 from streams.cli.options import SECONDS, OneOf
@@ -68,16 +68,17 @@ def list_incidents(kind: str | None, state: str | None, run_name: str, as_json: 
 @click.option("--run", "run_name", default="", help="Name of an isolated run; without it the live one.")
 @click.option("--json", "as_json", is_flag=True, help="Print every revision as JSON.")
 def show_incident(incident_id: str, run_name: str, as_json: bool) -> None:
-    """Show one incident: every revision with its reasons, the evidence, the lines and trips affected.
+    """Show one incident (the beginning of its id is enough): every revision with its reasons, evidence, lines, trips.
 
     \b
     Example:
       cityops incidents show i-0011223344556677
     """
     settings = settings_of(run_name)
-    revisions = read_revisions(settings, codec_of(settings), incident_id)
-    if not revisions:
-        raise CityopsError(f"there is no incident {incident_id}: `cityops incidents list` shows those there are")
+    codec = codec_of(settings)
+    revisions = read_revisions(
+        settings, codec, named_incident(read_incidents(settings, codec), incident_id).incident_id
+    )
     if as_json:
         click.echo(json_text(revisions))
         return
@@ -195,6 +196,20 @@ def _login_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError) as error:
         raise UsageError("this login has no name: say with --operator who decides") from error
+
+
+def named_incident(every: Sequence[Incident], beginning: str) -> Incident:
+    """Return the incident that an id, or the beginning of one, names.
+
+    Raises UsageError when it names none or several.
+    """
+    found = [one for one in every if one.incident_id.startswith(beginning)]
+    whole = [one for one in found if one.incident_id == beginning] or found
+    if len(whole) > 1:
+        raise UsageError(f"{beginning!r} begins the ids of {len(whole)} incidents: give more of it")
+    if not whole:
+        raise UsageError(f"there is no incident {beginning}: `cityops incidents list` shows those there are")
+    return whole[0]
 
 
 def open_incident(every: Sequence[Incident], beginning: str) -> Incident:

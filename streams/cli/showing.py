@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
@@ -9,12 +10,14 @@ import msgspec
 from rich.table import Column
 
 from schemas.codec import Codec
+from schemas.errors import UsageError
 from streams.reach import answering
 from streams.settings import Settings, settings_from_env
 from streams.stack import endpoints
 
 if TYPE_CHECKING:
     from processors.city import City
+    from processors.network import Unit
 
 WAIT_S: Final = 20.0
 """A registry that has just been started is worth waiting for."""
@@ -47,6 +50,21 @@ def run_city(settings: Settings) -> "City":
 def city_zone(settings: Settings) -> ZoneInfo:
     """Return the time zone of the run's city. Raises UsageError when its package is invalid."""
     return ZoneInfo(run_city(settings).time_zone)
+
+
+def unit_named(city: "City", text: str) -> "Unit":
+    """Return the unit of a code or name; its type may be left out ("Hoàn Kiếm" is phường Hoàn Kiếm).
+
+    Raises UsageError with near names when there is none, or with all of them when there are several.
+    """
+    wanted = text.casefold()
+    found = [one for one in city.units if wanted in (one.unit_code.casefold(), one.name.casefold())]
+    found = found or [one for one in city.units if one.name.casefold().partition(" ")[2] == wanted]
+    if len(found) == 1:
+        return found[0]
+    names = [one.name for one in found] or get_close_matches(text, [one.name for one in city.units], n=3, cutoff=0.5)
+    hint = f": did you mean {', '.join(names)}?" if names else ""
+    raise UsageError(f"{city.name} has {'several units' if found else 'no unit'} {text!r}{hint}")
 
 
 def local_time(at_ms: int, zone: ZoneInfo) -> str:

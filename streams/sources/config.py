@@ -39,8 +39,10 @@ class SecretRef(Entry):
             return found
         try:
             found = Path(self.file).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"the secret's file {self.file} cannot be read: {error}") from error
+        except OSError as error:
+            raise UsageError(f"the secret's file {self.file} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise UsageError(f"the secret's file {self.file} is not text in UTF-8") from error
         if not found:
             raise UsageError(f"the secret's file {self.file} is empty")
         return found

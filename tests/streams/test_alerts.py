@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,19 @@ class Told:
     killed: list[float] = field(default_factory=list)
 
 
+class Gone(BaseHTTPRequestHandler):
+    """A receiver that wants no more."""
+
+    posts = 0
+
+    def do_POST(self) -> None:
+        Gone.posts += 1
+        self.send_error(410)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
 def subscribe(settings: Settings, codec: Codec, name: str, url: str, secret: str, **wanted: Any) -> None:
     one = Subscription(
         created_at_ms=START_MS,  # the log is one of a past day
@@ -107,6 +121,9 @@ def told(stack_with_registry: Settings, codec: Codec, city: City) -> Told:
     everything, fires = Receiver(secret), Receiver(secret)
     subscribe(settings, codec, "s-all", f"http://127.0.0.1:{everything.port}/", secret)
     subscribe(settings, codec, "s-fires", f"http://127.0.0.1:{fires.port}/", secret, kinds=("fire",))
+    gone = HTTPServer(("127.0.0.1", 0), Gone)
+    threading.Thread(target=gone.serve_forever, daemon=True).start()
+    subscribe(settings, codec, "s-gone", f"http://127.0.0.1:{gone.server_port}/", secret)
     subscribe(settings, codec, "s-dead", f"http://127.0.0.1:{free_port()}/", secret)
     killed = []
     with (
@@ -128,6 +145,7 @@ def told(stack_with_registry: Settings, codec: Codec, city: City) -> Told:
         slowest_s = time.monotonic() - began_s
         with Tail(settings, codec, topics.DELIVERIES, Delivery) as tail:
             newest = {one.notification_id: one for one in tail.catch_up() if one.subscription_id == "s-dead"}
+    gone.shutdown()
     answers = {line.split()[-2] for line in (everything.stop() + fires.stop()).splitlines()}
     return Told(settings, everything.taken, fires.taken, answers, list(newest.values()), slowest_s, killed)
 
@@ -203,6 +221,10 @@ def test_a_dead_receiver_delays_nobody_and_is_tried_again(told: Told, codec: Cod
     assert all(
         one.attempts >= 1 and one.next_at_ms > one.at_ms and "refused" in one.error for one in told.waits_of_the_dead
     )
+
+
+def test_a_receiver_that_wants_no_more_is_asked_once(told: Told, codec: Codec) -> None:
+    assert Gone.posts == 1
     assert set(read_subscriptions(told.settings, codec)) == {"s-all", "s-dead", "s-fires"}
 
 

@@ -90,7 +90,7 @@ def test_url_is_fetched_once_and_unpacked(url: str) -> None:
     items = read(f"{url}/vehicles?key=secret")
     assert [type(item) for item in items] == [Found, Found]
     assert {item.path for item in items} == {f"{url}/vehicles"}, "a key in a URL is shown nowhere"
-    with pytest.raises(UsageError, match="/gone cannot be read: HTTP Error 404"):
+    with pytest.raises(UsageError, match="/gone answers 404 Not Found"):
         read(f"{url}/gone?key=secret")
     with pytest.raises(UsageError, match="cannot be read"):
         read("http://127.0.0.1:1/nothing")
@@ -131,3 +131,15 @@ def test_unreadable_input_is_one_sentence(tmp_path: Path, content: bytes, told: 
         read(tmp_path / "a.jsonl")
     with pytest.raises(UsageError, match=r"nothing\.jsonl cannot be read: No such file or directory$"):
         read(tmp_path / "nothing.jsonl")
+
+
+def test_a_closed_standard_input_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)  # as under cron
+    (source,) = inputs_of(["-"])
+    with pytest.raises(UsageError, match="standard input is closed"):
+        source.open()
+
+
+def test_an_unknown_scheme_is_no_file() -> None:
+    with pytest.raises(UsageError, match="ftp:// is not read"):
+        inputs_of(["ftp://example.org/feed"])

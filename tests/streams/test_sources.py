@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +15,6 @@ import pytest
 from aiohttp import web
 from amqtt.broker import Broker
 from amqtt.client import MQTTClient
-from click.testing import CliRunner
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from google.transit import gtfs_realtime_pb2
@@ -22,7 +23,6 @@ from schemas.codec import Codec
 from schemas.errors import UsageError
 from streams import topics
 from streams.admin import ensure_topics
-from streams.cli import cli
 from streams.outbox import producer_settings
 from streams.reading import reading
 from streams.settings import Settings
@@ -308,9 +308,14 @@ def test_check_names_a_secret_that_is_missing(tmp_path: Path, monkeypatch: pytes
         "sources: [{name: b, type: mqtt, format: frigate, host: h, topics: [t], password: {env: NOT_SET_ANYWHERE}}]",
         encoding="utf-8",
     )
-    answer = CliRunner().invoke(cli, ["sources", "check", str(file)])
-    assert answer.exit_code == 1
-    assert answer.output == "b: the variable NOT_SET_ANYWHERE is not set\n"
+    answer = subprocess.run(
+        [sys.executable, "-c", "from streams.cli import main; main()", "sources", "check", str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 1
+    assert answer.stdout == "b: the variable NOT_SET_ANYWHERE is not set\n"
 
 
 def test_the_example_of_the_documentation_is_right() -> None:

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
+import jsonschema
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.alerts import AlertFilter, Router, alert_bytes, filter_of, matches
+from processors.alerts import AlertFilter, Router, alert_bytes, alert_schema, example_bytes, filter_of, matches
 from processors.alerts.retries import FIRST_WAIT_S, LONGEST_WAIT_S, Answer, answer_of, wait_s
 from schemas.records import (
     AffectedLine,
@@ -192,3 +193,9 @@ def test_ended_incidents_are_forgotten_after_an_hour_and_others_kept() -> None:
     later = replace(STORY[0], tick_ms=T + 2 * 3_600_000, incident=incident(incident_id="i-3"))
     router.route(later, [subscription()])
     assert set(router.told) == {("s-1", "i-2"), ("s-1", "i-3")}
+
+
+def test_a_test_of_a_receiver_has_the_form_of_an_alert() -> None:
+    body = msgspec.json.decode(example_bytes(T))
+    jsonschema.Draft202012Validator(alert_schema()).validate(body)
+    assert (body["type"], body["data"]["exercise"]) == ("test", True)
