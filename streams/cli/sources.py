@@ -84,7 +84,7 @@ def run(file: Path, run_name: str) -> None:
 @click.option("--connect", is_flag=True, help="Try each source once, too (a polled feed's records are sent).")
 @RUN
 def check(file: Path, connect: bool, run_name: str) -> None:
-    """Say every mistake of a sources file, with its line; --connect: whether each answers. Status 1: something is wrong.
+    """Say every mistake of a sources file, with its line; --connect: whether each answers. Status 1: something is off.
 
     \b
     Example:
