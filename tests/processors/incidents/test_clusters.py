@@ -100,7 +100,7 @@ def test_a_component_is_all_that_links_reach(claims: list[Observation]) -> None:
         assert component([index], [one], lambda a, b: firm_linked(a, b, FIRE)).keys() == reached
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(claims_of_a_few_minutes, st.sampled_from(RULES), st.data())
 def test_incremental_clusters_equal_the_whole_set(claims: list[Observation], rule: Rule, data: st.DataObject) -> None:
     """Any order of arrival, withdrawals, repeats and claims made again."""
