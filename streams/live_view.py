@@ -119,7 +119,8 @@ class RateLine:
         parts = [*self._rates, f"lag {sum(one.lag for one in status.sources):,}"]
         if latency_ms is not None:
             parts.append(f"append to publication {latency_ms} ms")
-        line = Text(" · ".join(parts), style="white on blue")
+        line = Text()
+        line.append(" · ".join(parts), style="white on blue")
         if status.sink_waiting:
             line.append(f"\nClickHouse takes no rows: {status.sink_waiting}; they wait in Kafka", style="bold red")
         line.append(f"\n{note}", style="bright_black")

@@ -54,6 +54,13 @@ def test_a_worker_answers_on_its_pages(stack_with_registry: Settings) -> None:
         assert told is not None
         assert told.run == "health"
         assert {one.topic for one in told.sources} >= {"vehicle.positions.v1", "observations.v1", "rows.v1"}
+        first = worker.process.pid
+        worker.revive()
+        assert worker.process.pid == first  # it runs: nothing to do
+        worker.kill()
+        worker.revive()
+        worker.wait_ready(60)
+        assert worker.process.pid != first
     finally:
         worker.stop()
 
