@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -18,7 +19,7 @@ from schemas.errors import UsageError
 from schemas.records import Rejected
 from streams import topics
 from streams.cli.options import FILE
-from streams.cli.showing import codec_of, json_text, settings_of
+from streams.cli.showing import codec_of, folded, json_text, settings_of
 from streams.cli.terminal import terminal
 from streams.settings import Settings
 
@@ -68,7 +69,7 @@ def run(file: Path, run_name: str) -> None:
         def show(report: "SourcesReport") -> None:
             nonlocal told_s
             if live is not None:
-                live.update(_table(report), refresh=True)
+                live.update(Group(_table(report), *_errors(report)), refresh=True)
             elif time.monotonic() - told_s >= TELL_EVERY_S:
                 told_s = time.monotonic()
                 for one in report.sources:
@@ -129,13 +130,15 @@ def status(run_name: str, as_json: bool) -> None:
     console = terminal()
     if not is_running(report):
         console.print("not running now; this is how it was at the end", style="yellow")
-    console.print(_table(report, rejected))
+    console.print(_table(report, rejected), *_errors(report), sep="\n")
+
+
+def _errors(report: "SourcesReport") -> list[Text]:
+    return [Text(f"{one.name}: {one.error}", COLOURS[one.state]) for one in report.sources if one.error]
 
 
 def _table(report: "SourcesReport", rejected: dict[str, dict[str, int]] | None = None) -> Table:
-    table = Table(
-        "source", "state", "last seen", "messages", "records", "sent", "refused", "rejected, last hour", "error"
-    )
+    table = Table(folded("source"), "state", "seen", "records", "sent", "refused", "rejected, last hour")
     for one in report.sources:
         seen = f"{max(0, report.at_ms - one.seen_ms) / 1000:,.0f} s ago" if one.seen_ms else "never"
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in (rejected or {}).get(one.name, {}).items())
@@ -143,12 +146,10 @@ def _table(report: "SourcesReport", rejected: dict[str, dict[str, int]] | None =
             one.name,
             Text(one.state, COLOURS[one.state]),
             seen,
-            f"{one.messages:,}",
             f"{one.records:,}",
             f"{one.sent:,}",
             f"{one.refused:,}",
             reasons,
-            one.error,
         )
     return table
 
