@@ -209,7 +209,7 @@ _PER_HOUR: Final = Panel(
         Query(
             """SELECT $__timeInterval(opened_at_ms) AS time, kind, count() AS incidents
 FROM incidents
-WHERE $__timeFilter(opened_at_ms) AND state != 'WITHDRAWN' AND exercise = 0
+WHERE $__timeFilter(opened_at_ms) AND state != 'WITHDRAWN' AND exercise = 0 AND decision != 'DISMISS'
   AND $__conditionalAll(unit_code IN (${unit:singlequote}), $unit)
   AND $__conditionalAll(kind IN (${kind:singlequote}), $kind)
 GROUP BY time, kind
