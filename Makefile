@@ -44,7 +44,7 @@ types: .venv/installed-test
 	$(BIN)/mypy
 
 test: .venv/installed-test
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile  # two stacks side by side: most tests wait for servers
 
 check: lint types test
 
