@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from processors.recorded import counts_in_words
@@ -137,7 +137,7 @@ def render(report: Report) -> RenderableType:
 
 
 def _records_table(report: Report) -> Table:
-    table = Table("records", "in", "used", "duplicate", "rejected", "forwarded", "waiting")
+    table = Table(Column("records", overflow="fold"), "in", "used", "duplicate", "rejected", "forwarded", "waiting")
     for name, topic in report.accounts.topics.items():
         numbers = (topic.records, topic.used, topic.duplicate, topic.rejected, topic.forwarded, topic.waiting)
         table.add_row(name, *(f"{number:,}" for number in numbers))
