@@ -18,7 +18,7 @@ import psutil
 from sinks.ports import LOOPBACK
 from streams.checks import Check, ok, problem, warning
 from streams.settings import Settings
-from streams.stack import StackState, read_state
+from streams.stack import Phase, StackState, read_state
 from streams.stack.state import state_path
 
 OLDEST_PYTHON: Final = (3, 11)
@@ -174,9 +174,13 @@ def check_children(home: Path, state: StackState | None) -> Check:
             return problem("stack", f"{state_path(home)} cannot be read", f"run `rm {state_path(home)}`")
         return ok("stack", "never started in this home")
     if state.running:
-        down = [part.name for part in state.parts if part.mark is None or part.mark.process() is None]
+        coming = [part.name for part in state.parts if part.phase in (Phase.WAITING, Phase.STARTING)]
+        started = [part for part in state.parts if part.name not in coming]
+        down = [part.name for part in started if part.mark is None or part.mark.process() is None]
         if down:
             return warning("stack", f"running, but without {', '.join(down)}", f"read {home / 'logs'}")
+        if coming:
+            return ok("stack", f"running; {', '.join(coming)} still starting")
         return ok("stack", "running")
     left = [part.name for part in state.parts if part.mark is not None and part.mark.process() is not None]
     if left:

@@ -131,11 +131,17 @@ def sleeper() -> Iterable[psutil.Process]:
         child.kill()
 
 
-def test_children_that_outlived_their_supervisor(stack: Settings, tmp_path: Path, sleeper: psutil.Process) -> None:
+def test_children_that_outlived_their_supervisor(
+    stack_with_registry: Settings, tmp_path: Path, sleeper: psutil.Process
+) -> None:
     assert check_children(tmp_path, None).said == "never started in this home"
-    running = read_state(stack.home)
+    running = read_state(stack_with_registry.home)
     assert running is not None
-    assert check_children(stack.home, running).said == "running"
+    running = replace(running, parts=tuple(replace(part, phase=Phase.READY) for part in running.parts))
+    assert check_children(stack_with_registry.home, running).said == "running"
+    first = replace(running.parts[0], phase=Phase.STARTING, mark=None)
+    starting = check_children(stack_with_registry.home, replace(running, parts=(first, *running.parts[1:])))
+    assert (starting.verdict, starting.said) == (OK, f"running; {first.name} still starting")
 
     mark = mark_of(sleeper.pid, ("sleep", "60"))
     kafka = PartState("kafka", Phase.READY, 1, mark, 0)
