@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -131,13 +132,20 @@ def sleeper() -> Iterable[psutil.Process]:
         child.kill()
 
 
+def ready_state(home: Path) -> StackState:
+    """The state once the supervisor has seen every part answer: the registry takes some ten seconds."""
+    give_up_at_s = time.monotonic() + 60.0
+    while (state := read_state(home)) is None or any(part.phase is not Phase.READY for part in state.parts):
+        assert time.monotonic() < give_up_at_s, f"not all ready: {state}"
+        time.sleep(0.1)
+    return state
+
+
 def test_children_that_outlived_their_supervisor(
     stack_with_registry: Settings, tmp_path: Path, sleeper: psutil.Process
 ) -> None:
     assert check_children(tmp_path, None).said == "never started in this home"
-    running = read_state(stack_with_registry.home)
-    assert running is not None
-    running = replace(running, parts=tuple(replace(part, phase=Phase.READY) for part in running.parts))
+    running = ready_state(stack_with_registry.home)
     assert check_children(stack_with_registry.home, running).said == "running"
     first = replace(running.parts[0], phase=Phase.STARTING, mark=None)
     starting = check_children(stack_with_registry.home, replace(running, parts=(first, *running.parts[1:])))
