@@ -1,22 +1,23 @@
 """Rows for ClickHouse: buffered per table, cut into frames that the log alone decides."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from processors.batches import TextArray
-from schemas.columns import pack
+from schemas.columns import Packable, pack
+from schemas.dictionary import DictionaryArray, joined
 from schemas.records import RowFrame
-from schemas.tables import TABLES, Table
+from schemas.tables import TABLES, Table, TableColumn
 
 FRAME_BYTES: Final = 6_000_000
 """A frame with more packed bytes is split: the topic takes 16 MiB, and a stopped ticker makes long intervals."""
 
 TEXT_DTYPES: Final = ("utf8", "list")
 
-Columns = Mapping[str, npt.NDArray[Any]]
+Columns = Mapping[str, Packable]
 
 
 def texts(items: Sequence[str]) -> TextArray:
@@ -40,7 +41,7 @@ class RowBuffer:
         self._pieces: dict[str, list[Columns]] = {name: [] for name in TABLES}
 
     def add(self, table: str, columns: Columns) -> None:
-        """Buffer n rows: an array (n,) for every column of TABLES[table], object arrays for text and lists.
+        """Buffer n rows: an array (n,) for every column of TABLES[table]; text by dictionary or as objects.
 
         Raises ValueError when the names differ from the table's.
         """
@@ -69,7 +70,11 @@ class RowBuffer:
 
     def _frames(self, table: str, columns: Columns, tick_ms: int, first: int, last: int) -> list[RowFrame]:
         packed = pack(columns)
-        split = _split_offset(columns) if sum(len(c.values) + len(c.ends) for c in packed) > FRAME_BYTES else None
+        split = (
+            _split_offset(columns)
+            if sum(len(c.values) + len(c.ends) + len(c.dictionary) for c in packed) > FRAME_BYTES
+            else None
+        )
         if split is None:
             frame = RowFrame(
                 tick_ms=tick_ms,
@@ -82,7 +87,7 @@ class RowBuffer:
                 columns=packed,
             )
             return [frame]
-        low = columns["source_offset"] < split
+        low = _offsets(columns) < split
         return [
             *self._frames(table, _taken(columns, low), tick_ms, first, split - 1),
             *self._frames(table, _taken(columns, ~low), tick_ms, split, last),
@@ -90,21 +95,29 @@ class RowBuffer:
 
 
 def _joined(table: Table, pieces: list[Columns]) -> Columns:
-    return {
-        column.name: np.concatenate([piece[column.name] for piece in pieces]).astype(
-            object if column.dtype in TEXT_DTYPES else np.dtype(column.dtype), copy=False
-        )
-        for column in table.columns
-    }
+    return {column.name: _end_to_end(column, [piece[column.name] for piece in pieces]) for column in table.columns}
+
+
+def _end_to_end(column: TableColumn, pieces: list[Packable]) -> Packable:
+    by_dictionary = [piece for piece in pieces if isinstance(piece, DictionaryArray)]
+    if len(by_dictionary) == len(pieces):
+        return joined(by_dictionary)
+    arrays = [piece.texts() if isinstance(piece, DictionaryArray) else piece for piece in pieces]
+    dtype = object if column.dtype in TEXT_DTYPES else np.dtype(column.dtype)
+    return np.concatenate(arrays).astype(dtype, copy=False)
 
 
 def _split_offset(columns: Columns) -> int | None:
     """Return an offset with rows below and at or above it, near the middle; None when all rows share one offset."""
-    offsets = np.sort(columns["source_offset"])
+    offsets = np.sort(_offsets(columns))
     distinct = offsets[np.flatnonzero(np.diff(offsets)) + 1]
     if not len(distinct):
         return None
     return int(distinct[np.searchsorted(distinct, offsets[len(offsets) // 2]).clip(0, len(distinct) - 1)])
+
+
+def _offsets(columns: Columns) -> npt.NDArray[np.int64]:
+    return np.asarray(columns["source_offset"])
 
 
 def _taken(columns: Columns, rows: npt.NDArray[np.bool_]) -> Columns:

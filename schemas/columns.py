@@ -1,29 +1,44 @@
-"""Columns on the wire: numpy arrays as packed little-endian bytes, strings as UTF-8 with ends.
+"""Columns on the wire: numpy arrays as packed little-endian bytes, strings as UTF-8 with ends or by dictionary.
 
-Row frames (rows.v1) and checkpoints share this form.
+Row frames (rows.v1) and checkpoints share this form. A dictionary column has a dtype of two parts, such as "<u2:|S16":
+the numbers in `values` are of the first, the words they stand for in `dictionary` of the second, padded with NUL.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from schemas.dictionary import Dictionary, DictionaryArray
 from schemas.records import Column
 
 UTF8 = "utf8"
 
+Packable = npt.NDArray[np.generic] | DictionaryArray
 
-def pack(columns: Mapping[str, npt.NDArray[np.generic]]) -> tuple[Column, ...]:
+
+def pack(columns: Mapping[str, Packable]) -> tuple[Column, ...]:
     """Pack columns of equal length n; an array of dtype object holds n strings."""
     return tuple(_pack_one(name, values) for name, values in columns.items())
 
 
-def unpack(columns: Sequence[Column]) -> dict[str, npt.NDArray[np.generic]]:
-    """Return the arrays that were packed; strings come back as object arrays."""
+def unpack(columns: Sequence[Column]) -> dict[str, Any]:
+    """Return the arrays that were packed; strings come back as they were sent, as objects or by dictionary."""
     return {column.name: _unpack_one(column) for column in columns}
 
 
-def _pack_one(name: str, values: npt.NDArray[np.generic]) -> Column:
+def is_text(dtype: str) -> bool:
+    """Tell whether a column's dtype on the wire is one of those that hold texts."""
+    return dtype == UTF8 or ":" in dtype
+
+
+def _pack_one(name: str, values: Packable) -> Column:
+    if isinstance(values, DictionaryArray):
+        numbers, words = values.compact()
+        little = np.ascontiguousarray(numbers, dtype=numbers.dtype.newbyteorder("<"))
+        dtype = f"{little.dtype.str}:{words.dtype.str}"
+        return Column(name=name, dtype=dtype, values=little.tobytes(), dictionary=words.tobytes())
     if values.dtype == object:
         items = values.tolist()
         joined = "".join(items)
@@ -34,7 +49,11 @@ def _pack_one(name: str, values: npt.NDArray[np.generic]) -> Column:
     return Column(name=name, dtype=little.dtype.str, values=little.tobytes())
 
 
-def _unpack_one(column: Column) -> npt.NDArray[np.generic]:
+def _unpack_one(column: Column) -> Packable:
+    if ":" in column.dtype:
+        numbers, _, words = column.dtype.partition(":")
+        dictionary = Dictionary.of_distinct(np.frombuffer(column.dictionary, dtype=np.dtype(words)))
+        return DictionaryArray(np.frombuffer(column.values, dtype=np.dtype(numbers)), dictionary)
     if column.dtype != UTF8:
         return np.frombuffer(column.values, dtype=np.dtype(column.dtype))
     ends = np.frombuffer(column.ends, dtype="<u4").tolist()

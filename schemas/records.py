@@ -119,6 +119,15 @@ class VehicleFrame:
     vehicle_ids: tuple[str, ...] = ()
     line_ids: tuple[str, ...] = ()
     gateway_id: str = ""
+    direction_id: bytes = b""
+    accuracy_m: bytes = b""
+    ignition: bytes = b""
+    door: bytes = b""
+    sos: bytes = b""
+    trip_index: bytes = b""
+    trip_ids: tuple[str, ...] = ()
+    operator_index: bytes = b""
+    operator_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,6 +335,7 @@ class Column:
     dtype: str
     values: bytes
     ends: bytes = b""
+    dictionary: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

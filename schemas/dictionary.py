@@ -1,0 +1,199 @@
+"""Dictionary-coded text: what Arrow calls a dictionary array and pandas a categorical."""
+
+import itertools
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+IndexArray = npt.NDArray[np.integer[Any]]
+BytesArray = npt.NDArray[np.bytes_]
+"""dtype S, every item the UTF-8 bytes of a text."""
+
+
+WORD_BYTES: Final = 8
+_ODD: Final = tuple(np.uint64(secrets.randbits(64) | 1) for _ in range(64))
+"""Multipliers of the hash, another for each eight bytes; chosen by chance so that nobody can make ids collide.
+
+They decide where a word is found, never which number it has.
+"""
+
+
+class Dictionary:
+    """Distinct words (UTF-8 bytes that do not end in NUL), numbered from 0 in the order they first came.
+
+    It only grows: a number never changes its meaning, so arrays of numbers can share one dictionary.
+    An open-addressing hash table over the words' bytes, so that whole arrays are looked up at once.
+    """
+
+    def __init__(self, words: Sequence[bytes] | BytesArray = ()) -> None:
+        """Number the words from 0; a repeated one keeps its first number."""
+        self._bytes = np.zeros((64, 1), np.uint64)
+        self._count = 0
+        self._table = np.full(256, -1, np.int32)
+        self._placed = 0
+        self.numbers(words)
+
+    @classmethod
+    def of_distinct(cls, words: BytesArray) -> "Dictionary":
+        """Number words (m,) that are known to be distinct, without looking."""
+        dictionary = cls()
+        dictionary._append(dictionary._as_integers(words))
+        return dictionary
+
+    def __len__(self) -> int:
+        """Return m, how many words there are."""
+        return self._count
+
+    @property
+    def words(self) -> BytesArray:
+        """The words (m,) by number."""
+        room: BytesArray = self._bytes.view(f"S{WORD_BYTES * self._bytes.shape[1]}")[:, 0]
+        return room[: self._count]
+
+    def word(self, number: int) -> str:
+        """Return one word as text."""
+        word: bytes = self.words[number]
+        return word.decode()
+
+    def numbers(self, words: Sequence[bytes] | BytesArray) -> npt.NDArray[np.int32]:
+        """Return the numbers (n,) of n words; new ones are added in the order in which they come."""
+        wanted = self._as_integers(words)
+        if not len(wanted):
+            return np.zeros(0, np.int32)
+        number = self._look_up(wanted)
+        missing = np.flatnonzero(number < 0)
+        if len(missing):
+            _, first = np.unique(wanted[missing], axis=0, return_index=True)
+            self._append(wanted[missing[np.sort(first)]])
+            number[missing] = self._look_up(wanted[missing])
+        return number
+
+    def find(self, word: bytes) -> int | None:
+        """Return the number of a word, None when it is not there; nothing is added."""
+        number = int(self._look_up(self._as_integers([word]))[0])
+        return None if number < 0 else number
+
+    def _as_integers(self, words: Sequence[bytes] | BytesArray) -> npt.NDArray[np.uint64]:
+        """Return the bytes of n words as (n, k), all as wide as the words that are kept."""
+        array = np.asarray(words, dtype=np.bytes_)
+        width = -(-array.itemsize // WORD_BYTES)
+        have = self._bytes.shape[1]
+        if width > have:
+            self._bytes = np.pad(self._bytes, ((0, 0), (0, width - have)))
+        padded = np.ascontiguousarray(array, dtype=f"S{WORD_BYTES * max(width, have)}")
+        return padded.view(np.uint64).reshape(len(padded), max(width, have))
+
+    def _look_up(self, wanted: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
+        """Return the numbers (n,) of n words, -1 = absent."""
+        if self._placed < self._count:
+            self._place_new()
+        last = len(self._table) - 1
+        place = (_hashed(wanted) & np.uint64(last)).astype(np.int64)
+        number = self._table[place]
+        astray = np.flatnonzero((number >= 0) & (self._bytes[number] != wanted).any(axis=1))
+        while len(astray):
+            place[astray] = (place[astray] + 1) & last
+            number[astray] = found = self._table[place[astray]]
+            astray = astray[(found >= 0) & (self._bytes[found] != wanted[astray]).any(axis=1)]
+        return number
+
+    def _append(self, fresh: npt.NDArray[np.uint64]) -> None:
+        """Number distinct new words; the table learns of them when one is looked up."""
+        total = self._count + len(fresh)
+        if total > len(self._bytes):
+            room = np.zeros((2 * total, self._bytes.shape[1]), np.uint64)
+            room[: self._count] = self._bytes[: self._count]
+            self._bytes = room
+        self._bytes[self._count : total] = fresh
+        self._count = total
+
+    def _place_new(self) -> None:
+        """Put new words into the table: of several that want one free place the last wins, the others look further."""
+        if 2 * self._count > len(self._table):
+            self._table = np.full(4 << self._count.bit_length(), -1, np.int32)
+            self._placed = 0
+        numbers = np.arange(self._placed, self._count, dtype=np.int32)
+        self._placed, last = self._count, len(self._table) - 1
+        place = (_hashed(self._bytes[numbers]) & np.uint64(last)).astype(np.int64)
+        while len(numbers):
+            free = self._table[place] < 0
+            self._table[place[free]] = numbers[free]
+            left = self._table[place] != numbers
+            numbers, place = numbers[left], (place[left] + 1) & last
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DictionaryArray:
+    """n texts as numbers (n,) of words of a dictionary."""
+
+    numbers: IndexArray
+    dictionary: Dictionary
+
+    def __len__(self) -> int:
+        """Return n."""
+        return len(self.numbers)
+
+    def __getitem__(self, rows: npt.NDArray[Any] | slice) -> "DictionaryArray":
+        """Return those rows (indices or a mask), in that order."""
+        return DictionaryArray(self.numbers[rows], self.dictionary)
+
+    def words(self) -> BytesArray:
+        """Return the texts (n,) as UTF-8 bytes."""
+        found: BytesArray = self.dictionary.words[self.numbers]
+        return found
+
+    def text(self, row: int) -> str:
+        """Return one text."""
+        return self.dictionary.word(int(self.numbers[row]))
+
+    def texts(self) -> npt.NDArray[np.object_]:
+        """Return the texts (n,) as str; for few rows, it is slow."""
+        used, inverse = np.unique(self.numbers, return_inverse=True)
+        decoded = np.array([self.dictionary.word(number) for number in used.tolist()], dtype=object)
+        return decoded[inverse] if len(used) else np.empty(0, dtype=object)
+
+    def tolist(self) -> list[str]:
+        """Return the texts as a list of str."""
+        texts: list[str] = self.texts().tolist()
+        return texts
+
+    def compact(self) -> tuple[IndexArray, BytesArray]:
+        """Return the words that occur (m,) and the texts as numbers (n,) of them, of the narrowest unsigned dtype."""
+        words = self.dictionary.words
+        occurs = np.zeros(len(words), bool)
+        occurs[self.numbers] = True
+        used = np.flatnonzero(occurs)
+        place = np.zeros(len(words), np.min_scalar_type(max(len(used) - 1, 0)))
+        place[used] = np.arange(len(used))
+        return place[self.numbers], words[used]
+
+
+def _hashed(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return a hash (n,) of the bytes (n, k) of n words that zeros at their end do not change."""
+    mixed = np.zeros(len(words), np.uint64)
+    for column, odd in zip(words.T, itertools.cycle(_ODD)):
+        mixed += (column ^ (column >> np.uint64(31))) * odd
+    return mixed ^ (mixed >> np.uint64(29))
+
+
+def dictionary_array(texts: Iterable[str]) -> DictionaryArray:
+    """Return texts as a dictionary array over a dictionary of their own."""
+    dictionary = Dictionary()
+    return DictionaryArray(dictionary.numbers([text.encode() for text in texts]), dictionary)
+
+
+def joined(pieces: Sequence[DictionaryArray]) -> DictionaryArray:
+    """Return at least one array end to end; those that share a dictionary are joined by number."""
+    dictionary = pieces[0].dictionary
+    if all(piece.dictionary is dictionary for piece in pieces):
+        return DictionaryArray(np.concatenate([piece.numbers for piece in pieces]), dictionary)
+    common = Dictionary()
+    numbers = []
+    for piece in pieces:
+        number, words = piece.compact()
+        numbers.append(common.numbers(words)[number])
+    return DictionaryArray(np.concatenate(numbers), common)
