@@ -366,6 +366,7 @@ class PartitionEngine:
             "rejected",
             {
                 "source_offset": np.array([reject.source_offset for reject in rejected], dtype=np.int64),
+                "source_index": np.full(len(rejected), -1, np.int32),
                 "tick_ms": np.full(len(rejected), tick_ms),
                 "reason": texts([reject.reason for reject in rejected]),
                 "errors": texts(["\n".join(reject.errors) for reject in rejected]),
@@ -391,6 +392,7 @@ class PartitionEngine:
         columns = batch.columns()
         rows = {
             "source_offset": columns["offset"],
+            "source_index": columns.get("index", np.zeros(len(batch), np.int32)),
             "at_ms": columns["at_ms"],
             "tick_ms": np.full(len(batch), tick_ms),
             "device_id": columns[form.device_field],

@@ -251,6 +251,7 @@ def _log_rows(taken: Sequence[tuple[Message, _Known]], city: City, tick_ms: int)
 def _duplicate_rows(repeated: Sequence[tuple[Message, _Known]], tick_ms: int) -> Columns:
     return {
         "source_offset": np.array([message.raw.offset for message, _ in repeated], np.int64),
+        "source_index": np.zeros(len(repeated), np.int32),
         "at_ms": np.array([known.registration.registered_at_ms for _, known in repeated], np.int64),
         "tick_ms": np.full(len(repeated), tick_ms),
         "device_id": texts([known.registration.device_id for _, known in repeated]),

@@ -10,11 +10,15 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """One column: numpy dtype in a frame ('utf8' and 'list' = text) and ClickHouse type."""
+    """One column: numpy dtype in a frame ('utf8' and 'list' = text) and ClickHouse type.
+
+    default: what rows have that were made before the column was; None = ClickHouse's own, 0 or empty.
+    """
 
     name: str
     dtype: str
     stored_as: str
+    default: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +36,13 @@ _TIME: Final = "DateTime64(3, 'UTC')"
 _LOW: Final = "LowCardinality(String)"
 
 
-def _columns(*columns: tuple[str, str, str]) -> tuple[TableColumn, ...]:
+def _columns(*columns: tuple[str, ...]) -> tuple[TableColumn, ...]:
     offset = TableColumn("source_offset", "<i8", "Int64")
     return (offset, *(TableColumn(*column) for column in columns))
 
+
+_INDEX: Final = ("source_index", "<i4", "Int32")
+"""Row within a frame of the source topic; 0 = a record of its own."""
 
 _PLACE: Final = (
     ("latitude_deg", "<f8", "Float64"),
@@ -46,6 +53,7 @@ _PLACE: Final = (
 POSITIONS: Final = Table(
     "positions",
     _columns(
+        _INDEX,
         ("at_ms", "<i8", _TIME),
         ("vehicle_id", "utf8", "String"),
         ("vehicle_class", "utf8", _LOW),
@@ -103,7 +111,7 @@ HEARTBEATS: Final = Table(
 )
 DUPLICATES: Final = Table(
     "duplicates",
-    _columns(("at_ms", "<i8", _TIME), ("tick_ms", "<i8", _TIME), ("device_id", "utf8", "String")),
+    _columns(_INDEX, ("at_ms", "<i8", _TIME), ("tick_ms", "<i8", _TIME), ("device_id", "utf8", "String")),
     ("source_topic", "source_partition", "source_offset"),
     "tick_ms",
 )
@@ -115,7 +123,12 @@ FORWARDED: Final = Table(
 )
 REJECTED: Final = Table(
     "rejected",
-    _columns(("tick_ms", "<i8", _TIME), ("reason", "utf8", _LOW), ("errors", "list", "Array(String)")),
+    _columns(
+        (*_INDEX, "-1"),  # -1 = the whole record
+        ("tick_ms", "<i8", _TIME),
+        ("reason", "utf8", _LOW),
+        ("errors", "list", "Array(String)"),
+    ),
     ("reason", "tick_ms"),
     "tick_ms",
 )

@@ -206,7 +206,8 @@ def _present(table: Table, absent: frozenset[tuple[str, str]]) -> tuple[TableCol
 
 def _column(column: TableColumn) -> str:
     rising = column.stored_as.startswith("DateTime64") or column.name == "source_offset"
-    return f"{column.name} {column.stored_as}{' CODEC(Delta, ZSTD)' if rising else ''}"
+    default = "" if column.default is None else f" DEFAULT {column.default}"
+    return f"{column.name} {column.stored_as}{default}{' CODEC(Delta, ZSTD)' if rising else ''}"
 
 
 def _create_table(table: Table, columns: tuple[TableColumn, ...]) -> str:

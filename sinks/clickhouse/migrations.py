@@ -81,6 +81,9 @@ ADDED: Final[tuple[Step, ...]] = (
     Added(8, "incident_log", "decided_by"),
     Added(9, "incident_log", "acknowledged_by"),
     Added(10, "incident_log", "action_ids"),
+    Added(11, "positions", "source_index"),
+    Added(12, "duplicates", "source_index"),
+    Added(13, "rejected", "source_index"),
 )
 
 

@@ -50,11 +50,11 @@ def test_add_counts_rows_and_refuses_other_columns() -> None:
 def test_values_are_cast_to_the_tables_dtypes() -> None:
     buffer = RowBuffer("t", 0, 0)
     buffer.add("duplicates", {
-        "source_offset": np.array([1], dtype=np.int32), "at_ms": np.array([2]), "tick_ms": np.array([3]),
-        "device_id": texts(["bus-1"]),
+        "source_offset": np.array([1], dtype=np.int32), "source_index": np.array([7]), "at_ms": np.array([2]),
+        "tick_ms": np.array([3]), "device_id": texts(["bus-1"]),
     })  # fmt: skip
     (frame,) = buffer.cut(3, 4)
-    assert [column.dtype for column in frame.columns] == ["<i8", "<i8", "<i8", "utf8"]
+    assert [column.dtype for column in frame.columns] == ["<i8", "<i4", "<i8", "<i8", "utf8"]
 
 
 def test_a_frame_too_long_to_send_is_split_at_an_offset(monkeypatch: pytest.MonkeyPatch) -> None:
