@@ -1,0 +1,221 @@
+"""Framing: positions of many vehicles become columnar frames, each of one virtual shard, of so many rows or so old.
+
+docs/frames.md describes the bytes.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.ids import shard_of
+from schemas.records import Switch, VehicleClass, VehicleFrame, VehiclePosition
+
+FRAME_BYTES: Final = 900_000
+"""A frame is closed before it holds more: Kafka takes messages of about 1 MB."""
+
+ROW_BYTES: Final = 57
+"""Of a row in all columns, its texts aside."""
+
+DTYPES: Final = {
+    "at_ms": "<i8",
+    "latitude_deg": "<f8",
+    "longitude_deg": "<f8",
+    "speed_mps": "<f4",
+    "bearing_deg": "<f4",
+    "vehicle_class": "u1",
+    "vehicle_index": "<u4",
+    "line_index": "<i4",
+    "direction_id": "i1",
+    "accuracy_m": "<f4",
+    "ignition": "u1",
+    "door": "u1",
+    "sos": "u1",
+    "trip_index": "<i4",
+    "operator_index": "<i4",
+}
+"""Column of a frame -> type of its values, little-endian."""
+
+DICTIONARIES: Final = {
+    "vehicle_index": "vehicle_ids",
+    "line_index": "line_ids",
+    "trip_index": "trip_ids",
+    "operator_index": "operator_ids",
+}
+"""Column of indices -> the field that holds the texts."""
+
+UNKNOWN: Final = {
+    "direction_id": -1, "accuracy_m": np.nan, "ignition": 0, "door": 0, "sos": 0,
+    "trip_index": -1, "operator_index": -1,
+}  # fmt: skip
+"""Column that may be left empty -> what all its values are then."""
+
+_CLASSES: Final = tuple(VehicleClass)
+_SWITCHES: Final = tuple(Switch)
+_CLASS_INDEX: Final = {item: index for index, item in enumerate(VehicleClass)}
+_SWITCH_INDEX: Final = {item: index for index, item in enumerate(Switch)}
+
+shard_kept: Final = lru_cache(maxsize=262_144)(shard_of)
+
+
+@dataclass(frozen=True, slots=True)
+class FramingRule:
+    """When a frame is sent: at so many rows, or so long after its first one came."""
+
+    rows: int = 500
+    hold_ms: int = 250
+
+
+@dataclass(slots=True)
+class _Open:
+    """A frame that still takes positions."""
+
+    since_ms: int
+    bytes: int
+    positions: list[VehiclePosition]
+
+
+class Framer:
+    """Gathers positions by virtual shard; time is what the caller says."""
+
+    def __init__(self, rule: FramingRule, gateway_id: str = "") -> None:
+        """gateway_id: goes along in every frame."""
+        self._rule, self._gateway_id = rule, gateway_id
+        self._open: dict[int, _Open] = {}
+
+    @property
+    def waiting(self) -> int:
+        """Return how many positions are in no frame yet."""
+        return sum(len(one.positions) for one in self._open.values())
+
+    def add(self, position: VehiclePosition, now_ms: int) -> list[VehicleFrame]:
+        """Take a position; return the frame that is full with it, or that it did not fit into."""
+        shard, size = shard_kept(position.vehicle_id), _size(position)
+        closed = []
+        held = self._open.get(shard)
+        if held is not None and held.bytes + size > FRAME_BYTES:
+            closed.append(self._close(shard))
+            held = None
+        if held is None:
+            held = self._open[shard] = _Open(now_ms, 0, [])
+        held.positions.append(position)
+        held.bytes += size
+        if len(held.positions) >= self._rule.rows:
+            closed.append(self._close(shard))
+        return closed
+
+    def due(self, now_ms: int) -> list[VehicleFrame]:
+        """Return the frames that have waited long enough, the oldest first."""
+        old = [shard for shard, one in self._open.items() if now_ms - one.since_ms >= self._rule.hold_ms]
+        return [self._close(shard) for shard in old]
+
+    def close(self) -> list[VehicleFrame]:
+        """Return all that is left."""
+        return [self._close(shard) for shard in list(self._open)]
+
+    def _close(self, shard: int) -> VehicleFrame:
+        return frame_of(self._open.pop(shard).positions, self._gateway_id)
+
+
+def frame_of(positions: Sequence[VehiclePosition], gateway_id: str = "") -> VehicleFrame:
+    """Return one or more positions, which must be of one virtual shard, as a frame.
+
+    A column that says nothing of any of them is left empty. A direction_id beyond a byte becomes the nearest that is
+    one: it is out of range all the same.
+    """
+    assert positions
+    texts: dict[str, tuple[npt.NDArray[Any], tuple[str, ...]]] = {}
+    for column, field in DICTIONARIES.items():
+        texts[column] = _indices([getattr(one, f"{column.removesuffix('_index')}_id") for one in positions], field)
+    numbers: dict[str, Sequence[float]] = {
+        name: [getattr(one, name) for one in positions]
+        for name in ("at_ms", "latitude_deg", "longitude_deg", "speed_mps", "bearing_deg", "accuracy_m")
+    }
+    numbers["direction_id"] = [min(max(one.direction_id, -128), 127) for one in positions]
+    numbers["vehicle_class"] = [_CLASS_INDEX[one.vehicle_class] for one in positions]
+    for name in ("ignition", "door", "sos"):
+        numbers[name] = [_SWITCH_INDEX[getattr(one, name)] for one in positions]
+    with np.errstate(over="ignore"):  # what no float32 can hold becomes infinite, which is refused
+        columns = {name: np.array(told, DTYPES[name]) for name, told in numbers.items()}
+    columns |= {column: index for column, (index, _) in texts.items()}
+    fields: dict[str, Any] = {"rows": len(positions), "gateway_id": gateway_id}
+    fields |= {DICTIONARIES[column]: words for column, (_, words) in texts.items()}
+    for name, values in columns.items():
+        fields[name] = b"" if name in UNKNOWN and _all_are(values, UNKNOWN[name]) else values.tobytes()
+    return VehicleFrame(**fields)
+
+
+def positions_of(frame: VehicleFrame) -> list[VehiclePosition]:
+    """Return the positions of a sound frame, one of `frame_of` for example."""
+    columns = {name: _column(frame, name) for name in DTYPES}
+    texts = {
+        field.removesuffix("s"): _texts(columns.pop(column), getattr(frame, field))
+        for column, field in DICTIONARIES.items()
+    }
+    classes = [_CLASSES[index] for index in columns.pop("vehicle_class").tolist()]
+    switches = {
+        name: [_SWITCHES[index] for index in columns.pop(name).tolist()] for name in ("ignition", "door", "sos")
+    }
+    values: dict[str, list[Any]] = {name: column.tolist() for name, column in columns.items()}
+    every = {**values, **texts, **switches, "vehicle_class": classes}
+    return [VehiclePosition(**dict(zip(every, row, strict=True))) for row in zip(*every.values(), strict=True)]
+
+
+def row_of(frame: VehicleFrame, row: int) -> VehicleFrame:
+    """Return the frame of one row of a well-formed frame, every value as its bytes were."""
+    told: dict[str, Any] = {"rows": 1, "gateway_id": frame.gateway_id}
+    for name, dtype in DTYPES.items():
+        width = np.dtype(dtype).itemsize
+        value = getattr(frame, name)[row * width : (row + 1) * width]
+        if name in DICTIONARIES:
+            at = int.from_bytes(value, "little", signed=name != "vehicle_index") if value else -1
+            told[DICTIONARIES[name]] = (getattr(frame, DICTIONARIES[name])[at],) if at >= 0 else ()
+            value = np.array(0, dtype).tobytes() if at >= 0 else value
+        told[name] = value
+    return VehicleFrame(**told)
+
+
+def key_of(frame: VehicleFrame) -> str:
+    """Return the key of a well-formed frame: the id of its first vehicle."""
+    return frame.vehicle_ids[int.from_bytes(frame.vehicle_index[:4], "little")]
+
+
+def _indices(items: Sequence[str], field: str) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
+    """Return indices (n,) into the distinct texts, in the order they first come; only a vehicle id may be empty."""
+    numbers: dict[str, int] = {} if field == "vehicle_ids" else {"": -1}
+    first = len(numbers)
+    index = [numbers.setdefault(item, len(numbers) - first) for item in items]
+    dtype = "<u4" if field == "vehicle_ids" else "<i4"
+    return np.array(index, dtype), tuple(numbers)[first:]
+
+
+def _all_are(column: npt.NDArray[Any], unknown: float) -> bool:
+    return bool(np.isnan(column).all() if np.isnan(unknown) else (column == unknown).all())
+
+
+def _column(frame: VehicleFrame, name: str) -> npt.NDArray[Any]:
+    content = getattr(frame, name)
+    if content or not frame.rows:
+        return np.frombuffer(content, DTYPES[name])
+    return np.full(frame.rows, UNKNOWN[name], DTYPES[name])
+
+
+def _texts(index: npt.NDArray[Any], words: Sequence[str]) -> list[str]:
+    return [words[at] if at >= 0 else "" for at in index.tolist()]
+
+
+def _size(position: VehiclePosition) -> int:
+    """Return at least the bytes that a position adds to a frame."""
+    texts = position.vehicle_id, position.line_id, position.trip_id, position.operator_id
+    return ROW_BYTES + sum(3 + len(text.encode()) for text in texts)
+
+
+def frames_of(positions: Sequence[VehiclePosition], rule: FramingRule, gateway_id: str = "") -> Iterator[VehicleFrame]:
+    """Yield many positions, in their order within a shard, as frames."""
+    framer = Framer(rule, gateway_id)
+    for position in positions:
+        yield from framer.add(position, 0)
+    yield from framer.close()

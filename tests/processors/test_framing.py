@@ -1,0 +1,158 @@
+import math
+import string
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processors.framing import (
+    DICTIONARIES,
+    DTYPES,
+    FRAME_BYTES,
+    Framer,
+    FramingRule,
+    frame_of,
+    frames_of,
+    key_of,
+    positions_of,
+    row_of,
+)
+from schemas.codec import local_codec
+from schemas.ids import shard_of
+from schemas.records import Switch, VehicleClass, VehicleFrame, VehiclePosition
+
+NAN = float("nan")
+T0_MS = 1_772_434_800_000
+
+words = st.text(string.ascii_letters + "đ1-", max_size=6)
+singles = st.floats(width=32)
+positions = st.builds(
+    VehiclePosition,
+    at_ms=st.integers(-(2**63), 2**63 - 1),
+    latitude_deg=st.floats(),
+    longitude_deg=st.floats(),
+    speed_mps=singles,
+    bearing_deg=singles,
+    accuracy_m=singles,
+    vehicle_class=st.sampled_from(VehicleClass),
+    ignition=st.sampled_from(Switch),
+    door=st.sampled_from(Switch),
+    sos=st.sampled_from(Switch),
+    direction_id=st.integers(-128, 127),
+    vehicle_id=words,
+    line_id=words,
+    trip_id=words,
+    operator_id=words,
+)
+
+
+def position(vehicle_id: str = "bus-1", **told: float | str) -> VehiclePosition:
+    start = VehiclePosition(
+        at_ms=T0_MS, latitude_deg=21.0, longitude_deg=105.8, speed_mps=NAN, bearing_deg=NAN, accuracy_m=NAN,
+        vehicle_id=vehicle_id,
+    )  # fmt: skip
+    return replace(start, **told)  # type: ignore[arg-type]
+
+
+def same(one: object, other: object) -> bool:
+    """Tell whether two records are equal, unknown numbers too."""
+    names = [field.name for field in fields(one)]  # type: ignore[arg-type]
+    pairs = [(getattr(one, name), getattr(other, name)) for name in names]
+    return all(a == b or (isinstance(a, float) and math.isnan(a) and math.isnan(b)) for a, b in pairs)
+
+
+@settings(max_examples=60)
+@given(st.lists(positions, min_size=1, max_size=20))
+def test_a_frame_holds_what_it_was_made_of_also_through_avro(told: list[VehiclePosition]) -> None:
+    codec = local_codec()
+    frame = codec.read(codec.encode(frame_of(told, "gw-1")), VehicleFrame)
+    back = positions_of(frame)
+    assert frame.rows == len(back) == len(told)
+    assert all(same(one, other) for one, other in zip(told, back, strict=True))
+    assert (key_of(frame), frame.gateway_id) == (told[0].vehicle_id, "gw-1")
+    for row, one in enumerate(told):
+        (alone,) = positions_of(row_of(frame, row))
+        assert same(alone, one)
+
+
+def test_the_bytes_are_those_of_the_documentation() -> None:
+    frame = frame_of(
+        [
+            position("bus-1", speed_mps=8.5, line_id="01", vehicle_class=VehicleClass.BUS),
+            position("taxi-9", at_ms=T0_MS + 1, direction_id=300),
+            position("bus-1", at_ms=T0_MS + 2, line_id="01", vehicle_class=VehicleClass.BUS),
+        ]
+    )
+    assert frame.at_ms == b"".join((T0_MS + step).to_bytes(8, "little") for step in range(3))
+    assert frame.vehicle_class == bytes([1, 0, 1])
+    assert (frame.vehicle_ids, frame.vehicle_index) == (("bus-1", "taxi-9"), bytes([0, 0, 0, 0, 1, 0, 0, 0] + [0] * 4))
+    assert (frame.line_ids, frame.line_index) == (("01",), bytes(4) + b"\xff" * 4 + bytes(4))
+    assert np.frombuffer(frame.speed_mps, "<f4").tolist()[0] == 8.5
+    assert np.frombuffer(frame.direction_id, "i1").tolist() == [-1, 127, -1]
+    empty = ("accuracy_m", "ignition", "door", "sos", "trip_index", "operator_index")
+    assert {name for name in DTYPES if getattr(frame, name) == b""} == set(empty)
+
+
+def test_a_row_keeps_its_bytes() -> None:
+    frame = frame_of([position("a", line_id="1"), position("b", line_id="2", accuracy_m=3.0), position("c")])
+    odd = bytes.fromhex("0100c07f")  # a NaN with something in it
+    frame = replace(frame, speed_mps=frame.speed_mps[:4] + odd + frame.speed_mps[8:])
+    row = row_of(frame, 1)
+    assert (row.rows, row.vehicle_ids, row.line_ids, row.trip_ids) == (1, ("b",), ("2",), ())
+    assert (row.speed_mps, row.ignition, row.trip_index) == (odd, b"", b"")
+    assert (row.vehicle_index, row.line_index) == (bytes(4), bytes(4))
+    assert row_of(frame, 2).line_index == b"\xff" * 4
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(words, st.integers(0, 400)), max_size=60), st.integers(1, 7), st.integers(0, 900))
+def test_frames_are_of_one_shard_in_order_small_and_young(told: list[tuple[str, int]], rows: int, hold_ms: int) -> None:
+    framer, now_ms = Framer(FramingRule(rows, hold_ms)), 0
+    came: dict[str, int] = {}
+    frames: list[VehicleFrame] = []
+    given_in: dict[int, list[VehiclePosition]] = {}
+    for number, (vehicle_id, after_ms) in enumerate(told):
+        now_ms += after_ms
+        due = framer.due(now_ms)
+        frames += due
+        one = position(vehicle_id, trip_id=str(number))
+        came[one.trip_id] = now_ms
+        given_in.setdefault(shard_of(vehicle_id), []).append(one)
+        frames += framer.add(one, now_ms)
+        left = sum(map(len, given_in.values())) - sum(frame.rows for frame in frames)
+        assert framer.waiting == left
+        waiting = set(came) - {held.trip_id for frame in frames for held in positions_of(frame)}
+        assert all(now_ms - came[name] < max(hold_ms, 1) for name in waiting)
+    frames += framer.close()
+    assert framer.waiting == 0
+    assert all(frame.rows <= rows for frame in frames)
+    sent: dict[int, list[VehiclePosition]] = {}
+    for frame in frames:
+        (shard,) = {shard_of(vehicle_id) for vehicle_id in frame.vehicle_ids}
+        sent.setdefault(shard, []).extend(positions_of(frame))
+    assert {shard: [one.trip_id for one in of] for shard, of in sent.items()} == {
+        shard: [one.trip_id for one in of] for shard, of in given_in.items()
+    }
+
+
+def test_a_frame_is_closed_before_it_is_too_large_for_kafka() -> None:
+    told = [position("bus-1", trip_id=f"{number:04}" + "x" * 996) for number in range(2000)]
+    frames = list(frames_of(told, FramingRule(rows=5000)))
+    sizes = [len(local_codec().encode(frame)) for frame in frames]
+    assert sum(frame.rows for frame in frames) == 2000
+    assert len(frames) == 3
+    assert FRAME_BYTES * 0.9 < max(sizes) <= FRAME_BYTES
+
+
+def test_what_is_too_large_for_a_float_is_refused_by_the_engine_not_here() -> None:
+    (one,) = positions_of(frame_of([position(speed_mps=1e39)]))
+    assert one.speed_mps == math.inf
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_every_column_is_a_field(name: str) -> None:
+    fields_of_frame = {field.name for field in fields(VehicleFrame)}
+    assert name in fields_of_frame
+    assert DICTIONARIES.get(name, name) in fields_of_frame
