@@ -14,14 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.areas import Areas
-from processors.batches import Float32Array, FloatArray, SmallArray, TextArray
+from processors.batches import BoolArray, Float32Array, FloatArray, SmallArray, TextArray
 from processors.city_derived import derived_package
 from processors.city_files import CityInvalid, Package, read_package
 from processors.geo import Plane, Segments, first_minimum, points_as_segments, reach_grid
 from processors.line_match import NOT_GIVEN, UNKNOWN, LineMatcher
 from processors.network import Bounds, Device, Headway, Line, Pattern, Stop, Unit, Vehicle, Venue, pattern_along
 from processors.outlines import Ring, nested, rings_of
+from processors.place_words import Words
 from processors.timetable import Headways, Timetable
+from schemas.dictionary import DictionaryArray
 from schemas.records import DueTrip
 
 __all__ = [
@@ -54,19 +56,21 @@ WORDS_REACH_M: Final = 400.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Located:
-    """Where n points lie; columns of n."""
+    """Where n points lie; columns of n. The texts are over dictionaries of the city, in which "" is number 0."""
 
-    unit_code: TextArray
+    unit_code: DictionaryArray
     """"" = outside all units"""
-    matched_line_id: TextArray
+    matched_line_id: DictionaryArray
     """"" = none within the greatest distance"""
+    on_told_line: BoolArray
+    """whether the matched line is the one that the device told"""
     direction_id: SmallArray
     """-1 = unknown"""
     line_offset_m: Float32Array
     """along the pattern, NaN = unknown"""
     cross_track_m: Float32Array
     """>= 0, NaN = unknown"""
-    stop_id: TextArray
+    stop_id: DictionaryArray
     """nearest stop within 50 m, else "" """
     cell: npt.NDArray[np.uint64]
     """H3, resolution 9"""
@@ -134,11 +138,10 @@ class City:
         self._plane, self._areas = plane, areas
         self._timetable: Timetable | Headways = timetable or Headways(self.lines, time_zone)
         self._unit_names = {unit.unit_code: unit.name for unit in units}
-        self._unit_codes = _with_none([unit.unit_code for unit in units])
+        self._unit_codes = Words(unit.unit_code for unit in units)
         self._matcher = LineMatcher(self.lines, plane)
-        self._line_ids = _with_none([line.line_id for line in self.lines])
-        self._line_index = {line.line_id: index for index, line in enumerate(self.lines)}
-        self._stop_ids = _with_none([stop.stop_id for stop in self.stops])
+        self._line_ids = Words(line.line_id for line in self.lines)
+        self._stop_ids = Words(stop.stop_id for stop in self.stops)
         self._stop_points = _points(self.stops, plane)
         self._stop_grid = reach_grid(self._stop_points, STOP_REACH_M, 100.0)
         self._landmarks = _landmarks(self.lines, self.stops, venues, plane)
@@ -155,7 +158,7 @@ class City:
         self,
         latitude_deg: FloatArray,
         longitude_deg: FloatArray,
-        line_id: TextArray | None = None,
+        line_id: DictionaryArray | None = None,
         direction_id: SmallArray | None = None,
     ) -> Located:
         """Locate n points (finite degrees); the answer for each depends on it alone.
@@ -164,25 +167,23 @@ class City:
         no other is; otherwise the nearest line within 60 m is. direction_id: -1 = not told, the nearer one is taken.
         """
         x_m, y_m = self._plane.xy(latitude_deg, longitude_deg)
-        told = np.full(len(x_m), NOT_GIVEN)
-        if line_id is not None:
-            told = np.array([self._line_index.get(text, NOT_GIVEN) for text in line_id.tolist()], np.int64)
+        told = np.full(len(x_m), NOT_GIVEN) if line_id is None else self._line_ids.places(line_id)
         direction = np.full(len(x_m), UNKNOWN, np.int8) if direction_id is None else direction_id
         matched = self._matcher.match(x_m, y_m, told, direction)
         return Located(
-            unit_code=self._unit_codes[self._unit_index(x_m, y_m)],
-            matched_line_id=self._line_ids[matched.line],
+            unit_code=self._unit_codes.array(self._unit_index(x_m, y_m)),
+            matched_line_id=self._line_ids.array(matched.line),
+            on_told_line=(matched.line == told) & (told >= 0),
             direction_id=matched.direction_id,
             line_offset_m=matched.offset_m,
             cross_track_m=matched.distance_m,
-            stop_id=self._stop_ids[self._nearest_stop(x_m, y_m)],
+            stop_id=self._stop_ids.array(self._nearest_stop(x_m, y_m)),
             cell=cells_of(latitude_deg, longitude_deg),
         )
 
     def locate_units(self, latitude_deg: FloatArray, longitude_deg: FloatArray) -> TextArray:
-        """Return the unit codes of n points, "" = outside all units."""
-        found: TextArray = self._unit_codes[self._unit_index(*self._plane.xy(latitude_deg, longitude_deg))]
-        return found
+        """Return the unit codes of n points, "" = outside all units; for few points, as str are slow."""
+        return self._unit_codes.array(self._unit_index(*self._plane.xy(latitude_deg, longitude_deg))).texts()
 
     def near_lines(self, latitude_deg: float, longitude_deg: float, within_m: float) -> tuple[NearLine, ...]:
         """Return the lines within a distance, one per line and direction, nearest first."""
@@ -301,12 +302,6 @@ def cells_of(latitude_deg: FloatArray, longitude_deg: FloatArray) -> npt.NDArray
     cell_of = h3.api.basic_int.latlng_to_cell
     pairs = zip(latitude_deg.tolist(), longitude_deg.tolist(), strict=True)
     return np.array([cell_of(latitude, longitude, CELL_RESOLUTION) for latitude, longitude in pairs], np.uint64)
-
-
-def _with_none(texts: Sequence[str]) -> TextArray:
-    array = np.empty(len(texts) + 1, object)
-    array[:] = [*texts, ""]  # index -1 = none
-    return array
 
 
 def _points(places: Sequence[Stop | Venue], plane: Plane) -> Segments:

@@ -12,6 +12,7 @@ from processors.domain import Domain, Findings, Message, Mistakes, domain_of
 from processors.geo import EARTH_RADIUS_M
 from processors.history import Columns, Track
 from processors.ingest import read_positions
+from schemas.dictionary import dictionary_array
 from schemas.records import DeviceKind
 
 
@@ -71,10 +72,10 @@ class PositionForm:
 
     def place(self, batch: PositionBatch, city: City) -> tuple[Columns, Columns]:
         """Locate n positions."""
-        located = city.locate(batch.latitude_deg, batch.longitude_deg, batch.line_id, batch.direction_id)
-        at_stop = (located.stop_id != "").astype(bool)
-        on_own_line = (located.matched_line_id == batch.line_id) & (batch.line_id != "")
-        on_own_line &= located.cross_track_m <= self.rule.own_line_m
+        told = dictionary_array(batch.line_id.tolist())
+        located = city.locate(batch.latitude_deg, batch.longitude_deg, told, batch.direction_id)
+        at_stop = located.stop_id.numbers != 0
+        on_own_line = located.on_told_line & (located.cross_track_m <= self.rule.own_line_m)
         unknown = np.isnan(batch.speed_mps)
         speed_mm_s = np.rint(np.where(unknown, 0.0, batch.speed_mps.astype(np.float64)) * 1000.0)
         rows: Columns = {
@@ -85,16 +86,16 @@ class PositionForm:
             "vehicle_class": batch.vehicle_class,
             "latitude_deg": batch.latitude_deg,
             "longitude_deg": batch.longitude_deg,
-            "unit_code": located.unit_code,
+            "unit_code": located.unit_code.texts(),
             "speed_mm_s": np.where(unknown, -1, speed_mm_s).astype(np.int32),
             "bearing_deg": batch.bearing_deg,
             "line_id": batch.line_id,
             "trip_id": batch.trip_id,
-            "matched_line_id": located.matched_line_id,
+            "matched_line_id": located.matched_line_id.texts(),
             "direction_id": np.where(located.direction_id >= 0, located.direction_id, batch.direction_id),
             "line_offset_m": located.line_offset_m,
             "cross_track_m": located.cross_track_m,
-            "stop_id": located.stop_id,
+            "stop_id": located.stop_id.texts(),
             "cell": located.cell,
         }
         remembered: Columns = {
@@ -102,7 +103,7 @@ class PositionForm:
             "longitude_deg": batch.longitude_deg,
             "speed_mps": batch.speed_mps,
             "at_stop": at_stop,
-            "serving_stop": at_stop & on_own_line.astype(bool),
+            "serving_stop": at_stop & on_own_line,
             "line_id": batch.line_id,
         }
         return rows, remembered

@@ -83,7 +83,8 @@ def transit_ids(city: City) -> TransitIds:
 def vehicles_of(frame: RowFrame) -> list[VehicleNow]:
     """Return the rows of a frame of the table `positions`, in its order."""
     columns: dict[str, Any] = unpack(frame.columns)
-    own_line = (columns["matched_line_id"] == columns["line_id"]) & (columns["line_id"] != "")
+    line_id, matched_line_id = (np.array(columns[name].tolist(), object) for name in ("line_id", "matched_line_id"))
+    own_line = (matched_line_id == line_id) & (line_id != "")
     speed_mm_s = columns["speed_mm_s"]
     return list(
         map(
@@ -93,7 +94,7 @@ def vehicles_of(frame: RowFrame) -> list[VehicleNow]:
             columns["latitude_deg"].round(PLACES).tolist(),
             _known(columns["bearing_deg"].astype(np.float64).round(1)),
             _known(np.where(speed_mm_s < 0, np.nan, speed_mm_s / 1000)),
-            columns["line_id"].tolist(),
+            line_id.tolist(),
             columns["vehicle_class"].tolist(),
             columns["at_ms"].tolist(),
             columns["trip_id"].tolist(),

@@ -6,17 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.batches import FloatArray, TextArray
+from processors.batches import FloatArray
 from processors.city import City, Line, Located, Venue, load_city
+from schemas.dictionary import DictionaryArray, dictionary_array
 from tests.city.builders import HANOI, METRES_PER_DEGREE, bus_line, metro_line, pattern, small_city
 
 CITY = small_city()
 
 
-def texts(*values: str) -> TextArray:
-    array = np.empty(len(values), object)
-    array[:] = values
-    return array
+def texts(*values: str) -> DictionaryArray:
+    return dictionary_array(values)
 
 
 def locate_one(
@@ -146,7 +145,7 @@ def test_locate_agrees_with_near_lines_and_near_stops(point: tuple[float, float,
     matched = next(
         line
         for line in near
-        if (line.line_id, line.direction_id) == (found.matched_line_id[0], int(found.direction_id[0]))
+        if (line.line_id, line.direction_id) == (found.matched_line_id.text(0), int(found.direction_id[0]))
     )
     assert matched.distance_m == pytest.approx(near[0].distance_m, abs=1e-6)
     assert matched.offset_m == pytest.approx(float(found.line_offset_m[0]), abs=0.01)

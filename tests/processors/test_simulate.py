@@ -21,6 +21,7 @@ from processors.simulate.rule import DETECTIONS, POSITIONS, READINGS, TICK_MS, r
 from processors.simulate.script import CAMERA_SEES_M, FIRE_FELT_M, SOUND_HEARD_M, Script
 from processors.simulate.vehicles import traffic_at
 from schemas.codec import local_codec
+from schemas.dictionary import dictionary_array
 from schemas.errors import UsageError
 from schemas.records import CameraDetection, Heartbeat, SensorReading, Switch, Truth, VehicleClass, VehiclePosition
 from tests.processors.simulated_city import METRE_NORTH_DEG, SOUTH_DEG, build_city
@@ -431,10 +432,11 @@ def test_hanoi_vehicles_of_a_line_are_on_it() -> None:
     located = hanoi().locate(
         np.array([p.latitude_deg for p in served]),
         np.array([p.longitude_deg for p in served]),
-        np.array([p.line_id for p in served], object),
+        dictionary_array(p.line_id for p in served),
         np.array([p.direction_id for p in served], np.int8),
     )
-    assert (located.matched_line_id == np.array([p.line_id for p in served], object)).all()
+    assert located.matched_line_id.tolist() == [p.line_id for p in served]
+    assert located.on_told_line.all()
     assert np.median(located.cross_track_m) < 8
     assert located.cross_track_m.max() < 50
 
