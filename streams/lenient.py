@@ -5,12 +5,10 @@ would end every worker that reads its partition. With this, foreign bytes in a n
 """
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
-from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import _DefaultRecordBatchPy
-from aiokafka.record.memory_records import MemoryRecords
 from kafka.record.default_records import DefaultRecordBatch
 
 BATCH_HEAD: Final = struct.Struct(">qi")
@@ -18,51 +16,20 @@ BATCH_HEAD: Final = struct.Struct(">qi")
 
 
 def read_any_header_name() -> None:
-    """Make both libraries read such records; doing it again changes nothing."""
-    fetcher.MemoryRecords = LenientRecords
+    """Make kafka-python read such records; doing it again changes nothing."""
     if DefaultRecordBatch._read_msg is not _read_leniently:
         DefaultRecordBatch._read_msg = _read_leniently
 
 
-class LenientRecords:
-    """The batches of one fetch, in the place of aiokafka's MemoryRecords."""
-
-    def __init__(self, fetched: bytes) -> None:
-        self._fetched = fetched
-        self._records = MemoryRecords(fetched)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._records, name)
-
-    def next_batch(self) -> "LenientBatch | None":
-        """Return the next batch, None behind the last."""
-        batch = self._records.next_batch()
-        return None if batch is None else LenientBatch(batch, self._fetched)
-
-
-class LenientBatch:
-    """One batch: aiokafka's, until a name in it is not UTF-8."""
-
-    def __init__(self, batch: Any, fetched: bytes) -> None:
-        self._batch, self._fetched = batch, fetched
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._batch, name)
-
-    def __next__(self) -> Any:
-        return next(self._batch)
-
-    def __iter__(self) -> Iterator[Any]:
-        done = -1
-        try:
-            for record in self._batch:
-                done = record.offset
-                yield record
-        except UnicodeDecodeError:
-            again = _DefaultRecordBatchPy(_batch_at(self._fetched, self._batch.base_offset))
-            again._maybe_uncompress()
-            again._buffer = _Anything(again._buffer)
-            yield from (record for record in again if record.offset > done)
+def records_of(batch: Any, fetched: bytes) -> list[Any]:
+    """Return the records of a batch of aiokafka's; `fetched` is the fetch it is from."""
+    try:
+        return list(batch)
+    except UnicodeDecodeError:
+        again = _DefaultRecordBatchPy(_batch_at(fetched, batch.base_offset))
+        again._maybe_uncompress()
+        again._buffer = _Anything(again._buffer)
+        return list(again)
 
 
 class _Anything(bytearray):

@@ -12,7 +12,8 @@ what it costs, and tests/streams/test_transport.py has a test that fails without
 7. An event whose agent raised is acknowledged all the same, and a value that cannot be decoded is thrown into the
    agent: values stay bytes, and what is committed is what the agent called durable, not what Faust acknowledged.
 
-A header's name that is not UTF-8 would end the worker: streams/lenient.py.
+Records are handed on as aiokafka's C code unpacked them, and a header's name that is not UTF-8 ends no worker:
+streams/fetched.py.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from processors.records_in import RawRecord
-from streams.lenient import read_any_header_name
+from streams.fetched import read_whole_batches
 
 WRITTEN_FOR: Final = "0.15.3"
 PAUSE_S: Final = 0.025
@@ -41,7 +42,7 @@ if faust.__version__ != WRITTEN_FOR:
         "check each REPAIR against the new version, then raise WRITTEN_FOR"
     )
 
-read_any_header_name()
+read_whole_batches()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Poll:
 
     position: the offset at which the consumer stood before it; a hole is position > what the agent expects.
     next_position: the offset at which it stands after it.
+    records: aiokafka's own, which have what a RawRecord has; `headers` is a list.
     """
 
     tp: TP
@@ -94,6 +96,15 @@ class PollSchema(faust.Schema):
         return decode
 
 
+class BatchThread(driver.AIOKafkaConsumerThread):
+    """The thread that fetches."""
+
+    async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
+        """Return what was fetched, about a poll of each partition, whatever the others have."""
+        consumer = self._ensure_consumer()
+        return await self.call_thread(self._fetch_records, consumer, active_partitions, timeout=timeout)
+
+
 class BatchConsumer(driver.Consumer):
     """Delivers one message a poll and partition, and keeps positions itself."""
 
@@ -102,6 +113,9 @@ class BatchConsumer(driver.Consumer):
         self._delivered: dict[TP, int] = {}
         self._wanted: dict[TP, int] = {}
         self._held: dict[TP, Sequence[Any]] = {}
+
+    def _new_consumer_thread(self) -> BatchThread:
+        return BatchThread(self, loop=self.loop, beacon=self.beacon)
 
     @property
     def positions(self) -> Positions:
@@ -226,12 +240,26 @@ class BatchConsumer(driver.Consumer):
             position=position,
             next_position=after,
             highwater=self.highwater(tp) or after,
-            records=[RawRecord(one.offset, one.key, one.value, tuple(one.headers)) for one in found],
+            records=found,
         )
-        message = self._to_message(tp, last)
-        message.value = poll
         self._delivered[tp] = after
-        await self.wait_first(self.callback(message), self.suspend_flow.wait())
+        await self.wait_first(self.callback(self._message_of(poll, last)), self.suspend_flow.wait())
+
+    def _message_of(self, poll: Poll, last: Any) -> Any:
+        """Return Faust's message of a poll, at the offset of its last record."""
+        return driver.ConsumerMessage(
+            poll.tp.topic,
+            poll.tp.partition,
+            last.offset,
+            (last.timestamp or 0) / 1000,
+            last.timestamp_type,
+            (),
+            None,
+            poll,
+            None,
+            tp=poll.tp,
+            generation_id=self.app.consumer_generation_id,
+        )
 
 
 class BatchTransport(driver.Transport):

@@ -1,0 +1,102 @@
+"""What a fetch brought, in whole batches: a record stays what aiokafka's C code unpacked.
+
+Stock aiokafka passes record by record through three Python iterators and makes a second object of each, 2 to 3 µs in
+all. Here a batch passes through them as one item, so that what aiokafka knows of control batches, aborted transactions
+and compaction stays its own, and each of its records has just what a `RawRecord` says: offset, key, value, headers.
+"""
+
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+from typing import Any, Final
+
+from aiokafka.consumer import fetcher
+from aiokafka.record.memory_records import MemoryRecords
+
+from streams.lenient import records_of
+
+POLL_RECORDS: Final = 2_500
+POLL_BYTES: Final = 262_144
+"""A poll is about that much: what an agent works off in one turn of the event loop, some 10 ms."""
+
+VALUE: Final = attrgetter("value")
+
+
+def read_whole_batches() -> None:
+    """Change aiokafka's fetcher; doing it again changes nothing. Its consumers return the records of `Batch`es."""
+    fetcher.MemoryRecords = Fetched
+    fetcher.PartitionRecords = BatchRecords
+    fetcher.FetchResult = BoundedResult
+
+
+def bytes_of(records: Sequence[Any]) -> int:
+    """Return the bytes of all values."""
+    return sum(map(len, filter(None, map(VALUE, records))))
+
+
+class Batch(list[Any]):
+    """The records of one batch; to aiokafka one record, the last."""
+
+    @property
+    def offset(self) -> int:
+        """Offset of the last record."""
+        last: int = self[-1].offset
+        return last
+
+
+class WholeBatch:
+    """aiokafka's batch, whose records come all at once."""
+
+    def __init__(self, batch: Any, fetched: bytes) -> None:
+        self._batch, self._fetched = batch, fetched
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
+
+    def __next__(self) -> Any:
+        return next(self._batch)  # the marker of a control batch
+
+    def __iter__(self) -> Iterator[Batch]:
+        found = Batch(records_of(self._batch, self._fetched))
+        if found:  # compaction may have left none
+            yield found
+
+
+class Fetched:
+    """The batches of one fetch of one partition, in the place of aiokafka's MemoryRecords."""
+
+    def __init__(self, fetched: bytes) -> None:
+        self._fetched = fetched
+        self._records = MemoryRecords(fetched)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._records, name)
+
+    def next_batch(self) -> WholeBatch | None:
+        """Return the next batch, None behind the last."""
+        batch = self._records.next_batch()
+        return None if batch is None else WholeBatch(batch, self._fetched)
+
+
+class BatchRecords(fetcher.PartitionRecords):
+    """aiokafka's walk over the batches of a partition, without its record of a record."""
+
+    def _consumer_record(self, _: Any, batch: Batch) -> Sequence[Any]:
+        first = self.next_fetch_offset
+        return batch if batch[0].offset >= first else [one for one in batch if one.offset >= first]
+
+
+class BoundedResult(fetcher.FetchResult):
+    """What was fetched of a partition, given out about a poll at a time; the rest stays packed."""
+
+    def getall(self, max_records: int | None = None) -> list[Any]:
+        """Return the records of the next batches, at least one; [] = none is left, or the consumer moved elsewhere.
+
+        max_records: None; more than a poll is never given out.
+        """
+        found: list[Any] = []
+        held_bytes = 0
+        while self.has_more() and len(found) < POLL_RECORDS and held_bytes < POLL_BYTES:
+            for batch in super().getall(1):
+                found += batch
+                held_bytes += bytes_of(batch)
+        return found
