@@ -362,10 +362,11 @@ class Header:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """A record that was refused, with its reason and original bytes."""
+    """A record that was refused, or one position of a frame (its source_index), with its reason and original bytes."""
 
     tick_ms: int
     source_offset: int
+    source_index: int = -1
     source_partition: int
     source_topic: str
     reason: str
@@ -380,6 +381,7 @@ class Resent:
     """A rejected record that was sent again, and where its copy stands. Key: that of the reject."""
 
     source_offset: int
+    source_index: int = -1
     source_partition: int
     source_topic: str
     to_offset: int

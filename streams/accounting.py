@@ -1,16 +1,18 @@
 """The independent accounting: every record of the input topics is used, duplicate, rejected or forwarded, exactly once.
 
 It compares what the topics hold (streams/log_facts.py) with ClickHouse's own rows, offset by offset, and never asks
-the worker. Records behind the last tick of their partition are not decided yet: they are counted as waiting.
+the worker. Records behind the last tick of their partition are not decided yet: they are counted as waiting. A frame
+of n positions counts as n records, each known by its offset and its row.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from processors.batches import IntArray
 from schemas.codec import Codec
@@ -28,7 +30,7 @@ from schemas.tables import (
 )
 from sinks.clickhouse.queries import StoredOffsets, stored_offsets
 from streams import topics
-from streams.log_facts import FrameFact, InputPart, LogFacts, Place, read_facts
+from streams.log_facts import WHOLE, FrameFact, InputPart, LogFacts, Place, read_facts
 from streams.reading import Vector, reading
 from streams.settings import Settings
 
@@ -43,8 +45,21 @@ USED_IN: Final = {
 LISTED: Final = 20
 """Of what is wrong at most so many are listed; all are counted."""
 
-Stored = Callable[[str, str, int], IntArray]
-"""(table, source topic, partition) -> source offsets of the stored rows, sorted, one a row."""
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """What an account says of n records: offset (n,) and row within the record (n,), -1 = the record as a whole."""
+
+    offset: IntArray
+    index: IntArray
+
+    def take(self, rows: npt.NDArray[Any]) -> "Entries":
+        """Return those (indices or a mask)."""
+        return Entries(self.offset[rows], self.index[rows])
+
+
+Stored = Callable[[str, str, int], Entries]
+"""(table, source topic, partition) -> where the stored rows are from, one a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +122,46 @@ def judge(facts: LogFacts, stored: Stored) -> Accounts:
     tables = _judge_tables(facts, stored, reasons)
     if facts.contradictions:
         reasons.append(f"{len(facts.contradictions)} incident revisions exist with two contents")
-    rejected = Counter(
-        reason
-        for place, reason in facts.rejects.items()
-        if (part := facts.inputs.get(place[:2])) is not None and _within(place, part)
-    )
+    rejected = Counter[str]()
+    for place, reason in facts.rejects.items():
+        part = facts.inputs.get(place[:2])
+        if part is not None and _within(place, part):
+            rejected[reason] += part.rows_at(place.offset) if place.row == WHOLE else 1
     return Accounts(accounts, dict(sorted(rejected.items())), tables, tuple(reasons))
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """The decided records of one partition, numbered through from 0: one at offset[k] has rows[k] numbers."""
+
+    offset: IntArray
+    rows: IntArray
+
+    @property
+    def total(self) -> int:
+        """How many numbers there are."""
+        return int(self.rows.sum())
+
+    def of(self, entries: Entries) -> tuple[IntArray, IntArray]:
+        """Return the numbers that entries stand for, sorted, and the offsets of entries for nothing that is there."""
+        if not len(self.offset):
+            return self.offset, entries.offset
+        place = np.minimum(np.searchsorted(self.offset, entries.offset), len(self.offset) - 1)
+        rows, whole = self.rows[place], entries.index == WHOLE
+        there = (self.offset[place] == entries.offset) & (entries.index < rows)
+        first = (np.cumsum(self.rows) - self.rows)[place]
+        count = np.where(whole, rows, 1)[there]
+        start = (first + np.where(whole, 0, entries.index))[there]
+        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        return np.sort(np.repeat(start, count) + within), entries.offset[~there]
+
+    def places(self, topic: str, partition: int, numbers: IntArray) -> list[Place]:
+        """Return where records of those numbers (n,) stand."""
+        ends = np.cumsum(self.rows)
+        at = np.searchsorted(ends, numbers, side="right")
+        index = np.where(self.rows[at] == 1, WHOLE, numbers - (ends - self.rows)[at])
+        pairs = zip(self.offset[at].tolist(), index.tolist(), strict=True)
+        return [Place(topic, partition, offset, row) for offset, row in pairs]
 
 
 def _judge_topic(topic: str, facts: LogFacts, stored: Stored, reasons: list[str]) -> TopicAccount:
@@ -121,20 +170,30 @@ def _judge_topic(topic: str, facts: LogFacts, stored: Stored, reasons: list[str]
     for (name, partition), part in facts.inputs.items():
         if name != topic:
             continue
-        records = part.offset[~part.is_tick]
-        judged = records[records < part.decided]
-        entries = {account: _within_part(rows, part) for account, rows in _entries(topic, partition, stored).items()}
-        hits = _hits(judged, entries, f"{topic}/{partition}", reasons)
-        told = [place.offset for place in facts.rejects if place[:2] == (topic, partition) and _within(place, part)]
-        _compare_rejects(f"{topic}/{partition}", entries["rejected"], np.array(sorted(told), dtype=np.int64), reasons)
-        for account, rows in entries.items():
-            counts[account] += len(np.intersect1d(rows, judged))
-        counts["records"] += len(judged)
-        counts["waiting"] += len(records) - len(judged)
+        offset, rows = part.offset[~part.is_tick], part.rows[~part.is_tick]
+        decided = offset < part.decided
+        numbered, where = _Numbered(offset[decided], rows[decided]), f"{topic}/{partition}"
+        hits = np.zeros(numbered.total, dtype=np.int64)
+        for account, every in _entries(topic, partition, stored).items():
+            entries = every.take((every.offset >= part.begin) & (every.offset < part.decided))
+            numbers, astray = numbered.of(entries)
+            np.add.at(hits, numbers, 1)
+            counts[account] += len(np.unique(numbers))
+            if len(astray):
+                reasons.append(f"{account} rows of {where} stand at offsets without a record: {_few(astray.tolist())}")
+            if account == "rejected":
+                _compare_rejects(
+                    where,
+                    entries,
+                    [one for one in facts.rejects if one[:2] == (topic, partition) and _within(one, part)],
+                    reasons,
+                )
+        counts["records"] += numbered.total
+        counts["waiting"] += int(rows.sum()) - numbered.total
         counts["ticks"] += int(part.is_tick.sum())
         counts["missing"] += int((hits == 0).sum())
         counts["several"] += int((hits > 1).sum())
-        wrong += [Place(topic, partition, int(offset)) for offset in judged[hits != 1][:LISTED]]
+        wrong += numbered.places(topic, partition, np.flatnonzero(hits != 1)[:LISTED])
     for count, where in ((counts["missing"], "no account"), (counts["several"], "more than one account")):
         if count:
             reasons.append(f"{count} records of {topic} are in {where}")
@@ -152,36 +211,28 @@ def _judge_topic(topic: str, facts: LogFacts, stored: Stored, reasons: list[str]
     )
 
 
-def _entries(topic: str, partition: int, stored: Stored) -> dict[str, IntArray]:
-    """Return the stored offsets of one partition by account."""
+def _entries(topic: str, partition: int, stored: Stored) -> dict[str, Entries]:
+    """Return what is stored of one partition by account."""
     used = [stored(table.name, topic, partition) for table in USED_IN[topic]]
     return {
-        "used": np.sort(np.concatenate(used)),
+        "used": Entries(*(np.concatenate([getattr(one, name) for one in used]) for name in ("offset", "index"))),
         "duplicate": stored(DUPLICATES.name, topic, partition),
         "rejected": stored(REJECTED.name, topic, partition),
         "forwarded": stored(FORWARDED.name, topic, partition),
     }
 
 
-def _hits(judged: IntArray, entries: Mapping[str, IntArray], where: str, reasons: list[str]) -> IntArray:
-    """Return how often each of n records is entered, int64 (n,); entries for no record are told."""
-    hits = np.zeros(len(judged), dtype=np.int64)
-    for account, rows in entries.items():
-        found = np.isin(rows, judged)
-        np.add.at(hits, np.searchsorted(judged, rows[found]), 1)
-        if not found.all():
-            reasons.append(f"{account} rows of {where} stand at offsets without a record: {_few(rows[~found])}")
-    return hits
-
-
-def _compare_rejects(where: str, rows: IntArray, told: IntArray, reasons: list[str]) -> None:
+def _compare_rejects(where: str, entries: Entries, places: Sequence[Place], reasons: list[str]) -> None:
     """Hold the table `rejected` against records.rejected.v1."""
+    stored = set(zip(entries.offset.tolist(), entries.index.tolist(), strict=True))
+    told = {(place.offset, place.row) for place in places}
     for only, here, there in (
-        (np.setdiff1d(rows, told), "ClickHouse", topics.REJECTED.name),
-        (np.setdiff1d(told, rows), topics.REJECTED.name, "ClickHouse"),
+        (stored - told, "ClickHouse", topics.REJECTED.name),
+        (told - stored, topics.REJECTED.name, "ClickHouse"),
     ):
-        if len(only):
-            reasons.append(f"records of {where} rejected in {here} but not in {there}: {_few(only)}")
+        if only:
+            few = _few([f"{offset}" if index == WHOLE else f"{offset}/{index}" for offset, index in sorted(only)])
+            reasons.append(f"records of {where} rejected in {here} but not in {there}: {few}")
 
 
 def _judge_tables(facts: LogFacts, stored: Stored, reasons: list[str]) -> dict[str, TableAccount]:
@@ -195,7 +246,7 @@ def _judge_tables(facts: LogFacts, stored: Stored, reasons: list[str]) -> dict[s
         held = 0
         for (topic, partition), covering in sources.items():
             covering.sort(key=lambda frame: frame.first_offset)
-            rows = stored(table, topic, partition)
+            rows = stored(table, topic, partition).offset
             first, last = covering[0].first_offset, max(frame.last_offset for frame in covering)
             held += int(((rows >= first) & (rows <= last)).sum())
             if any(after.first_offset <= before.last_offset for before, after in pairwise(covering)):
@@ -211,12 +262,11 @@ def _stored_by(settings: Settings) -> Stored:
     """Return a look-up in ClickHouse that asks once a table and source topic."""
     known: dict[tuple[str, str], StoredOffsets] = {}
 
-    def stored(table: str, topic: str, partition: int) -> IntArray:
+    def stored(table: str, topic: str, partition: int) -> Entries:
         if (table, topic) not in known:
             known[table, topic] = stored_offsets(settings.clickhouse_url, settings.database, table, topic)
         found = known[table, topic]
-        offsets: IntArray = found.offset[found.partition == partition]
-        return offsets
+        return Entries(found.offset, found.index).take(found.partition == partition)
 
     return stored
 
@@ -225,10 +275,6 @@ def _within(place: Place, part: InputPart) -> bool:
     return part.begin <= place.offset < part.decided
 
 
-def _within_part(offsets: IntArray, part: InputPart) -> IntArray:
-    return offsets[(offsets >= part.begin) & (offsets < part.decided)]
-
-
-def _few(offsets: IntArray) -> str:
-    shown = ", ".join(str(offset) for offset in offsets[:5])
-    return shown if len(offsets) <= 5 else f"{shown}, ... ({len(offsets)} in all)"
+def _few(told: Sequence[int | str]) -> str:
+    shown = ", ".join(str(one) for one in told[:5])
+    return shown if len(told) <= 5 else f"{shown}, ... ({len(told)} in all)"

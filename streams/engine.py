@@ -30,6 +30,7 @@ from streams.alerting import Alerting
 from streams.checkpoints import CheckpointStore, Loaded
 from streams.estate_before import load_before
 from streams.health import Health
+from streams.log_facts import place_of
 from streams.outbox import Deliveries, Outbox
 from streams.pace import Pace
 from streams.registrar import Registrar, registered_in
@@ -309,8 +310,7 @@ class Engine:
 
     async def _emit_observed(self, source: Source, outcome: Outcome) -> None:
         for reject in outcome.rejected:
-            key = f"{reject.source_topic}/{reject.source_partition}/{reject.source_offset}"
-            await self._send(source, topics.REJECTED, key.encode(), reject)
+            await self._send(source, topics.REJECTED, str(place_of(reject)).encode(), reject)
         for forward in outcome.forwarded if self.settings.run == self.settings.source_run else ():
             await self.outbox.send(
                 source.tp.topic,

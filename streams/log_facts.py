@@ -12,7 +12,7 @@ from processors.batches import IntArray
 from processors.ingest import AFTER_LAST_MS
 from schemas import errors
 from schemas.codec import HEADER_BYTES, Codec, schema_id_of
-from schemas.records import IncidentChange, ObservationBlock, Rejected, RowFrame, Tick
+from schemas.records import IncidentChange, ObservationBlock, Rejected, RowFrame, Tick, VehicleFrame
 from streams import topics
 from streams.reading import LogReader, Vector
 from streams.registry import fetch_schema
@@ -23,18 +23,36 @@ TICK_BYTES: Final = 64
 """No tick is longer: what is longer need not be looked at (ids in garbage would all be asked of the registry)."""
 
 
+TIME_BYTES: Final = 8
+"""Of one position in a frame."""
+
+WHOLE: Final = -1
+"""In place of a row: the whole record."""
+
+
 class Place(NamedTuple):
-    """Where a record stands: topic without a run's prefix, partition, offset."""
+    """Where a record stands: topic without a run's prefix, partition, offset; row: of a frame."""
 
     topic: str
     partition: int
     offset: int
+    row: int = WHOLE
+
+    def __str__(self) -> str:
+        """Return TOPIC/PARTITION/OFFSET, and /ROW for a row of a frame."""
+        return "/".join(map(str, self if self.row != WHOLE else self[:3]))
+
+
+def place_of(reject: Rejected) -> Place:
+    """Return where a rejected record, or a row of it, stands."""
+    return Place(reject.source_topic, reject.source_partition, reject.source_offset, reject.source_index)
 
 
 @dataclass(frozen=True, slots=True)
 class InputPart:
     """One input partition from `begin` on: n records with the broker's times, by offset, and which are ticks.
 
+    rows: how many positions each is, 1 for whatever is no sound frame.
     decided: records at or behind this offset stand behind the last tick and wait.
     """
 
@@ -45,6 +63,11 @@ class InputPart:
     offset: IntArray
     appended_ms: IntArray
     is_tick: npt.NDArray[np.bool_]
+    rows: IntArray
+
+    def rows_at(self, offset: int) -> int:
+        """Return how many positions the record at an offset is, 1 where there is none."""
+        return int(self.rows[self.offset == offset].sum()) or 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +150,7 @@ class _Growing:
     offset: list[int] = field(default_factory=list)
     appended_ms: list[int] = field(default_factory=list)
     is_tick: list[bool] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
 
     def add_tick(self, tick_ms: int, offset: int) -> None:
         if not 0 <= tick_ms < AFTER_LAST_MS:
@@ -145,6 +169,7 @@ class _Growing:
             np.array(self.offset, dtype=np.int64),
             np.array(self.appended_ms, dtype=np.int64),
             np.array(self.is_tick, dtype=np.bool_),
+            np.array(self.rows, dtype=np.int64),
         )
 
 
@@ -165,6 +190,7 @@ def _read_input(
         part.offset.append(message.offset)
         part.appended_ms.append(message.appended_ms)
         part.is_tick.append(tick_ms is not None)
+        part.rows.append(_rows_of(codec, value) if topic is topics.FRAMES else 1)
         if tick_ms is not None:
             part.add_tick(tick_ms, message.offset)
     return (part.done() for part in parts)
@@ -189,11 +215,20 @@ def _tick_ms(codec: Codec, value: bytes) -> int | None:
         return None
 
 
+def _rows_of(codec: Codec, value: bytes) -> int:
+    """Return how many positions a message holds; 1 for what is no frame, and for one whose times are not as many."""
+    try:
+        frame = codec.read(value, VehicleFrame)
+    except errors.Rejected:
+        return 1
+    return frame.rows if frame.rows > 0 and len(frame.at_ms) == TIME_BYTES * frame.rows else 1
+
+
 def _read_rejects(codec: Codec, log: LogReader, begin: Vector, end: Vector) -> dict[Place, str]:
     rejects: dict[Place, str] = {}
     for message in log.read(topics.REJECTED, begin, end):
         reject = codec.read(message.value or b"", Rejected)
-        rejects[Place(reject.source_topic, reject.source_partition, reject.source_offset)] = reject.reason
+        rejects[place_of(reject)] = reject.reason
     return rejects
 
 

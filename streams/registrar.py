@@ -20,9 +20,9 @@ from schemas.ids import shard_of
 from schemas.records import DeviceKind, DeviceRegistration
 from schemas.records import Rejected as Reject
 from streams import topics
-from streams.log_facts import Place
+from streams.log_facts import Place, place_of
 from streams.outbox import Deliveries, Outbox
-from streams.resend import DOMAINS, Candidate, Choice, Plan, Policy, find_rejected, place_of, read_resent, resend
+from streams.resend import DOMAINS, Candidate, Choice, Plan, Policy, find_rejected, read_resent, resend
 from streams.settings import Settings
 from streams.verdicts import await_commits
 from streams.watching import watcher_settings

@@ -26,7 +26,7 @@ from schemas.errors import UsageError
 from schemas.records import Rejected, Resent
 from streams import topics
 from streams.admin import ensure_topics
-from streams.log_facts import Place
+from streams.log_facts import Place, place_of
 from streams.reading import Vector, reading
 from streams.registry import fetch_schema
 from streams.resend_wire import Arrival, Copy, send_copies
@@ -152,7 +152,7 @@ def read_resent(settings: Settings, codec: Codec) -> dict[Place, Place]:
     with reading(settings) as log:
         for message in log.read(topics.RESENT, {}, log.end([topics.RESENT])):
             one = codec.read(message.value or b"", Resent)
-            place = Place(one.source_topic, one.source_partition, one.source_offset)
+            place = Place(one.source_topic, one.source_partition, one.source_offset, one.source_index)
             copies[place] = Place(one.source_topic, one.to_partition, one.to_offset)
     return copies
 
@@ -289,9 +289,4 @@ def _headers(reject: Rejected) -> tuple[tuple[str, bytes | None], ...]:
     given = tuple((header.name, header.value) for header in reject.headers)
     if any(name == RESENT_FROM for name, _ in given):
         return given
-    return (*given, (RESENT_FROM, "/".join(map(str, place_of(reject))).encode()))
-
-
-def place_of(reject: Rejected) -> Place:
-    """Return where a rejected record stands."""
-    return Place(reject.source_topic, reject.source_partition, reject.source_offset)
+    return (*given, (RESENT_FROM, str(place_of(reject)).encode()))

@@ -61,11 +61,11 @@ def send_copies(
                 source_topic=arrival.place.topic,
                 source_partition=arrival.place.partition,
                 source_offset=arrival.place.offset,
+                source_index=arrival.place.row,
                 to_partition=arrival.to.partition,
                 to_offset=arrival.to.offset,
             )
-            key = f"{arrival.place.topic}/{arrival.place.partition}/{arrival.place.offset}".encode()
-            noted = Arrival(arrival.place)
+            key, noted = str(arrival.place).encode(), Arrival(arrival.place)
             _produce(producer, noted, settings.topic(topics.RESENT), codec.encode(note), key, 0, [])
     _flush(producer, settings)
     return arrivals

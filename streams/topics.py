@@ -28,6 +28,10 @@ POSITIONS: Final = Topic(
     "vehicle.positions.v1", ("VehiclePosition", "DeviceRegistration", "Tick"), "vehicle_id", 4, 7 * DAY_MS,
     ("gateways", "ingest", "simulate", "demo --input", "register_devices", "ticker"), ("watch_fleet",), ticked=True,
 )  # fmt: skip
+FRAMES: Final = Topic(
+    "vehicle.frames.v1", ("VehicleFrame", "DeviceRegistration", "Tick"), "the frame's first vehicle_id", 4, 7 * DAY_MS,
+    ("gateways", "ingest --frames", "simulate --frames", "register_devices", "ticker"), ("watch_frames",), ticked=True,
+)  # fmt: skip
 DETECTIONS: Final = Topic(
     "camera.detections.v1", ("CameraDetection", "Heartbeat", "DeviceRegistration", "Tick"), "camera_id", 4, 7 * DAY_MS,
     ("camera analytics", "ingest", "simulate", "demo --input", "register_devices", "ticker"),

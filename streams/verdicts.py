@@ -9,13 +9,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 
 from processors.recheck import Refusal
 from schemas.codec import Codec
 from schemas.columns import unpack
 from schemas.records import Rejected, RowFrame
-from schemas.tables import DUPLICATES
+from schemas.tables import DUPLICATES, POSITIONS
 from streams import topics
 from streams.log_facts import Place
 from streams.reading import Vector, reading
@@ -29,7 +30,10 @@ _TOPICS: Final = {topic.name: topic for topic in topics.INPUTS}
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """Of the records asked about: those decided, and of these the refused and the duplicates; the rest is used."""
+    """Of the records asked about: those decided, and of these the refused and the duplicates; the rest is used.
+
+    A frame of which a position is refused counts as refused, one of which any is used as used.
+    """
 
     decided: frozenset[Place]
     refused: dict[Place, Refusal]
@@ -56,14 +60,20 @@ def verdicts_of(settings: Settings, codec: Codec, begin: Vector, places: Collect
             one = codec.read(message.value or b"", Rejected)
             place = Place(one.source_topic, one.source_partition, one.source_offset)
             if place in decided:
-                refused[place] = Refusal(one.reason, one.errors)
-        duplicates = set()
+                refused.setdefault(place, Refusal(one.reason, one.errors))
+        duplicates, used = set[Place](), set[Place]()
         for message in log.read(topics.ROWS, begin, end):
             frame = codec.read(message.value or b"", RowFrame)
             if frame.table == DUPLICATES.name:
-                offsets = unpack(frame.columns)["source_offset"].tolist()
-                duplicates |= {Place(frame.source_topic, frame.source_partition, offset) for offset in offsets}
-    return Verdicts(decided, refused, decided & duplicates)
+                duplicates |= _places(frame)
+            elif (frame.table, frame.source_topic) == (POSITIONS.name, topics.FRAMES.name):
+                used |= _places(frame)
+    return Verdicts(decided, refused, (decided & duplicates) - used)
+
+
+def _places(frame: RowFrame) -> set[Place]:
+    offsets = np.unique(unpack(frame.columns)["source_offset"]).tolist()
+    return {Place(frame.source_topic, frame.source_partition, offset) for offset in offsets}
 
 
 def await_commits(settings: Settings, places: Collection[Place], wait_s: float) -> dict[tuple[str, int], int]:

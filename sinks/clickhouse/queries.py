@@ -15,10 +15,14 @@ from sinks.clickhouse.connection import connect, errors_of, is_somebodys
 
 @dataclass(frozen=True, slots=True)
 class StoredOffsets:
-    """Source partition int32 (n,) and offset int64 (n,) of every stored row, sorted; a row each, so they may repeat."""
+    """Source partition int32 (n,) and offset int64 (n,) of every stored row, sorted; a row each, so they may repeat.
+
+    index: int64 (n,), the row within a frame of positions; -1 = the whole record, as in every table without such rows.
+    """
 
     partition: npt.NDArray[np.int32]
     offset: npt.NDArray[np.int64]
+    index: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +58,16 @@ def stored_offsets(url: str, database: str, table: str, source_topic: str) -> St
     """Return the source offsets of the rows a table holds from one topic. Raises what `query` raises."""
     if table not in TABLES:
         raise UsageError(f"there is no table {table!r}; tables: {', '.join(TABLES)}")
+    index = "source_index" if any(one.name == "source_index" for one in TABLES[table].columns) else "toInt32(-1)"
+    told = f"source_partition, source_offset, {index} AS place"
     with errors_of(url, UsageError, is_somebodys), connect(url, database) as client:
         columns = client.execute(
-            f"SELECT source_partition, source_offset FROM {table} WHERE source_topic = %(topic)s ORDER BY ALL",  # noqa: S608
+            f"SELECT {told} FROM {table} WHERE source_topic = %(topic)s ORDER BY ALL",  # noqa: S608
             {"topic": source_topic},
             columnar=True,
             settings={"use_numpy": True},
         )
     if not columns:
-        return StoredOffsets(np.empty(0, np.int32), np.empty(0, np.int64))
-    return StoredOffsets(np.asarray(columns[0], np.int32), np.asarray(columns[1], np.int64))
+        return StoredOffsets(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int64))
+    partition, offset, place = columns
+    return StoredOffsets(np.asarray(partition, np.int32), np.asarray(offset, np.int64), np.asarray(place, np.int64))

@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -70,15 +71,18 @@ def list_rejected(reason: str | None, topic: str | None, limit: int, run_name: s
 
 
 @rejected.command("show")
-@click.argument("place", metavar="TOPIC/PARTITION/OFFSET")
+@click.argument("place", metavar="TOPIC/PARTITION/OFFSET[/INDEX]")
 @click.option("--run", "run_name", default="", help="Name of an isolated run; without it the live one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON, its bytes as base64.")
 def show_rejected(place: str, run_name: str, as_json: bool) -> None:
     """Show one refused record: every error, its headers, its bytes, and what can be decoded of them.
 
+    INDEX names a position of a frame that was refused alone.
+
     \b
-    Example:
+    Examples:
       cityops rejected show vehicle.positions.v1/2/1207
+      cityops rejected show vehicle.frames.v1/2/311/17
     """
     settings = settings_of(run_name)
     codec = codec_of(settings)
@@ -196,9 +200,9 @@ def _fates(plan: "Plan", done: Sequence["Sent"]) -> dict[str, Any]:
         "fates": dict(Counter(one.fate for one in done)),
         "records": [
             {
-                "place": _told(one.place),
+                "place": str(one.place),
                 "fate": one.fate,
-                "to": None if one.to is None else _told(one.to),
+                "to": None if one.to is None else str(one.to),
                 "reason": None if one.refusal is None else one.refusal.reason,
                 "errors": [one.error] if one.error else [] if one.refusal is None else one.refusal.errors,
             }
@@ -221,7 +225,7 @@ def _print_fates(done: Sequence["Sent"], wait_s: float) -> None:
         for (fate, reason), found in groups.items():
             first = found[0]
             why = first.error or "; ".join(first.refusal.errors if first.refusal else ())
-            table.add_row(fate, reason, f"{len(found):,}", _told(first.place), why[:120])
+            table.add_row(fate, reason, f"{len(found):,}", str(first.place), why[:120])
         console.print(table)
     counts = Counter(one.fate for one in done)
     told = " + ".join(f"{count:,} {fate}" for fate, count in counts.items()) or "none"
@@ -248,16 +252,13 @@ def read_copies(settings: Settings, codec: Codec) -> dict[str, str]:
     from streams.resend import read_resent
 
     ensure_topics(settings, (topics.RESENT,))  # a run of an earlier version has none
-    return {_told(place): _told(copy) for place, copy in read_resent(settings, codec).items()}
+    return {str(place): str(copy) for place, copy in read_resent(settings, codec).items()}
 
 
 def place_of(one: records.Rejected) -> str:
-    """Return TOPIC/PARTITION/OFFSET of a rejected record."""
-    return f"{one.source_topic}/{one.source_partition}/{one.source_offset}"
-
-
-def _told(place: tuple[str, int, int]) -> str:
-    return "/".join(map(str, place))
+    """Return TOPIC/PARTITION/OFFSET of a rejected record, and /INDEX for one position of a frame."""
+    row = "" if one.source_index < 0 else f"/{one.source_index}"
+    return f"{one.source_topic}/{one.source_partition}/{one.source_offset}{row}"
 
 
 def hex_dump(value: bytes) -> str:
@@ -273,11 +274,16 @@ def hex_dump(value: bytes) -> str:
 
 
 def _attempt(codec: Codec, value: bytes | None) -> str | dict[str, Any]:
-    """Return {record, fields}, or why the bytes cannot be decoded."""
+    """Return {record, fields}, of a sound frame {record, positions}, or why the bytes cannot be decoded."""
+    from processors.framing import positions_of
+
     try:
         name, found = codec.decode(value)
     except Rejected as error:
         return "; ".join(error.errors)
+    if name == records.VehicleFrame.__name__:
+        with suppress(ValueError, IndexError):
+            return {"record": name, "positions": positions_of(records.VehicleFrame(**found))}
     return {"record": name, "fields": found}
 
 

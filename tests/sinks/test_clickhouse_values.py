@@ -91,14 +91,17 @@ def test_any_text_survives_both_ways_of_writing(url: str, database: str, texts: 
 
 def test_offsets_and_counts_are_those_stored(url: str, database: str) -> None:
     writer = Writer(url, database)
-    writer.write(frame("duplicates", 3, first_offset=10, partition=2))
+    writer.write(frame("duplicates", 3, first_offset=10, partition=2, source_index=[0, 7, 1]))
     writer.write(frame("duplicates", 2, first_offset=7, partition=0))
     writer.write(frame("duplicates", 2, first_offset=7, partition=0, topic="sensor.readings.v1"))
     stored = stored_offsets(url, database, "duplicates", TOPIC)
     assert (stored.partition.tolist(), stored.offset.tolist()) == ([0, 0, 2, 2, 2], [7, 8, 10, 11, 12])
+    assert stored.index.tolist() == [0, 0, 0, 7, 1]
+    writer.write(frame("forwarded", 1))
+    assert stored_offsets(url, database, "forwarded", TOPIC).index.tolist() == [-1], "always whole"
     assert (stored.partition.dtype, stored.offset.dtype) == (np.dtype("int32"), np.dtype("int64"))
     assert len(stored_offsets(url, database, "duplicates", "camera.detections.v1").offset) == 0
-    assert count_rows(url, database) == {**dict.fromkeys(TABLES, 0), "duplicates": 7}
+    assert count_rows(url, database) == {**dict.fromkeys(TABLES, 0), "duplicates": 7, "forwarded": 1}
 
 
 def test_query_mistakes_are_told_in_a_sentence_and_nothing_is_changed(url: str, database: str) -> None:

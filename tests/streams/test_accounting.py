@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka import KafkaProducer
 
-from processors.batches import IntArray
 from processors.rows import RowBuffer, texts
 from schemas.codec import local_codec
 from schemas.records import (
@@ -23,21 +22,27 @@ from schemas.tables import TABLES
 from sinks.clickhouse.migrations import migrate
 from sinks.clickhouse.writer import Writer
 from streams import topics
-from streams.accounting import Accounts, account, judge
+from streams.accounting import Accounts, Entries, account, judge
 from streams.admin import ensure_topics
 from streams.latency import change_latencies_ms, measure_latency
-from streams.log_facts import ChangeFact, FrameFact, InputPart, LogFacts, Place
+from streams.log_facts import WHOLE, ChangeFact, FrameFact, InputPart, LogFacts, Place
 from streams.reading import reading
 from streams.settings import Settings
 from tests.streams.incidents import change, incident
 
 POSITIONS = topics.POSITIONS.name
 READINGS = topics.READINGS.name
-Rows = Mapping[tuple[str, str, int], Sequence[int]]
-"""(table, topic, partition) -> stored offsets."""
+Rows = Mapping[tuple[str, str, int], Sequence[int | tuple[int, int]]]
+"""(table, topic, partition) -> stored offsets, of rows of frames with the row."""
 
 
-def part(records: Sequence[int] = (), ticks: Sequence[int] = (), begin: int = 0, after_s: float = 0.0) -> InputPart:
+def part(
+    records: Sequence[int] = (),
+    ticks: Sequence[int] = (),
+    begin: int = 0,
+    after_s: float = 0.0,
+    rows: Mapping[int, int] | None = None,
+) -> InputPart:
     offset = np.array(sorted([*records, *ticks]), dtype=np.int64)
     return InputPart(
         begin=begin,
@@ -47,6 +52,7 @@ def part(records: Sequence[int] = (), ticks: Sequence[int] = (), begin: int = 0,
         offset=offset,
         appended_ms=offset * 100 + int(after_s * 1000),
         is_tick=np.isin(offset, list(ticks)),
+        rows=np.array([1 if rows is None else rows.get(one, 1) for one in offset.tolist()], dtype=np.int64),
     )
 
 
@@ -70,8 +76,10 @@ def facts_of(
 
 
 def judged(facts: LogFacts, rows: Rows) -> Accounts:
-    def stored(table: str, topic: str, partition: int) -> IntArray:
-        return np.array(sorted(rows.get((table, topic, partition), ())), dtype=np.int64)
+    def stored(table: str, topic: str, partition: int) -> Entries:
+        told = rows.get((table, topic, partition), ())
+        pairs = sorted(one if isinstance(one, tuple) else (one, WHOLE) for one in told)
+        return Entries(*np.array(pairs, dtype=np.int64).reshape(-1, 2).T)
 
     return judge(facts, stored)
 
@@ -161,21 +169,47 @@ def test_frames_that_overlap_or_contradict_are_told() -> None:
     assert "1 row frames were repeated with other content" in told
 
 
-@given(st.lists(st.sampled_from(["positions", "duplicates", "rejected", "forwarded"]), max_size=40), st.data())
-def test_only_a_whole_account_balances(tables: list[str], data: st.DataObject) -> None:
-    rows: dict[tuple[str, str, int], list[int]] = {}
-    for offset, table in enumerate(tables):
-        rows.setdefault((table, POSITIONS, 0), []).append(offset)
-    rejects = {Place(POSITIONS, 0, offset): "late" for offset in rows.get(("rejected", POSITIONS, 0), ())}
-    facts = facts_of({(POSITIONS, 0): part(range(len(tables)), ticks=[len(tables)])}, rejects)
+EACH = st.sampled_from(["positions", "duplicates", "rejected"])
+FATES = st.one_of(st.sampled_from(["rejected", "forwarded"]), st.lists(EACH, min_size=1, max_size=3))
+"""Of a record as a whole, or of each of its rows."""
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), FATES), max_size=30), st.data())
+def test_only_a_whole_account_balances(told: list[tuple[int, str | list[str]]], data: st.DataObject) -> None:
+    rows: dict[tuple[str, str, int], list[int | tuple[int, int]]] = {}
+    entries: list[tuple[str, tuple[int, int]]] = []
+    sizes: dict[int, int] = {}
+    for offset, (count, fate) in enumerate(told):
+        sizes[offset] = count if isinstance(fate, str) else len(fate)
+        of_record = [(fate, WHOLE)] if isinstance(fate, str) else [(one, row) for row, one in enumerate(fate)]
+        entries += [(table, (offset, row)) for table, row in of_record]
+    for table, entry in entries:
+        rows.setdefault((table, POSITIONS, 0), []).append(entry)
+    rejects = {Place(POSITIONS, 0, *entry): "late" for table, entry in entries if table == "rejected"}
+    facts = facts_of({(POSITIONS, 0): part(range(len(told)), ticks=[len(told)], rows=sizes)}, rejects)
     accounts = judged(facts, rows)
-    assert accounts.balances
+    assert accounts.balances, accounts.reasons
     topic = accounts.topics[POSITIONS]
-    assert topic.records == topic.used + topic.duplicate + topic.rejected + topic.forwarded == len(tables)
-    if tables:
-        offset = data.draw(st.integers(0, len(tables) - 1))
-        rows[tables[offset], POSITIONS, 0].remove(offset)
+    assert topic.records == topic.used + topic.duplicate + topic.rejected + topic.forwarded == sum(sizes.values())
+    assert accounts.rejected.get("late", 0) == topic.rejected
+    if entries:
+        table, entry = data.draw(st.sampled_from(entries))
+        rows[table, POSITIONS, 0].remove(entry)
         assert not judged(facts, rows).balances
+        rows[table, POSITIONS, 0] += [entry, entry]
+        assert judged(facts, rows).topics[POSITIONS].several > 0
+
+
+def test_a_row_of_a_frame_in_no_account_or_beyond_its_end_is_told() -> None:
+    facts = facts_of({(POSITIONS, 0): part([0, 1], ticks=[2], rows={0: 3})}, {Place(POSITIONS, 0, 0, 2): "late"})
+    accounts = judged(facts, {("positions", POSITIONS, 0): [(0, 0), (1, 0)], ("rejected", POSITIONS, 0): [(0, 3)]})
+    assert accounts.topics[POSITIONS].wrong == (Place(POSITIONS, 0, 0, 1), Place(POSITIONS, 0, 0, 2))
+    assert accounts.reasons == (
+        "rejected rows of vehicle.positions.v1/0 stand at offsets without a record: 0",
+        "records of vehicle.positions.v1/0 rejected in ClickHouse but not in records.rejected.v1: 0/3",
+        "records of vehicle.positions.v1/0 rejected in records.rejected.v1 but not in ClickHouse: 0/2",
+        "2 records of vehicle.positions.v1 are in no account",
+    )
 
 
 def test_latency_runs_from_the_newest_new_evidence_to_the_change() -> None:
@@ -220,6 +254,8 @@ def frame_of(table: str, offsets: Sequence[int], first: int, last: int) -> RowFr
         column.name: texts([""] * count) if column.dtype in ("utf8", "list") else np.zeros(count, dtype=column.dtype)
         for column in TABLES[table].columns
     }
+    if table == "rejected":
+        columns["source_index"] = np.full(count, WHOLE, dtype=np.int32)
     buffer.add(table, columns | {"source_offset": np.array(offsets, dtype=np.int64)})
     (frame,) = buffer.cut(1_000, last)
     return frame
