@@ -1,0 +1,12 @@
+"""All variants, in the order in which they are measured and shown."""
+
+from benchmarks.same_task.logs import Logs, OnProgress
+from benchmarks.same_task.variants import FULL, QUICK, same_task_variants
+from benchmarks.variant import Variant
+from streams.settings import Settings
+
+
+def all_variants(settings: Settings, *, quick: bool, on_progress: OnProgress) -> tuple[Variant, ...]:
+    """Return every variant there is; nothing is started or written before `prepare`."""
+    size = QUICK if quick else FULL
+    return same_task_variants(Logs(settings, size.every, on_progress), size)

@@ -1,0 +1,93 @@
+"""What every child shares: its job, its clock and the one JSON line that it prints."""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, NoReturn
+
+from benchmarks.answer import digest
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One topic to be read from its beginning by a group of its own, until `positions` were handled.
+
+    folder: where state may be kept; it is removed afterwards.
+    """
+
+    bootstrap_servers: str
+    topic: str
+    partitions: int
+    group: str
+    positions: int
+    folder: str
+
+    def argument(self) -> str:
+        """Return the job as the child's argument."""
+        return json.dumps(asdict(self))
+
+
+def given_job() -> Job:
+    """Return the job that this process was started with."""
+    return Job(**json.loads(sys.argv[1]))
+
+
+class Clock:
+    """Processor time of this process, its threads and its children, and time by the clock, over what it counts."""
+
+    def __init__(self) -> None:
+        self.positions = 0
+
+    def count(self, positions: int) -> int:
+        """Note that a batch is done and return how many positions are by now.
+
+        It starts when the first batch is done, which does not count: nobody can tell when its fetch began.
+        """
+        if not self.positions:
+            self._first = positions
+            self._cpu_s, self._wall_s = cpu_s(), time.perf_counter()
+        self.positions += positions
+        return self.positions
+
+    def read(self) -> tuple[int, float, float]:
+        """Return the positions counted, the processor time and the time since the first batch was done."""
+        return self.positions - self._first, cpu_s() - self._cpu_s, time.perf_counter() - self._wall_s
+
+
+def cpu_s() -> float:
+    """Return the user and system time used up to now."""
+    used = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def tell_and_end(clock: Clock, answer: Callable[[], str]) -> NoReturn:
+    """Print what was measured and end at once: how a framework shuts down is not part of the task."""
+    positions, used_s, wall_s = clock.read()
+    told = {
+        "answer": answer(),
+        "positions": positions,
+        "cpu_s": used_s,
+        "wall_s": wall_s,
+        "resident_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    print(json.dumps(told), flush=True)
+    os._exit(0)
+
+
+class Totals:
+    """The task in plain Python, for the variants that see one decoded record after the other."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, Any] = {}
+        self.minutes: dict[tuple[str, int], list[Any]] = {}
+
+    def answer(self) -> str:
+        """Return the digest of what was added up."""
+        return digest(
+            {key: (one["at_ms"], one["latitude_deg"], one["longitude_deg"]) for key, one in self.last.items()},
+            {key: (count, speed) for key, (count, speed) in self.minutes.items()},
+        )

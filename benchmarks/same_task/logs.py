@@ -1,0 +1,227 @@
+"""Writes the positions to topics of the real Kafka, in three forms, uncompressed."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+import numpy as np
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from benchmarks.answer import reference
+from benchmarks.fleet import IntArray, Positions, positions
+from schemas.codec import Codec, local_codec
+from schemas.errors import CityopsError
+from schemas.records import VehicleClass, VehicleFrame, VehiclePosition
+from streams.kafka_access import KafkaAccess, librdkafka_settings
+from streams.settings import Settings
+
+PARTITIONS: Final = 4
+FRAME_ROWS: Final = 500
+PREFIX: Final = "bench."
+WITHIN_S: Final = 60
+TELL_EVERY: Final = 10_000
+OPERATOR: Final = "operator-1"
+BUS: Final = list(VehicleClass).index(VehicleClass.BUS)
+
+Message = tuple[int, bytes, bytes]
+"""Partition, key, value."""
+OnProgress = Callable[[str, float], None]
+"""Told what is being written and how much of it is, 0 to 1."""
+
+
+class Form(StrEnum):
+    """How positions are written."""
+
+    JSON = "json"
+    SINGLES = "singles"
+    FRAMES = "frames"
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A topic that holds `positions` positions in `messages` messages of `value_bytes` in all."""
+
+    topic: str
+    positions: int
+    messages: int
+    value_bytes: int
+
+
+class Logs:
+    """The topics of one measurement: each form and length is written once, when it is first asked for."""
+
+    def __init__(self, settings: Settings, count: int, on_progress: OnProgress) -> None:
+        self.settings, self.count = settings, count
+        self._on_progress = on_progress
+        self._generated: Positions | None = None
+        self._written: dict[tuple[Form, int], Log] = {}
+        self._answers: dict[int, str] = {}
+
+    def log(self, form: Form, count: int) -> Log:
+        """Return the topic with the first `count` positions."""
+        if (form, count) not in self._written:
+            topic = f"{PREFIX}{form}.{secrets.token_hex(4)}"
+            found = messages(self._first(count), form, local_codec())
+            self._written[form, count] = write(self.settings.kafka, topic, count, found, self._on_progress)
+        return self._written[form, count]
+
+    def answer(self, count: int) -> str:
+        """Return the digest of the right answer over the first `count` positions."""
+        if count not in self._answers:
+            self._answers[count] = reference(self._first(count))
+        return self._answers[count]
+
+    def _first(self, count: int) -> Positions:
+        if self._generated is None:
+            self._generated = positions(self.count)
+        return self._generated.first(count)
+
+
+def write(access: KafkaAccess, topic: str, count: int, found: Iterator[Message], on_progress: OnProgress) -> Log:
+    """Write messages that hold `count` positions to a new topic. Raises CityopsError unless Kafka takes them all."""
+    _create(access, topic)
+    batching = {"linger.ms": 50, "batch.size": 1_000_000, "queue.buffering.max.messages": 200_000}
+    producer = Producer(librdkafka_settings(access) | batching)
+    failed: list[str] = []
+    written = value_bytes = 0
+    for partition, key, value in found:
+        while True:
+            try:
+                producer.produce(
+                    topic, value, key, partition, on_delivery=lambda error, _: error and failed.append(str(error))
+                )
+                break
+            except BufferError:
+                producer.poll(0.05)
+        written, value_bytes = written + 1, value_bytes + len(value)
+        if written % TELL_EVERY == 0:
+            producer.poll(0)
+            on_progress(f"writing {topic}", min(1.0, written / count))
+    if producer.flush(WITHIN_S) or failed:
+        raise CityopsError(f"Kafka did not take all of {topic}: {failed[0] if failed else 'it did not answer'}")
+    return Log(topic, count, written, value_bytes)
+
+
+def remove_all(access: KafkaAccess) -> None:
+    """Delete the topics of this and of earlier measurements."""
+    admin = AdminClient(librdkafka_settings(access))
+    names = [name for name in admin.list_topics(timeout=WITHIN_S).topics if name.startswith(PREFIX)]
+    if names:
+        for done in admin.delete_topics(names).values():
+            done.result(WITHIN_S)
+
+
+def messages(found: Positions, form: Form, codec: Codec) -> Iterator[Message]:
+    """Return the messages in the order of the log."""
+    match form:
+        case Form.JSON:
+            return _json(found)
+        case Form.SINGLES:
+            return _singles(found, codec)
+        case Form.FRAMES:
+            return _frames(found, codec)
+
+
+def _create(access: KafkaAccess, topic: str) -> None:
+    settings = {"retention.ms": "-1", "message.timestamp.type": "LogAppendTime", "compression.type": "producer"}
+    wanted = NewTopic(topic, num_partitions=PARTITIONS, config=settings)
+    for done in AdminClient(librdkafka_settings(access)).create_topics([wanted]).values():
+        done.result(WITHIN_S)
+
+
+def _json(found: Positions) -> Iterator[Message]:
+    """Return the fields that the task needs and no others: the peers' best case."""
+    encode = msgspec.json.Encoder().encode
+    for partition, vehicle, at_ms, latitude, longitude, speed, _, line in _rows(found):
+        value = {
+            "vehicle_id": vehicle,
+            "line_id": line,
+            "at_ms": at_ms,
+            "latitude_deg": latitude,
+            "longitude_deg": longitude,
+            "speed_mps": speed,
+        }
+        yield partition, vehicle.encode(), encode(value)
+
+
+def _singles(found: Positions, codec: Codec) -> Iterator[Message]:
+    """Return whole records, every field filled in."""
+    for partition, vehicle, at_ms, latitude, longitude, speed, bearing, line in _rows(found):
+        position = VehiclePosition(
+            at_ms=at_ms,
+            latitude_deg=latitude,
+            longitude_deg=longitude,
+            speed_mps=speed,
+            bearing_deg=bearing,
+            accuracy_m=5.0,
+            vehicle_class=VehicleClass.BUS,
+            direction_id=0,
+            vehicle_id=vehicle,
+            line_id=line,
+            trip_id=_trip(line),
+            operator_id=OPERATOR,
+        )
+        yield partition, vehicle.encode(), codec.encode(position)
+
+
+def _rows(found: Positions) -> Iterator[tuple[int, str, int, float, float, float, float, str]]:
+    columns = (
+        (found.shard % PARTITIONS).tolist(),
+        map(found.vehicle_ids.__getitem__, found.vehicle.tolist()),
+        found.at_ms.tolist(),
+        found.latitude_deg.tolist(),
+        found.longitude_deg.tolist(),
+        found.speed_mps.tolist(),
+        found.bearing_deg.tolist(),
+        map(found.line_ids.__getitem__, found.line.tolist()),
+    )
+    return zip(*columns, strict=True)
+
+
+def _frames(found: Positions, codec: Codec) -> Iterator[Message]:
+    """Return frames of one shard each, in the order in which their last position came."""
+    by_shard = np.argsort(found.shard, kind="stable")
+    ends = np.flatnonzero(np.diff(found.shard[by_shard])) + 1
+    pieces = [
+        shard[start : start + FRAME_ROWS]
+        for shard in np.split(by_shard, ends)
+        for start in range(0, len(shard), FRAME_ROWS)
+    ]
+    for rows in sorted(pieces, key=lambda piece: int(piece[-1])):
+        frame = _frame(found, rows)
+        yield int(found.shard[rows[0]]) % PARTITIONS, frame.vehicle_ids[0].encode(), codec.encode(frame)
+
+
+def _frame(found: Positions, rows: IntArray) -> VehicleFrame:
+    vehicles, vehicle_index = np.unique(found.vehicle[rows], return_inverse=True)
+    lines, line_index = np.unique(found.line[rows], return_inverse=True)
+    line_ids = tuple(found.line_ids[line] for line in lines.tolist())
+    count = len(rows)
+    return VehicleFrame(
+        rows=count,
+        at_ms=found.at_ms[rows].astype("<i8").tobytes(),
+        latitude_deg=found.latitude_deg[rows].astype("<f8").tobytes(),
+        longitude_deg=found.longitude_deg[rows].astype("<f8").tobytes(),
+        speed_mps=found.speed_mps[rows].astype("<f4").tobytes(),
+        bearing_deg=found.bearing_deg[rows].astype("<f4").tobytes(),
+        vehicle_class=np.full(count, BUS, np.uint8).tobytes(),
+        vehicle_index=vehicle_index.astype("<u4").tobytes(),
+        line_index=line_index.astype("<i4").tobytes(),
+        vehicle_ids=tuple(found.vehicle_ids[vehicle] for vehicle in vehicles.tolist()),
+        line_ids=line_ids,
+        gateway_id="gateway-1",
+        direction_id=np.zeros(count, np.int8).tobytes(),
+        accuracy_m=np.full(count, 5.0, "<f4").tobytes(),
+        trip_index=line_index.astype("<i4").tobytes(),
+        trip_ids=tuple(map(_trip, line_ids)),
+        operator_index=np.zeros(count, "<i4").tobytes(),
+        operator_ids=(OPERATOR,),
+    )
+
+
+def _trip(line_id: str) -> str:
+    return f"{line_id}-0612"
