@@ -9,9 +9,10 @@ import numpy as np
 from processors.batches import Batch, BoolArray, HashArray, IntArray, TextArray
 from processors.city import City
 from processors.domain import Domain, Findings, Message, Mistakes, domain_of
-from processors.history import Columns, Track
+from processors.history import Columns, SlotArray, Track
 from processors.ingest import content_hashes, device_mistake, one_line, read_times, text_mistake
 from processors.rows import texts
+from schemas.dictionary import Dictionary
 from schemas.errors import Reason, UsageError
 from schemas.ids import content_id
 from schemas.records import Decision, OperatorAction
@@ -69,6 +70,11 @@ class ActionForm:
         """Return no columns."""
         return {}
 
+    @property
+    def whole_ms(self) -> int:
+        """Return 0: no record needs the whole history."""
+        return 0
+
     def read(self, messages: Sequence[Message], city: City, mistakes: Mistakes) -> ActionBatch:
         """Return n actions as columns; every text of theirs is for people to read and has to be sound."""
         told = [message.fields for message in messages]
@@ -81,10 +87,9 @@ class ActionForm:
             **{name: texts([str(fields[name]) for fields in told]) for name in _TEXTS},
         )
 
-    def keys(self, batch: ActionBatch) -> list[str]:
-        """Return the ids of the actions."""
-        keys: list[str] = batch.action_id.tolist()
-        return keys
+    def slots(self, batch: ActionBatch, keys: Dictionary) -> SlotArray:
+        """Return the numbers of the actions' ids."""
+        return keys.numbers([action_id.encode() for action_id in batch.action_id.tolist()])
 
     def ties(self, batch: ActionBatch) -> HashArray:
         """Return zeros: an action is there once."""
@@ -102,6 +107,10 @@ class ActionForm:
             **{name: getattr(batch, name) for name in _TEXTS},
         }
         return rows, {}
+
+    def candidates(self, batch: ActionBatch, remembered: Columns) -> BoolArray:
+        """Return no row: nothing is claimed of an action."""
+        return np.zeros(len(batch), bool)
 
     def detect(self, track: Track) -> Findings:
         """Return nothing: an action is no claim of a detector."""

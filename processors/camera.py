@@ -10,8 +10,9 @@ from processors.batches import BoolArray, DetectionBatch, HashArray, SmallArray
 from processors.city import City
 from processors.domain import KEY_SEPARATOR, Domain, Findings, Message, Mistakes, domain_of
 from processors.heartbeat import HEARTBEAT_FORM
-from processors.history import Columns, Track
+from processors.history import Columns, SlotArray, Track
 from processors.ingest import read_detections, text_hashes
+from schemas.dictionary import Dictionary
 from schemas.records import DeviceKind
 
 CLAIMS: Final = ("crash", "smoke", "fire")
@@ -52,14 +53,19 @@ class DetectionForm:
             "snapshot_url": object,
         }
 
+    @property
+    def whole_ms(self) -> int:
+        """Return two pairs: a look counts by the look before it, and that by its own predecessor."""
+        return 2 * self.rule.pair_ms
+
     def read(self, messages: Sequence[Message], city: City, mistakes: Mistakes) -> DetectionBatch:
         """Return n detections as columns."""
         return read_detections(messages, city, mistakes)
 
-    def keys(self, batch: DetectionBatch) -> list[str]:
-        """Return camera and kind."""
+    def slots(self, batch: DetectionBatch, keys: Dictionary) -> SlotArray:
+        """Return the numbers of camera and kind."""
         pairs = zip(batch.camera_id.tolist(), batch.kind.tolist(), strict=True)
-        return [f"{camera_id}{KEY_SEPARATOR}{kind}" for camera_id, kind in pairs]
+        return keys.numbers([f"{camera_id}{KEY_SEPARATOR}{kind}".encode() for camera_id, kind in pairs])
 
     def ties(self, batch: DetectionBatch) -> HashArray:
         """Return the tracks as numbers."""
@@ -95,6 +101,10 @@ class DetectionForm:
             "snapshot_url": np.where(claim != NO_CLAIM, batch.snapshot_url, "").astype(object),
         }
         return rows, remembered
+
+    def candidates(self, batch: DetectionBatch, remembered: Columns) -> BoolArray:
+        """Return the detections of what is claimed that are sure enough."""
+        return np.asarray((remembered["claim"] != NO_CLAIM) & (remembered["confidence"] >= self.rule.confidence))
 
     def detect(self, track: Track) -> Findings:
         """Return the second of every first close pair of strong detections of one camera and kind.

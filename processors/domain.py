@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from processors.batches import Batch, BoolArray, HashArray, IntArray
 from processors.city import City
-from processors.history import Columns, Track
+from processors.history import Columns, SlotArray, Track
 from processors.records_in import RawRecord
+from schemas.dictionary import Dictionary
 from schemas.errors import Reason
 from schemas.records import DeviceKind
 
@@ -69,11 +70,15 @@ class Form(Protocol[B]):
     def remembered(self) -> Mapping[str, Any]:
         """Columns that its detectors need of the past, with their dtypes (object = text)."""
 
+    @property
+    def whole_ms(self) -> int:
+        """How far back of a record that needs the whole history of its key any record may count."""
+
     def read(self, messages: Sequence[Message], city: City, mistakes: Mistakes) -> B:
         """Turn n messages into columns and note what is wrong with them; rows with a mistake are not used."""
 
-    def keys(self, batch: B) -> list[str]:
-        """Return what each row is about: the device, and what of it has a history of its own."""
+    def slots(self, batch: B, keys: Dictionary) -> SlotArray:
+        """Return the numbers (n,) of what each row is about: the device, and what of it has a history of its own."""
 
     def ties(self, batch: B) -> HashArray:
         """Return what tells rows of one key and time apart, 0 where there can be one only."""
@@ -83,6 +88,9 @@ class Form(Protocol[B]):
 
     def needs_whole(self, batch: B) -> BoolArray:
         """Tell which rows need the whole history of their key; the others need its DEPTH newest records."""
+
+    def candidates(self, batch: B, remembered: Columns) -> BoolArray:
+        """Tell at which of n used rows something may be claimed, whatever came before them."""
 
     def detect(self, track: Track) -> Findings:
         """Return what is claimed at the anchors of a track: a function of each key's records alone."""

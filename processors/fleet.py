@@ -10,9 +10,9 @@ from processors.batches import BoolArray, FloatArray, HashArray, IntArray, Posit
 from processors.city import City
 from processors.domain import Domain, Findings, Message, Mistakes, domain_of
 from processors.geo import EARTH_RADIUS_M
-from processors.history import Columns, Track
+from processors.history import Columns, SlotArray, Track
 from processors.ingest import read_positions
-from schemas.dictionary import dictionary_array
+from schemas.dictionary import Dictionary, dictionary_array
 from schemas.records import DeviceKind
 
 
@@ -53,14 +53,18 @@ class PositionForm:
             "line_id": object,
         }
 
+    @property
+    def whole_ms(self) -> int:
+        """Return 0: no record needs the whole history."""
+        return 0
+
     def read(self, messages: Sequence[Message], city: City, mistakes: Mistakes) -> PositionBatch:
         """Return n positions as columns."""
         return read_positions(messages, city, mistakes)
 
-    def keys(self, batch: PositionBatch) -> list[str]:
-        """Return the vehicles."""
-        keys: list[str] = batch.vehicle_id.tolist()
-        return keys
+    def slots(self, batch: PositionBatch, keys: Dictionary) -> SlotArray:
+        """Return the numbers of the vehicles."""
+        return keys.numbers([vehicle_id.encode() for vehicle_id in batch.vehicle_id.tolist()])
 
     def ties(self, batch: PositionBatch) -> HashArray:
         """Return zeros: a vehicle is at one place at a time."""
@@ -107,6 +111,10 @@ class PositionForm:
             "line_id": batch.line_id,
         }
         return rows, remembered
+
+    def candidates(self, batch: PositionBatch, remembered: Columns) -> BoolArray:
+        """Return the slow ones, and those of unknown speed."""
+        return np.asarray(~(remembered["speed_mps"] > self.rule.stopped_mps))
 
     def detect(self, track: Track) -> Findings:
         """Return hard stops and standing vehicles among the anchors."""

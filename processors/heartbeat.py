@@ -9,8 +9,9 @@ import numpy as np
 from processors.batches import BoolArray, HashArray, HeartbeatBatch
 from processors.city import City
 from processors.domain import Findings, Message, Mistakes
-from processors.history import Columns, Track
+from processors.history import Columns, SlotArray, Track
 from processors.ingest import read_heartbeats
+from schemas.dictionary import Dictionary
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +27,18 @@ class HeartbeatForm:
         """Return no columns."""
         return {}
 
+    @property
+    def whole_ms(self) -> int:
+        """Return 0: no record needs the whole history."""
+        return 0
+
     def read(self, messages: Sequence[Message], city: City, mistakes: Mistakes) -> HeartbeatBatch:
         """Return n heartbeats as columns."""
         return read_heartbeats(messages, city, mistakes)
 
-    def keys(self, batch: HeartbeatBatch) -> list[str]:
-        """Return the devices."""
-        keys: list[str] = batch.device_id.tolist()
-        return keys
+    def slots(self, batch: HeartbeatBatch, keys: Dictionary) -> SlotArray:
+        """Return the numbers of the devices."""
+        return keys.numbers([device_id.encode() for device_id in batch.device_id.tolist()])
 
     def ties(self, batch: HeartbeatBatch) -> HashArray:
         """Return zeros: a device has one heartbeat at a time."""
@@ -52,6 +57,10 @@ class HeartbeatForm:
             "firmware_version": batch.firmware_version,
         }
         return rows, {}
+
+    def candidates(self, batch: HeartbeatBatch, remembered: Columns) -> BoolArray:
+        """Return no row."""
+        return np.zeros(len(batch), bool)
 
     def detect(self, track: Track) -> Findings:
         """Return nothing."""

@@ -5,7 +5,7 @@ sealed parts on a restart: `_last`, the newest records of every key; `_levels`, 
 merged now and then; `_tail`, the records in log order that no part holds yet.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
@@ -15,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.batches import BoolArray, HashArray, IntArray
-from processors.rows import texts
 from schemas import columns as wire
+from schemas.dictionary import Dictionary, DictionaryArray
 from schemas.records import Column
 
 Columns = dict[str, npt.NDArray[Any]]
+SlotArray = npt.NDArray[np.int32]
+"""Numbers of keys in the dictionary of a history."""
 
 DEPTH: Final = 5
 """Newest records of a key that are at hand; no detector looks further back from a record that is in order."""
@@ -28,7 +30,7 @@ EMPTY_MS: Final = np.iinfo(np.int64).min
 FAN_IN: Final = 16
 """Runs of one level that are merged into one of the next."""
 LEVELS: Final = 3
-PART_FORMAT: Final = 1
+PART_FORMAT: Final = 2
 
 _IDENTITY: Final[Mapping[str, Any]] = {"at_ms": np.int64, "tie": np.uint64, "content_hash": np.uint64}
 
@@ -45,11 +47,11 @@ class Verdict(IntEnum):
 class Entries:
     """n records by identity, in log order.
 
-    slot: stands for the key, that is for what the record is about (History.slots_of).
+    slot: stands for the key, that is for what the record is about (History.keys).
     tie: tells records of one key and time apart, 0 where there can be one only.
     """
 
-    slot: IntArray
+    slot: SlotArray
     at_ms: IntArray
     tie: HashArray
     content_hash: HashArray
@@ -78,19 +80,6 @@ class Track:
         return len(self.slot)
 
 
-class _Numbers(dict[str, int]):
-    """Keys numbered in the order in which they are first asked for."""
-
-    def __init__(self, keys: Iterable[str] = ()) -> None:
-        self.keys_in_order = list(keys)
-        super().__init__({key: number for number, key in enumerate(self.keys_in_order)})
-
-    def __missing__(self, key: str) -> int:
-        self[key] = number = len(self)
-        self.keys_in_order.append(key)
-        return number
-
-
 class Part(msgspec.Struct, frozen=True):
     """One sealed piece of history on the wire."""
 
@@ -103,33 +92,34 @@ class History:
     """The retained records of one record type in one partition.
 
     dtypes: the columns that detectors need, by name (object = text).
+    whole_ms: how far back of a record that needs the whole history of its key any record may count.
     """
 
-    def __init__(self, record: str, dtypes: Mapping[str, Any]) -> None:
+    def __init__(self, record: str, dtypes: Mapping[str, Any], whole_ms: int = 0) -> None:
         self.record = record
+        self.keys = Dictionary()
+        """The keys; slots are numbers in it. Only `seal` puts another one in its place."""
         self.live: dict[str, int] = {}
         """Sealed parts that are still needed, oldest first: name -> the latest at_ms in it."""
         self._dtypes = {**_IDENTITY, **dtypes}
-        self._slots = _Numbers()
+        self._whole_ms = whole_ms
         self._last = {name: np.zeros((0, DEPTH), dtype) for name, dtype in self._dtypes.items()}
         self._levels: list[list[Columns]] = [[] for _ in range(LEVELS)]
         self._tail: list[Columns] = []
 
     def key_of(self, slot: int) -> str:
         """Return the key that a track's slot stands for."""
-        return self._slots.keys_in_order[slot]
+        return self.keys.word(slot)
 
-    def slots_of(self, keys: Sequence[str]) -> IntArray:
-        """Return the numbers (n,) that stand for the keys until the next checkpoint."""
-        slot = np.fromiter(map(self._slots.__getitem__, keys), np.int64, len(keys))
+    def _make_room(self) -> None:
+        """Make room for every key."""
         room = len(self._last["at_ms"])
-        if len(self._slots) > room:
-            more = max(1024, 2 * len(self._slots)) - room
+        if len(self.keys) > room:
+            more = max(1024, 2 * len(self.keys)) - room
             self._last = {
                 name: np.concatenate([values, np.full((more, DEPTH), _blank(name, values), values.dtype)])
                 for name, values in self._last.items()
             }
-        return slot
 
     def judge(self, entries: Entries) -> npt.NDArray[np.int8]:
         """Return the Verdict (n,) of records that came in one interval.
@@ -137,6 +127,7 @@ class History:
         Known from an earlier interval: equal content is a duplicate, other content a conflict. Otherwise, the first
         of those with the lowest content hash is used, the others of equal content are duplicates, the rest conflicts.
         """
+        self._make_room()
         known, known_hash = self._look_up(entries)
         same = np.where(known_hash == entries.content_hash, Verdict.DUPLICATE, Verdict.CONFLICT)
         verdict = np.where(known, same, Verdict.USED).astype(np.int8)
@@ -150,17 +141,21 @@ class History:
             verdict[np.flatnonzero(~known)[order]] = np.where(repeats, same, Verdict.USED)
         return verdict
 
-    def extend(self, entries: Entries, columns: Columns, offset: IntArray, whole: BoolArray) -> tuple[Track, Track]:
+    def extend(
+        self, entries: Entries, columns: Columns, offset: IntArray, whole: BoolArray, candidate: BoolArray
+    ) -> tuple[Track, Track]:
         """Remember n used records of one interval; return the tracks before and after that detectors have to compare.
 
         whole: records whose findings need the whole history of their key, not only its newest records.
-        After: every touched key; anchors are the new records and whatever follows them in time.
+        candidate: records at which something may be claimed.
+        After: every touched key with a candidate or a late record; anchors are the new records and what follows them.
         Before: the same without the new records, for the keys where anything can follow them.
         """
+        self._make_room()
         new = {"at_ms": entries.at_ms, "tie": entries.tie, "content_hash": entries.content_hash, **columns}
         self._tail.append({"slot": entries.slot, **new})
         order = np.lexsort((entries.tie, entries.at_ms, entries.slot))
-        slot, new = entries.slot[order], _taken(new, order)
+        slot, new = entries.slot[order].astype(np.int64), _taken(new, order)
         starts = np.flatnonzero(np.diff(slot, prepend=-1))
         touched, first_ms = slot[starts], new["at_ms"][starts]
         wanted = (first_ms <= self._last["at_ms"][touched, -1]) | np.logical_or.reduceat(whole[order], starts)
@@ -174,23 +169,24 @@ class History:
         self._add_run({"slot": slot, **new})
         return before, after
 
-    def seal(self, first_offset: int, horizon_ms: int) -> dict[str, bytes]:
+    def seal(self, first_offset: int, horizon_ms: int, late_ms: int) -> dict[str, bytes]:
         """Return what came since the last call as a new part, if it still matters, and drop what no longer does.
 
         first_offset: the first offset since the last call; horizon_ms: what is older cannot matter.
+        late_ms: no record that is still to come is older.
         """
         parts = {}
         tail, self._tail = _stacked(self._tail, {"slot": np.int64, **self._dtypes}), []
         if (tail["at_ms"] >= horizon_ms).any():
             name = f"{self.record}/{first_offset}"
-            key = texts([self.key_of(slot) for slot in tail.pop("slot").tolist()])
+            key = _canonical(tail.pop("slot"), self.keys)
             parts[name] = msgspec.msgpack.encode(Part(PART_FORMAT, self.record, wire.pack({"key": key, **tail})))
             self.live[name] = int(tail["at_ms"].max())
         self._forget(horizon_ms)
         return parts
 
-    def load(self, parts: Sequence[tuple[str, bytes]]) -> None:
-        """Take back sealed parts by name, the oldest first.
+    def load(self, parts: Sequence[tuple[str, bytes]], late_ms: int) -> None:
+        """Take back sealed parts by name, the oldest first; late_ms as it was for the last `seal`.
 
         Raises ValueError when one has another format.
         """
@@ -202,7 +198,9 @@ class History:
                 raise ValueError(f"checkpoint part {name} has format {part.format}, this version reads {PART_FORMAT}")
             unpacked = wire.unpack(part.columns)
             self.live[name] = int(unpacked["at_ms"].max())
-            slot = self.slots_of(unpacked["key"].tolist())
+            key = unpacked["key"]
+            slot = self.keys.numbers(key.dictionary.words)[key.numbers]
+            self._make_room()
             columns = {column: unpacked[column].astype(dtype, copy=False) for column, dtype in self._dtypes.items()}
             order = np.argsort(slot)
             run = {"slot": slot[order], **_taken(columns, order)}
@@ -220,8 +218,9 @@ class History:
         self.live = {name: latest_ms for name, latest_ms in self.live.items() if latest_ms >= horizon_ms}
         for runs in self._levels:
             runs[:] = [run for run in runs if (run["at_ms"] >= horizon_ms).any()]
-        alive = self._last["at_ms"][: len(self._slots), -1] >= horizon_ms
-        if len(self._slots) > 2 * np.count_nonzero(alive) + 1024:
+        self._make_room()
+        alive = self._last["at_ms"][: len(self.keys), -1] >= horizon_ms
+        if len(self.keys) > 2 * np.count_nonzero(alive) + 1024:
             self._renumber(alive)
 
     def _look_up(self, entries: Entries) -> tuple[BoolArray, HashArray]:
@@ -283,7 +282,7 @@ class History:
         kept = np.flatnonzero(alive)
         number = np.full(len(alive), -1)
         number[kept] = np.arange(len(kept))
-        self._slots = _Numbers(self.key_of(slot) for slot in kept.tolist())
+        self.keys = Dictionary.of_distinct(self.keys.words[kept])
         self._last = {name: values[kept] for name, values in self._last.items()}
         for runs in self._levels:
             runs[:] = [_renumbered(run, number) for run in runs]
@@ -318,6 +317,19 @@ def _equal_neighbours(*columns: npt.NDArray[Any]) -> BoolArray:
     equal = np.zeros(len(columns[0]), bool)
     equal[1:] = np.logical_and.reduce([values[1:] == values[:-1] for values in columns])
     return equal
+
+
+def _canonical(numbers: npt.NDArray[Any], dictionary: Dictionary) -> DictionaryArray:
+    """Return texts over a dictionary of their own, in the order in which they first come: a function of the texts."""
+    words, n = dictionary.words, len(numbers)
+    first = np.full(len(words), n)
+    first[numbers[::-1]] = np.arange(n)[::-1]
+    used = np.flatnonzero(first < n)
+    used = used[np.argsort(first[used])]
+    place = np.zeros(len(words), np.int32)
+    place[used] = np.arange(len(used))
+    width = max(1, int(np.char.str_len(words[used]).max(initial=0)))
+    return DictionaryArray(place[numbers], Dictionary.of_distinct(words[used].astype(f"S{width}")))
 
 
 def _blank(name: str, values: npt.NDArray[Any]) -> Any:

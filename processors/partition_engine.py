@@ -180,7 +180,7 @@ class PartitionEngine:
         self._registrations = None if domain.devices is None else Registrations(domain.devices, registered)
         self._city = city if self._registrations is None else self._registrations.over(city)
         self._rule = rule
-        self._histories = {name: History(name, form.remembered) for name, form in domain.forms.items()}
+        self._histories = {name: History(name, form.remembered, form.whole_ms) for name, form in domain.forms.items()}
         self._rows = RowBuffer(topic, partition, 0)
         self._seen_offset = -1
         self._sealed_offset = 0
@@ -222,7 +222,8 @@ class PartitionEngine:
             self._registrations.load([(name, parts[name]) for name in live if name.startswith(f"{REGISTRATION}/")])
             self._city = self._registrations.over(self._package)
         for record, history in self._histories.items():
-            history.load([(name, parts[name]) for name in live if name.partition("/")[0] == record])
+            own = [(name, parts[name]) for name in live if name.partition("/")[0] == record]
+            history.load(own, tick_ms - self._rule.lateness_ms)
         self.next_offset, self.tick_ms = next_offset, tick_ms
         self._rows = RowBuffer(self._topic, self._partition, next_offset)
         self._seen_offset, self._sealed_offset = next_offset - 1, next_offset
@@ -310,7 +311,7 @@ class PartitionEngine:
         for row, found in mistakes.by_row.items():
             self._refused.append(_Refusal(messages[row].raw, *judged(found)))
         history, batch = self._histories[form.record], batch.take(sound)
-        entries = Entries(history.slots_of(form.keys(batch)), batch.at_ms, form.ties(batch), batch.content_hash)
+        entries = Entries(form.slots(batch, history.keys), batch.at_ms, form.ties(batch), batch.content_hash)
         verdict = history.judge(entries)
         self._store_duplicates(batch.take(verdict == Verdict.DUPLICATE), form, interval.tick_ms, gathered)
         for row in sound[verdict == Verdict.CONFLICT].tolist():
@@ -323,7 +324,13 @@ class PartitionEngine:
         rows, remembered = form.place(batch, self._city)
         self._rows.add(form.table, rows)
         gathered.counts[form.table] += len(used)
-        before, after = history.extend(entries.take(used), remembered, batch.offset, form.needs_whole(batch))
+        before, after = history.extend(
+            entries.take(used),
+            remembered,
+            batch.offset,
+            form.needs_whole(batch),
+            form.candidates(batch, remembered),
+        )
         return changed_claims(form, history, before, after, self._topic, self._partition), batch
 
     def _id_mistake(self, message: Message, form: Form[Any]) -> str:
@@ -426,10 +433,10 @@ class PartitionEngine:
 
     def _checkpoint(self, tick_ms: int) -> Checkpoint:
         """Seal what came since the last one; nothing waits now, so the state stands exactly behind the tick."""
-        horizon_ms = tick_ms - self._rule.lateness_ms - REACH_MS
+        late_ms = tick_ms - self._rule.lateness_ms
         sealed_offset, self._sealed_offset = self._sealed_offset, self.next_offset
         for history in self._histories.values():
-            self._unsent |= history.seal(sealed_offset, horizon_ms)
+            self._unsent |= history.seal(sealed_offset, late_ms - REACH_MS, late_ms)
         live = tuple(name for history in self._histories.values() for name in history.live)
         if self._registrations is not None:
             self._unsent |= self._registrations.seal(sealed_offset)

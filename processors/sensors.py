@@ -10,9 +10,10 @@ from processors.batches import BoolArray, HashArray, ReadingBatch
 from processors.city import City
 from processors.domain import KEY_SEPARATOR, Domain, Findings, Message, Mistakes, domain_of
 from processors.heartbeat import HEARTBEAT_FORM
-from processors.history import Columns, Track
+from processors.history import Columns, SlotArray, Track
 from processors.ingest import read_readings
 from processors.rows import texts
+from schemas.dictionary import Dictionary
 from schemas.records import DeviceKind
 
 
@@ -69,14 +70,19 @@ class ReadingForm:
             "witness_id": object,
         }
 
+    @property
+    def whole_ms(self) -> int:
+        """Return 0: no record needs the whole history."""
+        return 0
+
     def read(self, messages: Sequence[Message], city: City, mistakes: Mistakes) -> ReadingBatch:
         """Return n readings as columns."""
         return read_readings(messages, city, mistakes)
 
-    def keys(self, batch: ReadingBatch) -> list[str]:
-        """Return sensor and quantity."""
+    def slots(self, batch: ReadingBatch, keys: Dictionary) -> SlotArray:
+        """Return the numbers of sensor and quantity."""
         pairs = zip(batch.sensor_id.tolist(), batch.quantity.tolist(), strict=True)
-        return [f"{sensor_id}{KEY_SEPARATOR}{quantity}" for sensor_id, quantity in pairs]
+        return keys.numbers([f"{sensor_id}{KEY_SEPARATOR}{quantity}".encode() for sensor_id, quantity in pairs])
 
     def ties(self, batch: ReadingBatch) -> HashArray:
         """Return zeros: a quantity has one value at a time."""
@@ -111,6 +117,10 @@ class ReadingForm:
             "witness_id": texts([witness(sensor_id, host, city) for sensor_id, host in hosts]),
         }
         return rows, remembered
+
+    def candidates(self, batch: ReadingBatch, remembered: Columns) -> BoolArray:
+        """Return the readings that have a threshold."""
+        return np.asarray(remembered["edge"] != NO_EDGE)
 
     def detect(self, track: Track) -> Findings:
         """Return the readings at or above their threshold whose predecessor was below it, or too long ago.

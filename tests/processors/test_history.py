@@ -19,7 +19,7 @@ class Kept:
     def entries(self, *told: Any) -> Entries:
         rows = [(*one, 0)[:4] for one in told]
         return Entries(
-            self.history.slots_of([key for key, _, _, _ in rows]),
+            self.history.keys.numbers([key.encode() for key, _, _, _ in rows]),
             np.array([at_ms for _, at_ms, _, _ in rows], dtype=np.int64),
             np.array([tie for _, _, _, tie in rows], dtype=np.uint64),
             np.array([content for _, _, content, _ in rows], dtype=np.uint64),
@@ -34,7 +34,9 @@ class Kept:
         offset = np.arange(self.offset, self.offset + len(told))
         self.offset += len(told)
         note = np.array([f"{one[0]}@{one[1]}" for one in told], dtype=object)
-        tracks = self.history.extend(entries, {"note": note}, offset, np.full(len(told), whole))
+        tracks = self.history.extend(
+            entries, {"note": note}, offset, np.full(len(told), whole), np.ones(len(told), bool)
+        )
         before, after = (self.told(track) for track in tracks)
         return before, after
 
@@ -106,10 +108,10 @@ def test_sealed_parts_bring_back_the_same_history() -> None:
     parts: dict[str, bytes] = {}
     for start in range(0, 30, 10):
         kept.add(*(("a", at_ms, at_ms) for at_ms in range(start, start + 10)), ("ố", start, 1))
-        parts |= kept.history.seal(start, horizon_ms=-100)
+        parts |= kept.history.seal(start, horizon_ms=-100, late_ms=-100)
     assert list(parts) == list(kept.history.live) == ["Thing/0", "Thing/10", "Thing/20"]
     again = Kept()
-    again.history.load(list(parts.items()))
+    again.history.load(list(parts.items()), late_ms=-100)
     assert again.history.live == kept.history.live
     told = [("a", 5, 5), ("a", 29, 29), ("a", 12, 1), ("ố", 10, 1), ("a", 30, 1), ("ố", 11, 1)]
     assert again.judge(*told) == kept.judge(*told) == [DUPLICATE, DUPLICATE, CONFLICT, DUPLICATE, USED, USED]
@@ -120,11 +122,11 @@ def test_parts_and_keys_older_than_the_horizon_are_dropped() -> None:
     kept = Kept()
     invented = [(f"invented-{index}", 10, 1) for index in range(3000)]
     kept.add(*invented, ("real", 10, 1))
-    kept.history.seal(0, horizon_ms=0)
+    kept.history.seal(0, horizon_ms=0, late_ms=0)
     kept.add(("real", 500, 1), ("other", 400, 1))
-    assert list(kept.history.seal(7, horizon_ms=100)) == ["Thing/7"]
+    assert list(kept.history.seal(7, horizon_ms=100, late_ms=100)) == ["Thing/7"]
     assert kept.history.live == {"Thing/7": 500}
-    assert len(kept.history._slots) == 2
+    assert len(kept.history.keys) == 2
     assert kept.judge(("real", 500, 1), ("real", 500, 2), ("other", 400, 1), ("new", 400, 1)) == [
         DUPLICATE, CONFLICT, DUPLICATE, USED,
     ]  # fmt: skip
@@ -135,13 +137,13 @@ def test_parts_and_keys_older_than_the_horizon_are_dropped() -> None:
 def test_what_is_too_old_already_is_not_sealed() -> None:
     kept = Kept()
     kept.add(("a", 10, 1))
-    assert kept.history.seal(0, horizon_ms=11) == {}
-    assert kept.history.seal(1, horizon_ms=0) == {}
+    assert kept.history.seal(0, horizon_ms=11, late_ms=11) == {}
+    assert kept.history.seal(1, horizon_ms=0, late_ms=0) == {}
 
 
 def test_a_part_of_another_format_is_refused() -> None:
     kept = Kept()
     kept.add(("a", 10, 1))
-    (part,) = kept.history.seal(0, horizon_ms=0).values()
-    with pytest.raises(ValueError, match="format 2"):
-        Kept().history.load([("Thing/0", part.replace(b"\xa6format\x01", b"\xa6format\x02"))])
+    (part,) = kept.history.seal(0, horizon_ms=0, late_ms=0).values()
+    with pytest.raises(ValueError, match="format 3"):
+        Kept().history.load([("Thing/0", part.replace(b"\xa6format\x02", b"\xa6format\x03"))], late_ms=0)
