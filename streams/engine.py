@@ -199,7 +199,7 @@ class Engine:
                     block_ms=settings.block_ms,
                     checkpoint_ms=settings.checkpoint_ms,
                 ),
-                [one for one in self._before if registered_in(one) == source.key],
+                [one for one in self._before if source.key in registered_in(one)],
             )
         if loaded is not None:
             engine = source.concluder or source.observer

@@ -23,7 +23,7 @@ from schemas.records import DeviceKind, DeviceRegistration
 from streams.estate import now_ms, read_registry, send_registrations
 from streams.inputs import OpenInput, inputs_of
 from streams.recorded import placed_ids, refused_path, without_place
-from streams.sending import RecordSender
+from streams.sending import SINGLY, RecordSender, SendingRule
 from streams.settings import Settings
 
 SHOWN_REFUSED: Final = 5
@@ -38,12 +38,13 @@ CLOSE_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class IngestOptions:
-    """What the user asked for. form: None = told by content."""
+    """What the user asked for. form: None = told by content. sending: how it goes to Kafka."""
 
     inputs: tuple[str, ...]
     form: Format | None
     reading: ReadOptions
     placement: Sequence[DeviceRegistration]
+    sending: SendingRule = SINGLY
 
 
 @dataclass(slots=True)
@@ -104,7 +105,7 @@ def run_ingest(settings: Settings, codec: Codec, options: IngestOptions, console
     began_s = time.monotonic()
     if options.placement:
         summary.placed = _place(settings, codec, options.placement)
-    sender = RecordSender(settings, codec)
+    sender = RecordSender(settings, codec, rule=options.sending)
     run = _Ingest(settings, options, sender, summary, console)
     try:
         with told_waiting(sender, settings, console), run.refusals:
@@ -145,8 +146,7 @@ class _Ingest:
     def read_all(self) -> None:
         """Send the placement, then every input in the order given."""
         for one in self._options.placement:
-            self._sender.register(one)
-            self.registered += 1
+            self.registered += self._sender.register(one)
         with _bars(self._console) as bars:
             for source in inputs_of(self._options.inputs):
                 try:

@@ -112,7 +112,8 @@ class Recording:
 class SentSummary:
     """What was put into Kafka: `sent` of `rows`, and `ticks` in every partition of every input topic.
 
-    placed: registrations of devices, sent before the rows. found: what the rows are, counted.
+    placed: devices registered before the rows; registrations: their records, of a vehicle one for each of its topics.
+    found: what the rows are, counted.
     """
 
     rows: int
@@ -122,6 +123,7 @@ class SentSummary:
     last_at_ms: int
     ticks: int
     placed: int = 0
+    registrations: int = 0
     left_out: int = 0
     found: Mapping[str, int] = field(default_factory=dict)
 
@@ -231,10 +233,10 @@ def send_recorded(
     inputs = [(topic, number) for topic in topics.INPUTS for number in range(topic.partitions)]
     at_ms = np.array([row.record.at_ms for row in rows], dtype=np.int64)
     ticks = tick_times(at_ms)
-    sent = 0
+    sent = registrations = 0
     try:
         for one in placement:
-            sender.register(one)
+            registrations += sender.register(one)
         for tick_ms, end in zip(ticks.tolist(), np.searchsorted(at_ms, ticks, side="right").tolist(), strict=True):
             for row in rows[sent:end]:
                 sender.send(row.record, sensors)
@@ -255,6 +257,7 @@ def send_recorded(
         last_at_ms=int(at_ms[-1]),
         ticks=len(ticks),
         placed=len(placement),
+        registrations=registrations,
         left_out=sum(recording.left_out.values()),
         found=counted(row.record for row in rows),
     )

@@ -29,10 +29,10 @@ from streams.watching import watcher_settings
 
 log = logging.getLogger(__name__)
 
-TOPIC_OF: Final = {
-    DeviceKind.CAMERA: topics.DETECTIONS,
-    DeviceKind.SENSOR: topics.READINGS,
-    DeviceKind.VEHICLE: topics.POSITIONS,
+TOPICS_OF: Final = {
+    DeviceKind.CAMERA: (topics.DETECTIONS,),
+    DeviceKind.SENSOR: (topics.READINGS,),
+    DeviceKind.VEHICLE: (topics.POSITIONS,),
 }
 """Where devices of a kind write, and so where they are registered."""
 
@@ -44,10 +44,9 @@ Wait = Callable[[str | None], None]
 """Told what is waited for; None = nothing any more."""
 
 
-def registered_in(one: DeviceRegistration) -> tuple[str, int]:
-    """Return the topic and partition that a registration belongs to."""
-    topic = TOPIC_OF[one.kind]
-    return topic.name, shard_of(one.device_id) % topic.partitions
+def registered_in(one: DeviceRegistration) -> list[tuple[str, int]]:
+    """Return the topics and partitions that a registration belongs to."""
+    return [(topic.name, shard_of(one.device_id) % topic.partitions) for topic in TOPICS_OF[one.kind]]
 
 
 class Registrar:
@@ -95,11 +94,11 @@ class Registrar:
         deliveries = Deliveries()
         sources = set()
         for record, one in told:
-            name, key = self._settings.topic(TOPIC_OF[one.kind]), one.device_id.encode()
-            source = registered_in(one)
-            headers = list(record.headers)
-            await self._outbox().send(name, key, record.value, deliveries, partition=source[1], headers=headers)
-            sources.add(source)
+            key, headers = one.device_id.encode(), list(record.headers)
+            for topic, (source, partition) in zip(TOPICS_OF[one.kind], registered_in(one), strict=True):
+                name = self._settings.topic(topic)
+                await self._outbox().send(name, key, record.value, deliveries, partition=partition, headers=headers)
+                sources.add((source, partition))
         await deliveries.settled()
         return frozenset(sources)
 

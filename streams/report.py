@@ -65,7 +65,7 @@ class Report:
         if self.sent is None:
             return self.accounts.reasons
         arrived = sum(self.accounts.topics[topic.name].records for topic in topics.OF_DEVICES)
-        sent = self.sent.sent + self.sent.placed
+        sent = self.sent.sent + self.sent.registrations
         if sent == arrived:
             return self.accounts.reasons
         return (*self.accounts.reasons, f"{sent} records were sent, {arrived} arrived")

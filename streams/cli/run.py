@@ -12,6 +12,7 @@ import click
 from streams.cli.inject import inject
 from streams.cli.options import FILE, FOLDER, FOLDER_OR_FILE, NEW_FILE, SECONDS
 from streams.cli.reading_options import format_named, read_options, reading_options
+from streams.cli.sending_options import sending_options
 from streams.cli.terminal import terminal
 from streams.reach import answering
 from streams.settings import settings_from_env
@@ -131,22 +132,36 @@ def worker(run_name: str | None, web_port: int | None, ticker: bool | None, log_
 @click.option("--for", "for_s", type=SECONDS, help="How long (60s, 5m); without it until Ctrl-C.")
 @click.option("--seed", default=7, show_default=True)
 @click.option("--vehicles", default=1500, show_default=True, type=click.IntRange(1, 100_000))
+@sending_options(linger_ms=5)
 @click.pass_context
-def simulate(ctx: click.Context, for_s: float | None, seed: int, vehicles: int) -> None:
+def simulate(
+    ctx: click.Context,
+    for_s: float | None,
+    seed: int,
+    vehicles: int,
+    frames: bool,
+    frame_rows: int,
+    frame_ms: int,
+    compression: str,
+    linger_ms: int,
+) -> None:
     """Write a simulated city into the live topics, at the clock's pace; the worker's ticker tells the time.
 
     \b
     Examples:
       cityops simulate --for 5m --seed 7
+      cityops simulate --for 5m --vehicles 20000 --frames
       cityops simulate inject crash --at 21.0285,105.8542
     """
     if ctx.invoked_subcommand is not None:
         return
     import time
 
+    from processors.framing import FramingRule
     from processors.simulate import Simulation, SimulationRule
     from streams.feed import Feeder
     from streams.registry import load_codec
+    from streams.sending import SendingRule
     from streams.session import city_of
 
     settings = answering(endpoints(settings_from_env()))
@@ -154,7 +169,8 @@ def simulate(ctx: click.Context, for_s: float | None, seed: int, vehicles: int) 
     start_ms = now_ms - now_ms % 250
     until_ms = None if for_s is None else start_ms + int(for_s * 1000)
     simulation = Simulation(city_of(settings), seed, start_ms, SimulationRule(vehicles=vehicles), until_ms)
-    feeder = Feeder(settings, load_codec(settings), simulation, 1.0, ticks=False)
+    rule = SendingRule(FramingRule(frame_rows, frame_ms) if frames else None, compression, linger_ms)
+    feeder = Feeder(settings, load_codec(settings), simulation, 1.0, ticks=False, rule=rule)
     with contextlib.suppress(KeyboardInterrupt):
         feeder.run(for_s, threading.Event())
     click.echo(f"sent {feeder.sent:,} records")

@@ -95,7 +95,9 @@ def test_terminal_shows_the_verdict_and_its_reasons() -> None:
 
 
 def test_recorded_positions_that_did_not_arrive_unbalance_it() -> None:
-    sent = SentSummary(rows=28, placed=2, sent=28, refused=2, first_at_ms=AT_MS, last_at_ms=AT_MS, ticks=5)
+    sent = SentSummary(
+        rows=28, placed=2, registrations=2, sent=28, refused=2, first_at_ms=AT_MS, last_at_ms=AT_MS, ticks=5
+    )
     good = report(sent=sent)
     assert good.balances
     assert as_json(good)["recorded"]["refused"] == 2
