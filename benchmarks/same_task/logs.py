@@ -18,11 +18,13 @@ from schemas.errors import CityopsError
 from schemas.records import VehicleClass, VehicleFrame, VehiclePosition
 from streams.kafka_access import KafkaAccess, librdkafka_settings
 from streams.settings import Settings
+from streams.watching import ERRORS_ONLY
 
 PARTITIONS: Final = 4
 FRAME_ROWS: Final = 500
 PREFIX: Final = "bench."
 WITHIN_S: Final = 60
+QUIET: Final = {"log_level": ERRORS_ONLY}
 TELL_EVERY: Final = 10_000
 OPERATOR: Final = "operator-1"
 BUS: Final = list(VehicleClass).index(VehicleClass.BUS)
@@ -85,7 +87,7 @@ def write(access: KafkaAccess, topic: str, count: int, found: Iterator[Message],
     """Write messages that hold `count` positions to a new topic. Raises CityopsError unless Kafka takes them all."""
     _create(access, topic)
     batching = {"linger.ms": 50, "batch.size": 1_000_000, "queue.buffering.max.messages": 200_000}
-    producer = Producer(librdkafka_settings(access) | batching)
+    producer = Producer(librdkafka_settings(access) | QUIET | batching)
     failed: list[str] = []
     written = value_bytes = 0
     for partition, key, value in found:
@@ -108,7 +110,7 @@ def write(access: KafkaAccess, topic: str, count: int, found: Iterator[Message],
 
 def remove_all(access: KafkaAccess) -> None:
     """Delete the topics of this and of earlier measurements."""
-    admin = AdminClient(librdkafka_settings(access))
+    admin = AdminClient(librdkafka_settings(access) | QUIET)
     names = [name for name in admin.list_topics(timeout=WITHIN_S).topics if name.startswith(PREFIX)]
     if names:
         for done in admin.delete_topics(names).values():
@@ -129,7 +131,8 @@ def messages(found: Positions, form: Form, codec: Codec) -> Iterator[Message]:
 def _create(access: KafkaAccess, topic: str) -> None:
     settings = {"retention.ms": "-1", "message.timestamp.type": "LogAppendTime", "compression.type": "producer"}
     wanted = NewTopic(topic, num_partitions=PARTITIONS, config=settings)
-    for done in AdminClient(librdkafka_settings(access)).create_topics([wanted]).values():
+    admin = AdminClient(librdkafka_settings(access) | QUIET)  # held: what is asked for is given up with it
+    for done in admin.create_topics([wanted]).values():
         done.result(WITHIN_S)
 
 

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "alerts": "alerts",
     "city": "city",
     "sql": "sql",
+    "bench": "bench",
     "grafana": "grafana",
 }
 """Command -> module of this package."""
