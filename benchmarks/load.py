@@ -22,6 +22,7 @@ from schemas.ids import shard_of
 from schemas.records import VehicleClass
 
 TICK_MS: Final = 250
+NEVER_MS: Final = 1 << 60
 METRE_DEG: Final = float(np.degrees(1 / EARTH_RADIUS_M))
 CLASS_NUMBER: Final = {item: number for number, item in enumerate(VehicleClass)}
 MODE_CLASS: Final = {"bus": VehicleClass.BUS, "brt": VehicleClass.BRT, "metro": VehicleClass.METRO}
@@ -262,13 +263,16 @@ class _Stage:
         self._count = 0
 
     def begin_scenes(self, tick_ms: int) -> int:
-        """Plan everything of the scenes that begin before a tick (their wrecks drive up before); return how many."""
-        wanted = int((tick_ms - self._start_ms) / 1000.0 * self._rule.scenes_per_s)
-        begun = wanted - self._begun
-        for number in range(self._begun, wanted):
-            self._plan(number, tick_ms - WRECK_FROM_MS + int(self._rng.integers(0, 5000)))
-        self._begun = wanted
-        return begun
+        """Plan everything of the scenes whose wrecks drive up before a tick; return how many there are."""
+        planned = self._begun
+        while (at_ms := self._scene_ms(self._begun)) + WRECK_FROM_MS < tick_ms:
+            self._plan(self._begun, at_ms)
+            self._begun += 1
+        return self._begun - planned
+
+    def _scene_ms(self, number: int) -> int:
+        per_s = self._rule.scenes_per_s
+        return self._start_ms + int((number + 0.5) / per_s * 1000) if per_s else NEVER_MS
 
     def wrecks(self, tick_ms: int) -> Fixes:
         """Return the wrecks' fixes before a tick."""
@@ -325,6 +329,8 @@ class _Stage:
             vehicle = self._fleet.ordinary + (2 * number + which) % pool
             for after_ms in range(WRECK_FROM_MS, WRECK_UNTIL_MS, WRECK_EVERY_MS):
                 fix_ms = at_ms + after_ms + 1 + 400 * which
+                if fix_ms < self._start_ms:
+                    continue
                 away_m = 5.0 + max(-after_ms, 0) / 1000.0 * WRECK_MPS
                 noise_m = self._rng.normal(0.0, self._rule.gps_noise_m / 2, 2)
                 place = latitude_deg + (side * away_m + noise_m[0]) * METRE_DEG, longitude_deg + noise_m[1] * METRE_DEG

@@ -37,7 +37,7 @@ class Written:
     """What was written, and so what has to be found again.
 
     positions: all, the duplicates among them included. behind: (topic, partition) -> offset behind the last message;
-    first, last: of its records, ticks aside.
+    records_behind: the same of its last record that is no tick.
     """
 
     shape: Shape
@@ -51,6 +51,7 @@ class Written:
     last_tick_ms: int = 0
     wall_s: float = 0.0
     behind: dict[tuple[str, int], int] = field(default_factory=dict)
+    records_behind: dict[tuple[str, int], int] = field(default_factory=dict)
 
     @property
     def used(self) -> dict[str, int]:
@@ -101,6 +102,7 @@ class LoadWriter:
             self._send(topics.DETECTIONS, wire.detections(interval.detections))
         if interval.readings:
             self._send(topics.READINGS, wire.readings(interval.readings))
+        written.records_behind = dict(written.behind)
         self.tick(interval.tick_ms)
 
     def tick(self, tick_ms: int) -> None:
