@@ -5,7 +5,9 @@ all. Here a batch passes through them as one item, so that what aiokafka knows o
 and compaction stays its own, and each of its records has just what a `RawRecord` says: offset, key, value, headers.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from operator import attrgetter
 from typing import Any, Final
 
@@ -31,6 +33,19 @@ def read_whole_batches() -> None:
 def bytes_of(records: Sequence[Any]) -> int:
     """Return the bytes of all values."""
     return sum(map(len, filter(None, map(VALUE, records))))
+
+
+def fills_a_poll(records: Sequence[Any]) -> bool:
+    """Say whether records are as many, or as large, as a poll may be."""
+    return len(records) >= POLL_RECORDS or bytes_of(records) >= POLL_BYTES
+
+
+def poll_size(records: Sequence[Any]) -> int:
+    """Return how many of n > 0 records make one poll: at least one."""
+    head = records[:POLL_RECORDS]
+    if bytes_of(head) <= POLL_BYTES:
+        return len(head)
+    return max(1, bisect_right(list(accumulate(len(one.value or b"") for one in head)), POLL_BYTES))
 
 
 class Batch(list[Any]):

@@ -28,12 +28,17 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from processors.records_in import RawRecord
-from streams.fetched import read_whole_batches
+from streams.fetched import fills_a_poll, poll_size, read_whole_batches
 
 WRITTEN_FOR: Final = "0.15.3"
 PAUSE_S: Final = 0.025
 """Between polls: many small polls would dominate the processor time."""
+FETCH_WAIT_MS: Final = 100
 FETCH_TIMEOUT_S: Final = 0.5
+BACKLOG_TIMEOUT_S: Final = 0.005
+"""The same while records wait for an agent: its queue must not run dry."""
+QUEUED_POLLS: Final = 16
+"""What may wait in the queue of one agent. Beyond it the partitions of its topic pause and every other goes on."""
 RETRY_S: Final = 2
 
 if faust.__version__ != WRITTEN_FOR:
@@ -98,6 +103,17 @@ class PollSchema(faust.Schema):
 
 class BatchThread(driver.AIOKafkaConsumerThread):
     """The thread that fetches."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        """Set what Faust has no setting for: a request for idle partitions must not hold up one with a backlog."""
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
+
+    async def on_start(self) -> None:
+        """Start; a partition that is held must not hold up the requests for the others longer than a poll takes."""
+        await super().on_start()
+        self._ensure_consumer()._fetcher._prefetch_backoff = PAUSE_S
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
         """Return what was fetched, about a poll of each partition, whatever the others have."""
@@ -179,58 +195,71 @@ class BatchConsumer(driver.Consumer):
                 if not self.flow_active:
                     await self.wait_first(self.can_resume_flow.wait(), fetcher._stopped.wait())
                     continue
-                await self._poll_patiently()
-                await asyncio.sleep(PAUSE_S)
+                more = await self._poll_patiently()
+                await asyncio.sleep(0 if more else PAUSE_S)
         except (asyncio.CancelledError, *self.consumer_stopped_errors):
             if not self.app.should_stop:
                 raise
 
-    async def _poll_patiently(self) -> None:
+    async def _poll_patiently(self) -> bool:
         """Poll; what a broker or a damaged batch answers instead of records is told and tried again, never fatal."""
         try:
-            await self._poll_once()
+            return await self._poll_once()
         except ConsumerStoppedError:
             raise
         except (KafkaError, TimeoutError) as error:
             self.log.warning("reading failed (%r); trying again in %d s", error, RETRY_S)
             self._wanted = {**self._delivered, **self._wanted}
             await asyncio.sleep(RETRY_S)
+            return False
 
-    async def _poll_once(self) -> None:
+    async def _poll_once(self) -> bool:
+        """Hand on what is there; True = a partition has more than one poll to give."""
         wanted, self._wanted = self._wanted, {}
         if wanted:
             await self._thread.seek_wait(wanted)
             self._delivered.update(wanted)
             self._held = {tp: found for tp, found in self._held.items() if tp not in wanted}
         await self._hand_on_held()
-        active = set(self._get_active_partitions()) - self._held.keys()
+        every = set(self._get_active_partitions())
+        active = {tp for tp in every - self._held.keys() if self._has_room(tp)}
         if not active:
-            return
+            return False
         generation = self.app.consumer_generation_id
-        timeout_s = PAUSE_S if self._held else FETCH_TIMEOUT_S
+        timeout_s = FETCH_TIMEOUT_S if active == every else BACKLOG_TIMEOUT_S
         records = await self._getmany(active_partitions=active, timeout=timeout_s)
         for tp, found in (records or {}).items():
             stale = not self.flow_active or generation != self.app.consumer_generation_id or tp in self._wanted
             if stale or not found:
                 self._wanted.setdefault(tp, self._delivered[tp])
             else:
-                await self._hand_on(tp, found)
+                self._held[tp] = found
+        more = any(fills_a_poll(found) for found in self._held.values())
+        await self._hand_on_held()
+        return more
+
+    def _has_room(self, tp: TP) -> bool:
+        """Say whether the agent of a topic keeps up."""
+        return all(channel.queue.qsize() < QUEUED_POLLS for channel in self.app.topics._tp_index[tp])
 
     async def _hand_on_held(self) -> None:
-        for tp in list(self._held):
-            if not self.flow_active:
-                return
-            found = self._held.pop(tp, None)  # a rebalance in between forgets them: they are read again
-            if found is not None and tp not in self._wanted:
-                await self._hand_on(tp, found)
+        """Hand on what is due, one poll of each partition in turn, until the agents have enough; bulk comes last."""
+        waiting = sorted(self._held, key=lambda tp: tp.topic in self.app.bulk)
+        while waiting:
+            waiting = [tp for tp in waiting if self.flow_active and await self._hand_on(tp)]
 
-    async def _hand_on(self, tp: TP, found: Sequence[Any]) -> None:
-        """Deliver what is due and hold the rest; what is held is not read further."""
-        due = len(found) if self.app.pacing is None else self.app.pacing.due(tp, found)
+    async def _hand_on(self, tp: TP) -> bool:
+        """Deliver one poll of what is held of a partition; True = there is more to deliver now."""
+        if tp not in self._held or tp in self._wanted or not self._has_room(tp):
+            return False  # a rebalance in between forgets what is held: it is read again
+        found = self._held.pop(tp)
+        size = poll_size(found)
+        due = size if self.app.pacing is None else self.app.pacing.due(tp, found[:size])
         if due < len(found):
             self._held[tp] = found[due:]
         if due:
             await self._deliver(tp, found[:due])
+        return due == size and tp in self._held
 
     async def _deliver(self, tp: TP, found: Sequence[Any]) -> None:
         last = found[-1]
@@ -262,6 +291,15 @@ class BatchConsumer(driver.Consumer):
         )
 
 
+class QuietMonitor(faust.Monitor):
+    """Faust's monitor of commits and rebalances, without its notes about every event: Health tells more."""
+
+    def on_message_in(self, *_: Any) -> None:
+        """Nothing."""
+
+    on_message_out = on_stream_event_in = on_stream_event_out = on_message_in
+
+
 class BatchTransport(driver.Transport):
     """The aiokafka transport with the batch consumer."""
 
@@ -273,6 +311,8 @@ class BatchApp(faust.App):
 
     positions: Positions
     pacing: Pacing | None = None
+    bulk: frozenset[str] = frozenset()
+    """Topics that come after the others when there is much to hand on."""
 
     def _new_transport(self) -> BatchTransport:
         return BatchTransport(self.conf.broker_consumer, self)

@@ -1,12 +1,15 @@
 """Builds the Faust app of a worker: its settings, its life cycle, its ticker and its pages."""
 
 import asyncio
+import gc
 import logging
 import sys
 import time
+from contextlib import suppress
 from typing import Final
 
 import faust
+import mode.loop
 
 from schemas import records
 from schemas.errors import UsageError
@@ -18,11 +21,15 @@ from streams.outbox import Deliveries
 from streams.reach import wait_answering
 from streams.settings import Settings, exposed_secrets, reach_loopback_directly, settings_from_env
 from streams.stack import endpoints
-from streams.transport import BatchApp
+from streams.transport import BatchApp, QuietMonitor
 from streams.web import application_options, mount
 
 TICK_MS: Final = 250
 SESSION_TIMEOUT_S: Final = 10.0
+BULK: Final = (topics.POSITIONS, topics.ROWS)
+"""What comes after detections, readings and actions where there is much of everything."""
+GARBAGE_THRESHOLDS: Final = (50_000, 20, 100)
+"""Python's own (700, 10, 10) looks for cycles three times in a poll; records and columns make none."""
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +62,7 @@ class CityApp(BatchApp):
 def build_worker() -> tuple[CityApp, Engine]:
     """Return the app and its engine; a user's mistake ends the process with one sentence."""
     reach_loopback_directly()
+    _tune()
     try:
         settings = endpoints(settings_from_env())
         for sentence in exposed_secrets():
@@ -66,14 +74,23 @@ def build_worker() -> tuple[CityApp, Engine]:
         sys.exit(f"cityops: {error}")
     app.engine = app.positions = engine
     mount(app, engine)
+    gc.freeze()  # the city, the rules, the modules: they stay
     if settings.ticker:
         app.timer(interval=TICK_MS / 1000)(_Ticker(engine).tick)
     return app, engine
 
 
+def _tune() -> None:
+    """Set what holds for the whole process, before Faust makes an event loop."""
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
+    with suppress(ModuleNotFoundError):  # no wheel for this machine: asyncio's own loop does it too
+        mode.loop.use("uvloop")
+
+
 def _build_app(settings: Settings) -> CityApp:
-    return CityApp(
+    app = CityApp(
         settings.group,
+        Monitor=QuietMonitor,
         broker=[f"kafka://{address}" for address in settings.kafka_bootstrap_servers.split(",")],
         broker_credentials=faust_credentials(settings.kafka),
         autodiscover=False,
@@ -84,8 +101,8 @@ def _build_app(settings: Settings) -> CityApp:
         topic_allow_declare=False,
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=settings.worker_id,
-        consumer_max_fetch_size=4_194_304,
-        broker_max_poll_records=20_000,
+        consumer_max_fetch_size=1_048_576,
+        broker_max_poll_interval=86_400.0,  # an agent that waits for ClickHouse is no dead worker
         broker_session_timeout=SESSION_TIMEOUT_S,
         broker_heartbeat_interval=3.0,
         broker_commit_interval=1.0,
@@ -97,6 +114,8 @@ def _build_app(settings: Settings) -> CityApp:
         web_enabled=True,
         web_application_options=application_options(settings),
     )
+    app.bulk = frozenset(settings.topic(topic) for topic in BULK)
+    return app
 
 
 class _Ticker:
