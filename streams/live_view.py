@@ -132,13 +132,13 @@ class RateLine:
         self._latest = (now_s, status)
         span_s = max(0.2, now_s - before_s)
         named = {
-            "positions": topics.POSITIONS.name,
-            "detections": topics.DETECTIONS.name,
-            "readings": topics.READINGS.name,
+            "positions": (topics.POSITIONS, topics.FRAMES),
+            "detections": (topics.DETECTIONS,),
+            "readings": (topics.READINGS,),
         }
         self._rates = [
-            f"{name} {(_total(status.records, topic) - _total(before.records, topic)) / span_s:,.0f}/s"
-            for name, topic in named.items()
+            f"{name} {sum(_total(status.records, one) - _total(before.records, one) for one in of) / span_s:,.0f}/s"
+            for name, of in named.items()
         ]
         for name, after, earlier in (
             ("observations", status.observations, before.observations),
@@ -148,8 +148,8 @@ class RateLine:
             self._rates.append(f"{name} {(sum(after.values()) - sum(earlier.values())) / span_s:,.1f}/s")
 
 
-def _total(counts: dict[str, dict[str, int]], topic: str) -> int:
-    return sum(counts.get(topic, {}).values())
+def _total(counts: dict[str, dict[str, int]], topic: topics.Topic) -> int:
+    return sum(counts.get(topic.name, {}).values())
 
 
 class LiveView:

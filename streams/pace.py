@@ -51,6 +51,7 @@ class Pace:
             self._arrived.add(tp)
             own_s = now_s - after_s
             self._began_s = own_s if self._began_s is None else max(self._began_s, own_s)
+            return True  # of a topic that is younger than the span too: without it nothing at all could be concluded
         return now_s >= self._began_s + after_s
 
     def _tick_ms(self, value: bytes | None) -> int | None:

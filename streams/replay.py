@@ -91,8 +91,8 @@ def _find(
     index: TickIndex, topic: topics.Topic, partition: int, block_ms: int, options: ReplayOptions
 ) -> _Found | None:
     start, last = index.next_tick(index.first), index.last_tick()
-    if start is None or last is None:
-        return None
+    if start is None or last is None or (options.to_ms is not None and start[1] >= options.to_ms):
+        return None  # a topic that came with a later version is no part of the span
     begin, first_ms = index.first, start[1]
     if options.from_ms is not None:
         warm_ms = options.from_ms - int(options.warm_up_s * 1000)

@@ -57,6 +57,13 @@ def test_warm_up_is_handed_on_at_once_and_then_a_tick_at_its_time() -> None:
     assert pace.due(FIRST, found[12:]) == 1
 
 
+def test_first_tick_of_a_topic_that_is_younger_than_the_span_holds_nothing_up() -> None:
+    pace = paced(1.0, Clock())
+    assert pace.due(FIRST, [tick(0.0), tick(1.0)]) == 1
+    assert pace.due(SECOND, [tick(8.0), RECORD, tick(8.25)]) == 2
+    assert pace.due(FIRST, [tick(1.0)]) == 0
+
+
 def test_partition_that_comes_later_sets_the_clock_back() -> None:
     clock = Clock()
     pace = paced(1.0, clock)

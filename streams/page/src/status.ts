@@ -41,11 +41,16 @@ export function readStatus(told: unknown): Status {
   return {
     eventMs: one.event_time_ms,
     run: one.run,
-    positionsPerS: one.rates["vehicle.positions.v1"] ?? null,
+    positionsPerS: positionsPerS(one.rates),
     lag: one.lag,
     sinkDelayS: one.sink_delay_s,
     troubles: one.troubles,
   };
+}
+
+function positionsPerS(rates: Record<string, number>): number | null {
+  const told = [rates["vehicle.positions.v1"], rates["vehicle.frames.v1"]].filter((rate) => rate !== undefined);
+  return told.length === 0 ? null : told.reduce((sum, rate) => sum + rate, 0);
 }
 
 export function lagHealth(lag: number | null): Health {
