@@ -11,12 +11,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from schemas.codec import Codec
+from schemas.errors import Rejected
 from schemas.ids import shard_of
 from schemas.records import Switch, VehicleClass, VehicleFrame, VehiclePosition
 
 FRAME_BYTES: Final = 900_000
 """A frame is closed before it holds more: Kafka takes messages of about 1 MB."""
 
+TIME_BYTES: Final = 8
 ROW_BYTES: Final = 57
 """Of a row in all columns, its texts aside."""
 
@@ -176,6 +179,15 @@ def row_of(frame: VehicleFrame, row: int) -> VehicleFrame:
             value = np.array(0, dtype).tobytes() if at >= 0 else value
         told[name] = value
     return VehicleFrame(**told)
+
+
+def rows_in(codec: Codec, value: bytes | None) -> int:
+    """Return how many positions a message holds; 1 for what is no frame, or one whose times are not as many."""
+    try:
+        frame = codec.read(value or b"", VehicleFrame)
+    except Rejected:
+        return 1
+    return frame.rows if frame.rows > 0 and len(frame.at_ms) == TIME_BYTES * frame.rows else 1
 
 
 def key_of(frame: VehicleFrame) -> str:

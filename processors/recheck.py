@@ -9,13 +9,14 @@ from typing import Final
 
 from processors.city import City
 from processors.domain import Domain
+from processors.framing import key_of, rows_in
 from processors.partition_engine import KEPT_BYTES, IngestRule, PartitionEngine
 from processors.records_in import RawRecord
 from schemas.codec import Codec
 from schemas.errors import Reason
 from schemas.errors import Rejected as Refused
 from schemas.ids import shard_of
-from schemas.records import Rejected, Tick
+from schemas.records import Rejected, Tick, VehicleFrame
 
 NEXT_TICK_MS: Final = 250
 
@@ -41,21 +42,31 @@ def refusals(
 ) -> dict[int, Refusal]:
     """Return, by position, which of the records would be refused in this partition behind the tick `tick_ms`.
 
-    topic: its name without a run's prefix. The offsets of the records do not matter.
+    topic: its name without a run's prefix. The offsets of the records do not matter. A frame is refused when no
+    position of it would be taken.
     """
     engine = PartitionEngine(topic, partition, partitions, domain, codec.decode, city, rule)
     ticks = [codec.encode(Tick(at_ms=at_ms)) for at_ms in (tick_ms, tick_ms + NEXT_TICK_MS)]
     first = RawRecord(0, None, ticks[0])
     numbered = [replace(record, offset=number) for number, record in enumerate(records, start=1)]
     outcome = engine.push([first, *numbered, RawRecord(len(numbered) + 1, None, ticks[1])])
-    return {one.source_offset - 1: Refusal(one.reason, one.errors) for one in outcome.rejected}
+    found: dict[int, list[Rejected]] = {}
+    for one in outcome.rejected:
+        found.setdefault(one.source_offset - 1, []).append(one)
+    return {
+        number: Refusal(of[0].reason, of[0].errors)
+        for number, of in found.items()
+        if of[0].source_index < 0 or len(of) == rows_in(codec, records[number].value)
+    }
 
 
 def device_of(domain: Domain, codec: Codec, value: bytes | None) -> str | None:
-    """Return the device that a record is of, as it stands in its bytes; None when they cannot be read."""
+    """Return the device that a record is of, of a frame the first; None when its bytes do not tell."""
     try:
         name, fields = codec.decode(value)
-    except Refused:
+        if name == VehicleFrame.__name__:
+            return key_of(VehicleFrame(**fields))
+    except (Refused, IndexError):
         return None
     form = domain.forms.get(name)
     return None if form is None else str(fields[form.device_field])

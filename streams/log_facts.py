@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.batches import IntArray
+from processors.framing import rows_in
 from processors.ingest import AFTER_LAST_MS
 from schemas import errors
 from schemas.codec import HEADER_BYTES, Codec, schema_id_of
-from schemas.records import IncidentChange, ObservationBlock, Rejected, RowFrame, Tick, VehicleFrame
+from schemas.records import IncidentChange, ObservationBlock, Rejected, RowFrame, Tick
 from streams import topics
 from streams.reading import LogReader, Vector
 from streams.registry import fetch_schema
@@ -22,9 +23,6 @@ from streams.topics import Topic
 TICK_BYTES: Final = 64
 """No tick is longer: what is longer need not be looked at (ids in garbage would all be asked of the registry)."""
 
-
-TIME_BYTES: Final = 8
-"""Of one position in a frame."""
 
 WHOLE: Final = -1
 """In place of a row: the whole record."""
@@ -190,7 +188,7 @@ def _read_input(
         part.offset.append(message.offset)
         part.appended_ms.append(message.appended_ms)
         part.is_tick.append(tick_ms is not None)
-        part.rows.append(_rows_of(codec, value) if topic is topics.FRAMES else 1)
+        part.rows.append(rows_in(codec, value) if topic is topics.FRAMES else 1)
         if tick_ms is not None:
             part.add_tick(tick_ms, message.offset)
     return (part.done() for part in parts)
@@ -213,15 +211,6 @@ def _tick_ms(codec: Codec, value: bytes) -> int | None:
         return codec.read(value, Tick).at_ms
     except errors.Rejected:
         return None
-
-
-def _rows_of(codec: Codec, value: bytes) -> int:
-    """Return how many positions a message holds; 1 for what is no frame, and for one whose times are not as many."""
-    try:
-        frame = codec.read(value, VehicleFrame)
-    except errors.Rejected:
-        return 1
-    return frame.rows if frame.rows > 0 and len(frame.at_ms) == TIME_BYTES * frame.rows else 1
 
 
 def _read_rejects(codec: Codec, log: LogReader, begin: Vector, end: Vector) -> dict[Place, str]:

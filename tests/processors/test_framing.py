@@ -1,6 +1,8 @@
 import math
+import re
 import string
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from processors.framing import (
     DICTIONARIES,
     DTYPES,
     FRAME_BYTES,
+    UNKNOWN,
     Framer,
     FramingRule,
     frame_of,
@@ -156,3 +159,25 @@ def test_every_column_is_a_field(name: str) -> None:
     fields_of_frame = {field.name for field in fields(VehicleFrame)}
     assert name in fields_of_frame
     assert DICTIONARIES.get(name, name) in fields_of_frame
+
+
+def test_the_page_tells_every_field_its_type_and_what_stands_for_unknown() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "frames.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.+?`)( \*)? \| (.+?) \| (.*?) \|", page, re.MULTILINE)
+    told = {name: (kind, bool(may_be_empty), value) for names, may_be_empty, kind, value in rows
+            for name in re.findall(r"`(\w+)`", names)}  # fmt: skip
+    assert set(told) == {field.name for field in fields(VehicleFrame)}
+    for name, dtype in DTYPES.items():
+        kind, may_be_empty, value = told[name]
+        assert np.dtype(kind).newbyteorder("<") == np.dtype(dtype), name
+        assert may_be_empty == (name in UNKNOWN), name
+        if may_be_empty:
+            assert np.array_equal(float(value), UNKNOWN[name], equal_nan=True), name
+    classes = re.search(r"0 unknown, 1 bus.*?8 other", page)
+    assert classes is not None
+    said = [word.split(" ", 1)[1].upper().replace("-", "_") for word in classes[0].split(", ")]
+    assert said == list(VehicleClass)
+    assert [f"{number} {one.lower()}" for number, one in enumerate(Switch)] == ["0 unknown", "1 off", "2 on"]
+    two = frame_of([position(line_id="1"), position(at_ms=T0_MS + 250)])
+    assert f"`{two.at_ms.hex(' ')}`" in page
+    assert f"`{two.line_index.hex(' ')}`" in page
