@@ -4,7 +4,7 @@ Speeds are whole eighths of a metre a second and coordinates have six decimals, 
 compare exactly, whatever the order and whether they come as decimal text or as floats.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -50,9 +50,16 @@ class Positions:
 
     def first(self, count: int) -> "Positions":
         """Return the first `count` positions of the same fleet."""
-        columns = (self.at_ms, self.latitude_deg, self.longitude_deg, self.speed_mps, self.bearing_deg)
-        cut = [column[:count] for column in columns]
-        return Positions(*cut, self.vehicle[:count], self.line[:count], self.vehicle_ids, self.line_ids)
+        return replace(
+            self,
+            at_ms=self.at_ms[:count],
+            latitude_deg=self.latitude_deg[:count],
+            longitude_deg=self.longitude_deg[:count],
+            speed_mps=self.speed_mps[:count],
+            bearing_deg=self.bearing_deg[:count],
+            vehicle=self.vehicle[:count],
+            line=self.line[:count],
+        )
 
 
 def positions(count: int, vehicles: int = VEHICLES, lines: int = LINES, seed: int = SEED) -> Positions:

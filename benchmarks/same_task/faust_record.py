@@ -8,7 +8,7 @@ from benchmarks.answer import MINUTE_MS, digest
 from benchmarks.same_task.child import Clock, Job, given_job, tell_and_end
 
 
-class Position(faust.Record, serializer="json"):
+class Position(faust.Record, serializer="json"):  # type: ignore[call-arg]
     """A position as it is on the topic."""
 
     vehicle_id: str

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -89,13 +89,16 @@ def write(access: KafkaAccess, topic: str, count: int, found: Iterator[Message],
     batching = {"linger.ms": 50, "batch.size": 1_000_000, "queue.buffering.max.messages": 200_000}
     producer = Producer(librdkafka_settings(access) | QUIET | batching)
     failed: list[str] = []
+
+    def note(error: Any, _: Any) -> None:
+        if error is not None:
+            failed.append(str(error))
+
     written = value_bytes = 0
     for partition, key, value in found:
         while True:
             try:
-                producer.produce(
-                    topic, value, key, partition, on_delivery=lambda error, _: error and failed.append(str(error))
-                )
+                producer.produce(topic, value, key, partition, on_delivery=note)
                 break
             except BufferError:
                 producer.poll(0.05)
