@@ -4,16 +4,19 @@ Row frames (rows.v1) and checkpoints share this form. A dictionary column has a 
 the numbers in `values` are of the first, the words they stand for in `dictionary` of the second, padded with NUL.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from schemas.dictionary import Dictionary, DictionaryArray
+from schemas.dictionary import Dictionary, DictionaryArray, IndexArray
 from schemas.records import Column
 
 UTF8 = "utf8"
+
+_BY_DICTIONARY = re.compile(r"(\|u1|<u[248]):\|S[1-9][0-9]*")
 
 Packable = npt.NDArray[np.generic] | DictionaryArray
 
@@ -26,6 +29,28 @@ def pack(columns: Mapping[str, Packable]) -> tuple[Column, ...]:
 def unpack(columns: Sequence[Column]) -> dict[str, Any]:
     """Return the arrays that were packed; strings come back as they were sent, as objects or by dictionary."""
     return {column.name: _unpack_one(column) for column in columns}
+
+
+def coded(column: Column) -> tuple[list[bytes], IndexArray]:
+    """Return a text column as m distinct words, UTF-8, and the number (n,) of each text's word, unsigned.
+
+    Raises ValueError for a column that is damaged.
+    """
+    if column.dtype == UTF8:
+        number: dict[str, int] = {}
+        numbers = [number.setdefault(text, len(number)) for text in _unpack_one(column).tolist()]
+        return [word.encode() for word in number], np.array(numbers, np.min_scalar_type(max(len(number) - 1, 0)))
+    if not _BY_DICTIONARY.fullmatch(column.dtype):
+        raise ValueError(f"is {column.dtype}, which is no text")
+    numbers_dtype, _, words_dtype = column.dtype.partition(":")
+    words: list[bytes] = np.frombuffer(column.dictionary, np.dtype(words_dtype)).tolist()
+    if not column.dictionary.isascii():
+        for word in words:
+            word.decode()
+    coded_as = np.frombuffer(column.values, np.dtype(numbers_dtype))
+    if len(coded_as) and coded_as.max() >= len(words):
+        raise ValueError(f"has a word {coded_as.max()} in a dictionary of {len(words)}")
+    return words, coded_as
 
 
 def is_text(dtype: str) -> bool:

@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from clickhouse_driver import Client
@@ -76,7 +76,7 @@ def address_of(url: str) -> str:
     return f"{parts[0]}:{parts[1]}"
 
 
-def connect(url: str, database: str = "") -> Client:
+def connect(url: str, database: str = "", kind: type[Client] = Client) -> Any:
     """Return a client, not yet connected, of clickhouse://user:password@host:port/?secure=...; its path is ignored.
 
     One client serves one thread; it connects, and connects again after an error, with its next query.
@@ -86,7 +86,7 @@ def connect(url: str, database: str = "") -> Client:
         quoted_database(database)
     split = urlsplit(url)
     query = {**{name: str(seconds) for name, seconds in TIMEOUTS_S.items()}, **dict(parse_qsl(split.query))}
-    return Client.from_url(split._replace(path=f"/{database}", query=urlencode(query)).geturl())
+    return kind.from_url(split._replace(path=f"/{database}", query=urlencode(query)).geturl())
 
 
 def is_final(code: int) -> bool:

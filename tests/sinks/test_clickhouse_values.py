@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from schemas.errors import UsageError
 from schemas.tables import TABLES
+from sinks.clickhouse.native import LAST_MS
 from sinks.clickhouse.queries import count_rows, query, stored_offsets
-from sinks.clickhouse.writer import LAST_MS, Writer
+from sinks.clickhouse.writer import Writer
 from tests.sinks.frames import NOON_MS, TOPIC, frame
 
 pytestmark = pytest.mark.stack
