@@ -4,12 +4,13 @@ BIN := .venv/bin
 ARGS ?=
 PAGE := $(shell find streams/page/src streams/page/*.json streams/page/*.ts streams/page/index.html)
 
-.PHONY: help setup page demo test check lint types clean
+.PHONY: help setup page demo bench test check lint types clean
 
 help:
 	@echo "make demo [ARGS='--for 60s']   install, start everything, show a simulated city live"
 	@echo "make setup                     install only"
 	@echo "make page                      build the operators' page again, after a change or a failed download"
+	@echo "make bench [ARGS='--quick']    measure beside other ways to do the same: docs/performance.md"
 	@echo "make test                      all tests, the real stack included"
 	@echo "make check                     lint, types and all tests: what CI runs"
 	@echo "make clean                     remove what was installed; data in .cityops/ stays"
@@ -34,6 +35,13 @@ page: .venv/pyvenv.cfg
 
 demo: setup
 	@$(BIN)/cityops demo $(ARGS)
+
+.venv/installed-bench: .venv/installed pyproject.toml
+	$(BIN)/python -m pip install --editable '.[embedded,bench]'
+	@touch $@
+
+bench: .venv/installed-bench
+	@$(BIN)/cityops bench $(ARGS)
 
 lint: .venv/installed-test
 	$(BIN)/ruff format --check .

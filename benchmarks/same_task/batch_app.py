@@ -1,14 +1,17 @@
 """A Faust app on the project's batch transport with one agent that is handed the polls of one topic."""
 
+import gc
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import faust
+import mode.loop
 from faust.types import TP
 
-from benchmarks.same_task.child import Job
-from streams.transport import BatchApp, Poll
+from benchmarks.same_task.child import RARELY, Job
+from streams.transport import BatchApp, Poll, QuietMonitor
 
 
 class Committed:
@@ -36,16 +39,19 @@ class Committed:
 
 def run(job: Job, handle: Callable[[Poll], None]) -> None:
     """Run the app with an agent that calls `handle` with every poll; `handle` ends the process."""
+    gc.set_threshold(*RARELY)
+    with suppress(ModuleNotFoundError):
+        mode.loop.use("uvloop")
     app = BatchApp(
         job.group,
+        Monitor=QuietMonitor,
         broker=f"kafka://{job.bootstrap_servers}",
         datadir=Path(job.folder),
         autodiscover=False,
         topic_disable_leader=True,
         topic_allow_declare=False,
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=4_194_304,
-        broker_max_poll_records=20_000,
+        consumer_max_fetch_size=1_048_576,
         stream_buffer_maxsize=32,
         stream_wait_empty=False,
         web_enabled=False,

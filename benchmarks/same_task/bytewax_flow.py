@@ -3,6 +3,7 @@
 Bytewax's own keyed state would cost several times as much; without it the flow keeps nothing over a restart.
 """
 
+import gc
 from typing import Any
 
 import bytewax.operators as op
@@ -13,13 +14,14 @@ from bytewax.dataflow import Dataflow
 from bytewax.testing import cluster_main
 
 from benchmarks.answer import MINUTE_MS
-from benchmarks.same_task.child import Clock, Job, Totals, given_job, tell_and_end
+from benchmarks.same_task.child import RARELY, Clock, Job, Totals, given_job, tell_and_end
 
 BATCH = 10_000
 
 
 def flow_of(job: Job) -> Dataflow:
     """Return the flow."""
+    gc.set_threshold(*RARELY)
     clock, totals = Clock(), Totals()
     last, minutes, loads = totals.last, totals.minutes, orjson.loads
 
