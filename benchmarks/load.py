@@ -190,6 +190,13 @@ class Load:
             ordinary=count,
         )
 
+    def turn_to(self, positions_per_s: float) -> None:
+        """Let all vehicles report at another rate from their next positions on."""
+        every_ms = 1000.0 * self.rule.vehicles / positions_per_s
+        self._next_ms = self._last_ms + (self._next_ms - self._last_ms) * every_ms / self._every_ms
+        self._next_ms = np.maximum(self._next_ms, self._tick_ms)
+        self._every_ms = every_ms
+
     def _driven(self, tick_ms: int) -> list[Fixes]:
         """Return the fixes that fall before a tick, each vehicle's in order; a piece a round of due vehicles."""
         pieces = []

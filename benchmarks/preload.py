@@ -154,13 +154,19 @@ def preload(load: Load, writer: LoadWriter, seconds: float, on_progress: Callabl
     """Write `seconds` of event time and the ticks behind it as fast as it goes."""
     started_s = time.monotonic()
     total = round(seconds * 1000 / TICK_MS)
-    for number in range(total):
-        writer.write(load.step())
-        on_progress(number + 1, total)
+    for number, _ in enumerate(run_on(load, writer, seconds), start=1):
+        on_progress(number, total)
     trail(writer)
     written = writer.close()
     written.wall_s = time.monotonic() - started_s
     return written
+
+
+def run_on(load: Load, writer: LoadWriter, seconds: float) -> Iterator[float]:
+    """Write `seconds` of event time as fast as it goes; yield 0 after each interval."""
+    for _ in range(round(seconds * 1000 / TICK_MS)):
+        writer.write(load.step())
+        yield 0.0
 
 
 def trail(writer: LoadWriter) -> None:
