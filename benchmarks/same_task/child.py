@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 
 from benchmarks.answer import digest
 
-
 RARELY = 50_000, 20, 100
 """When Python looks for garbage, as a worker of cityops sets it; for whoever writes the loop, no framework."""
 

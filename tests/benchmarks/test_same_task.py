@@ -82,7 +82,7 @@ def rows_of(form: Form, value: bytes) -> list[tuple[str, str, int, float, float,
     if form is Form.JSON:
         one = json.loads(value)
         names = ("vehicle_id", "line_id", "at_ms", "latitude_deg", "longitude_deg", "speed_mps")
-        return [tuple(one[name] for name in names)]  # type: ignore[list-item]
+        return [tuple(one[name] for name in names)]
     if form is Form.SINGLES:
         position = CODEC.read(value, VehiclePosition)
         place = position.latitude_deg, position.longitude_deg
