@@ -9,9 +9,10 @@ import numpy as np
 from processors.batches import Batch, BoolArray, HashArray, IntArray, TextArray
 from processors.city import City
 from processors.domain import Domain, Findings, Message, Mistakes, domain_of
-from processors.history import Columns, SlotArray, Track
 from processors.ingest import content_hashes, device_mistake, one_line, read_times, text_mistake
-from processors.rows import texts
+from processors.key_blocks import SlotArray
+from processors.rows import Columns, texts
+from processors.tracks import Track
 from schemas.dictionary import Dictionary
 from schemas.errors import Reason, UsageError
 from schemas.ids import content_id

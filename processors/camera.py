@@ -10,9 +10,11 @@ from processors.batches import BoolArray, DetectionBatch, HashArray, SmallArray
 from processors.city import City
 from processors.domain import KEY_SEPARATOR, Domain, Findings, Message, Mistakes, domain_of
 from processors.heartbeat import HEARTBEAT_FORM
-from processors.history import Columns, SlotArray, Track
 from processors.ingest import read_detections, text_hashes
-from schemas.dictionary import Dictionary
+from processors.key_blocks import SlotArray
+from processors.rows import Columns
+from processors.tracks import Track, degrees_e7
+from schemas.dictionary import Dictionary, DictionaryArray, dictionary_array
 from schemas.records import DeviceKind
 
 CLAIMS: Final = ("crash", "smoke", "fire")
@@ -46,11 +48,12 @@ class DetectionForm:
     def remembered(self) -> dict[str, Any]:
         """Return the columns that detectors need."""
         return {
-            "latitude_deg": np.float64,
-            "longitude_deg": np.float64,
+            "latitude_e7": np.int32,
+            "longitude_e7": np.int32,
             "confidence": np.float32,
             "claim": np.int8,
-            "snapshot_url": object,
+            "tie": np.uint64,
+            "snapshot_url": DictionaryArray,
         }
 
     @property
@@ -94,17 +97,18 @@ class DetectionForm:
             "clip_url": batch.clip_url,
         }
         remembered: Columns = {
-            "latitude_deg": batch.latitude_deg,
-            "longitude_deg": batch.longitude_deg,
+            "latitude_e7": degrees_e7(batch.latitude_deg),
+            "longitude_e7": degrees_e7(batch.longitude_deg),
             "confidence": batch.confidence,
             "claim": claim,
-            "snapshot_url": np.where(claim != NO_CLAIM, batch.snapshot_url, "").astype(object),
+            "snapshot_url": dictionary_array(np.where(claim != NO_CLAIM, batch.snapshot_url, "").tolist()),
         }
         return rows, remembered
 
     def candidates(self, batch: DetectionBatch, remembered: Columns) -> BoolArray:
         """Return the detections of what is claimed that are sure enough."""
-        return np.asarray((remembered["claim"] != NO_CLAIM) & (remembered["confidence"] >= self.rule.confidence))
+        sure = batch.confidence >= self.rule.confidence
+        return np.asarray(sure & (np.asarray(remembered["claim"]) != NO_CLAIM))
 
     def detect(self, track: Track) -> Findings:
         """Return the second of every first close pair of strong detections of one camera and kind.
@@ -115,7 +119,9 @@ class DetectionForm:
         """
         columns = track.columns
         strong = np.flatnonzero((columns["claim"] != NO_CLAIM) & (columns["confidence"] >= self.rule.confidence))
-        order = np.lexsort((track.tie[strong], -columns["confidence"][strong], track.at_ms[strong], track.slot[strong]))
+        order = np.lexsort(
+            (columns["tie"][strong], -columns["confidence"][strong], track.at_ms[strong], track.slot[strong])
+        )
         look = strong[order]
         same = np.zeros(len(look), bool)
         same[1:] = (np.diff(track.at_ms[look]) == 0) & (np.diff(track.slot[look]) == 0)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from processors.domain import KEY_SEPARATOR, Form
-from processors.history import History, Track
+from processors.history import History
+from processors.tracks import Track
 from schemas.ids import content_id
 from schemas.records import Observation
 
@@ -34,12 +35,10 @@ def changed_claims(
 
 
 def _cause(after: Track, track: Track, row: int) -> int:
-    own = int(track.columns["offset"][row])
+    own = int(track.offset[row])
     if own >= 0:
         return own
-    low, high = np.searchsorted(after.slot, (track.slot[row], track.slot[row] + 1)).tolist()
-    earlier = after.at_ms[low:high] <= track.at_ms[row]
-    return int(after.columns["offset"][low:high][earlier].max())
+    return int(after.offset[(after.slot == track.slot[row]) & (after.at_ms <= track.at_ms[row])].max())
 
 
 def _observation(
@@ -57,12 +56,12 @@ def _observation(
     at_ms, score_milli, content_hash = int(track.at_ms[row]), round(score * 1000), int(columns["content_hash"][row])
 
     def told(name: str, otherwise: str = "") -> str:
-        return str(columns[name][row]) if name in columns else otherwise
+        return track.texts[name].text(row) if name in track.texts else otherwise
 
     return Observation(
         at_ms=at_ms,
-        latitude_deg=float(columns["latitude_deg"][row]),
-        longitude_deg=float(columns["longitude_deg"][row]),
+        latitude_deg=int(columns["latitude_e7"][row]) / 1e7,
+        longitude_deg=int(columns["longitude_e7"][row]) / 1e7,
         score=float(np.float32(score_milli / 1000)),
         source_offset=source_offset,
         source_partition=source_partition,

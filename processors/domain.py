@@ -9,8 +9,10 @@ import numpy.typing as npt
 
 from processors.batches import Batch, BoolArray, HashArray, IntArray
 from processors.city import City
-from processors.history import Columns, SlotArray, Track
+from processors.key_blocks import SlotArray
 from processors.records_in import RawRecord
+from processors.rows import Columns
+from processors.tracks import Track
 from schemas.dictionary import Dictionary
 from schemas.errors import Reason
 from schemas.records import DeviceKind
@@ -68,7 +70,7 @@ class Form(Protocol[B]):
 
     @property
     def remembered(self) -> Mapping[str, Any]:
-        """Columns that its detectors need of the past, with their dtypes (object = text)."""
+        """Columns that its detectors need of the past, with their dtypes (DictionaryArray = text)."""
 
     @property
     def whole_ms(self) -> int:

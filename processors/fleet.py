@@ -10,9 +10,11 @@ from processors.batches import BoolArray, FloatArray, HashArray, IntArray, Posit
 from processors.city import City
 from processors.domain import Domain, Findings, Message, Mistakes, domain_of
 from processors.geo import EARTH_RADIUS_M
-from processors.history import Columns, SlotArray, Track
 from processors.ingest import read_positions
-from schemas.dictionary import Dictionary, dictionary_array
+from processors.key_blocks import SlotArray
+from processors.rows import Columns
+from processors.tracks import Track, degrees_e7
+from schemas.dictionary import Dictionary, DictionaryArray, dictionary_array
 from schemas.records import DeviceKind
 
 
@@ -31,6 +33,11 @@ class FleetRule:
 FLEET_RULE: Final = FleetRule()
 STANDING_REPORTS: Final = 4
 
+NO_STOP: Final = 0
+AT_STOP: Final = 1
+SERVING_STOP: Final = 2
+"""At a stop of the own line."""
+
 
 @dataclass(frozen=True, slots=True)
 class PositionForm:
@@ -45,12 +52,11 @@ class PositionForm:
     def remembered(self) -> dict[str, Any]:
         """Return the columns that detectors need."""
         return {
-            "latitude_deg": np.float64,
-            "longitude_deg": np.float64,
+            "latitude_e7": np.int32,
+            "longitude_e7": np.int32,
             "speed_mps": np.float32,
-            "at_stop": np.bool_,
-            "serving_stop": np.bool_,
-            "line_id": object,
+            "stop": np.uint8,
+            "line_id": DictionaryArray,
         }
 
     @property
@@ -103,18 +109,18 @@ class PositionForm:
             "cell": located.cell,
         }
         remembered: Columns = {
-            "latitude_deg": batch.latitude_deg,
-            "longitude_deg": batch.longitude_deg,
+            "latitude_e7": degrees_e7(batch.latitude_deg),
+            "longitude_e7": degrees_e7(batch.longitude_deg),
             "speed_mps": batch.speed_mps,
-            "at_stop": at_stop,
-            "serving_stop": at_stop & on_own_line,
-            "line_id": batch.line_id,
+            "stop": np.where(at_stop, np.where(on_own_line, SERVING_STOP, AT_STOP), NO_STOP).astype(np.uint8),
+            "line_id": told,
         }
         return rows, remembered
 
     def candidates(self, batch: PositionBatch, remembered: Columns) -> BoolArray:
-        """Return the slow ones, and those of unknown speed."""
-        return np.asarray(~(remembered["speed_mps"] > self.rule.stopped_mps))
+        """Return the slow ones, and those of unknown speed, that do not serve a stop."""
+        slow = ~(batch.speed_mps > self.rule.stopped_mps)
+        return np.asarray(slow & (np.asarray(remembered["stop"]) != SERVING_STOP))
 
     def detect(self, track: Track) -> Findings:
         """Return hard stops and standing vehicles among the anchors."""
@@ -134,7 +140,7 @@ def hard_stops(track: Track, rule: FleetRule) -> tuple[IntArray, FloatArray]:
     speed_mps NaN = unknown, never a finding. Source: docs/thresholds.md#fleet.
     """
     speed_mps = track.columns["speed_mps"]
-    row = np.flatnonzero(track.anchor & (speed_mps <= rule.stopped_mps) & ~track.columns["serving_stop"])
+    row = np.flatnonzero(track.anchor & (speed_mps <= rule.stopped_mps) & (track.columns["stop"] != SERVING_STOP))
     row = row[_follows(track, row, 1)]
     gap_ms = track.at_ms[row] - track.at_ms[row - 1]
     hard = (speed_mps[row - 1] >= rule.braking_from_mps) & (gap_ms <= rule.braking_gap_ms)
@@ -152,7 +158,7 @@ def stationary_vehicles(track: Track, rule: FleetRule) -> tuple[IntArray, FloatA
     """
     first = STANDING_REPORTS - 1
     slow = ~(track.columns["speed_mps"] > rule.stopped_mps)
-    row = np.flatnonzero(track.anchor & slow & ~track.columns["at_stop"])
+    row = np.flatnonzero(track.anchor & slow & (track.columns["stop"] == NO_STOP))
     row = row[_follows(track, row, first)]
     for back in range(first):
         later, earlier = row - back, row - back - 1
@@ -177,9 +183,10 @@ def _follows(track: Track, row: IntArray, back: int) -> BoolArray:
 
 def _distance_m(track: Track, row: IntArray, other: IntArray) -> FloatArray:
     """Return flat-Earth distances in metres of near points, by arithmetic that no batch boundary can change."""
-    latitude_deg, longitude_deg = track.columns["latitude_deg"], track.columns["longitude_deg"]
-    north = np.radians(latitude_deg[row] - latitude_deg[other])
-    east = np.radians(longitude_deg[row] - longitude_deg[other]) * _cosine(np.radians(latitude_deg[other]))
+    latitude_e7, longitude_e7 = track.columns["latitude_e7"], track.columns["longitude_e7"]
+    north = np.radians((latitude_e7[row] - latitude_e7[other]) * 1e-7)
+    east = np.radians((longitude_e7[row] - longitude_e7[other]) * 1e-7)
+    east *= _cosine(np.radians(latitude_e7[other] * 1e-7))
     return np.asarray(EARTH_RADIUS_M * np.sqrt(north * north + east * east))
 
 

@@ -9,8 +9,10 @@ import numpy as np
 from processors.batches import BoolArray, HashArray, HeartbeatBatch
 from processors.city import City
 from processors.domain import Findings, Message, Mistakes
-from processors.history import Columns, SlotArray, Track
 from processors.ingest import read_heartbeats
+from processors.key_blocks import SlotArray
+from processors.rows import Columns
+from processors.tracks import Track
 from schemas.dictionary import Dictionary
 
 

@@ -1,8 +1,6 @@
-"""History: the used records of one record type that may still matter, as columns.
+"""History: the used records of one record type that may still matter, packed, by key and in the order of their time.
 
-What counts is a function of the retained records alone. Three views of them are kept for speed and rebuilt from the
-sealed parts on a restart: `_last`, the newest records of every key; `_levels`, all records in runs sorted by key,
-merged now and then; `_tail`, the records in log order that no part holds yet.
+What counts is a function of the retained records alone; how they are held is not. Sealed parts bring them back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,24 +13,25 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.batches import BoolArray, HashArray, IntArray
+from processors.key_blocks import BLOCK, KeyBlocks, RowArray, SlotArray
+from processors.rows import Columns
+from processors.tracks import Track
 from schemas import columns as wire
 from schemas.dictionary import Dictionary, DictionaryArray
 from schemas.records import Column
 
-Columns = dict[str, npt.NDArray[Any]]
-SlotArray = npt.NDArray[np.int32]
-"""Numbers of keys in the dictionary of a history."""
-
 DEPTH: Final = 5
 """Newest records of a key that are at hand; no detector looks further back from a record that is in order."""
+assert DEPTH <= BLOCK
 
 EMPTY_MS: Final = np.iinfo(np.int64).min
-FAN_IN: Final = 16
-"""Runs of one level that are merged into one of the next."""
-LEVELS: Final = 3
 PART_FORMAT: Final = 2
-
-_IDENTITY: Final[Mapping[str, Any]] = {"at_ms": np.int64, "tie": np.uint64, "content_hash": np.uint64}
+SWEEPS: Final = 8
+"""Calls of `seal` in which every key is looked at once for records that no longer matter."""
+SPARE: Final = 1024
+"""Dead keys and words that are kept at least, so that few of them cause no work."""
+LOADED_ROWS: Final = 1 << 18
+"""Rows that are sorted at once when parts are loaded."""
 
 
 class Verdict(IntEnum):
@@ -47,7 +46,7 @@ class Verdict(IntEnum):
 class Entries:
     """n records by identity, in log order.
 
-    slot: stands for the key, that is for what the record is about (History.keys).
+    slot: stands for the key, that is for what the record is about: its number in History.keys.
     tie: tells records of one key and time apart, 0 where there can be one only.
     """
 
@@ -61,25 +60,6 @@ class Entries:
         return Entries(self.slot[rows], self.at_ms[rows], self.tie[rows], self.content_hash[rows])
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
-    """n records of some keys, sorted by (slot, at_ms, tie); the slots number the keys.
-
-    columns: those that the history remembers and `offset` (-1 = from an earlier interval).
-    anchor: rows whose findings are asked for; enough records precede each of them.
-    """
-
-    slot: IntArray
-    at_ms: IntArray
-    tie: HashArray
-    columns: Columns
-    anchor: BoolArray
-
-    def __len__(self) -> int:
-        """Return n."""
-        return len(self.slot)
-
-
 class Part(msgspec.Struct, frozen=True):
     """One sealed piece of history on the wire."""
 
@@ -88,10 +68,20 @@ class Part(msgspec.Struct, frozen=True):
     columns: tuple[Column, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """n packed records of some slots."""
+
+    slot: SlotArray
+    row: RowArray
+    offset: IntArray
+    anchor: BoolArray
+
+
 class History:
     """The retained records of one record type in one partition.
 
-    dtypes: the columns that detectors need, by name (object = text).
+    dtypes: the columns that detectors need, by name; DictionaryArray = text; `tie` where records can have one.
     whole_ms: how far back of a record that needs the whole history of its key any record may count.
     """
 
@@ -101,25 +91,24 @@ class History:
         """The keys; slots are numbers in it. Only `seal` puts another one in its place."""
         self.live: dict[str, int] = {}
         """Sealed parts that are still needed, oldest first: name -> the latest at_ms in it."""
-        self._dtypes = {**_IDENTITY, **dtypes}
         self._whole_ms = whole_ms
-        self._last = {name: np.zeros((0, DEPTH), dtype) for name, dtype in self._dtypes.items()}
-        self._levels: list[list[Columns]] = [[] for _ in range(LEVELS)]
-        self._tail: list[Columns] = []
+        self._words = {name: Dictionary() for name, dtype in dtypes.items() if dtype is DictionaryArray}
+        self._words_limit = dict.fromkeys(self._words, SPARE)
+        kept = {name: np.int32 if name in self._words else dtype for name, dtype in dtypes.items()}
+        self._dtype = np.dtype([("order", np.uint32), ("content_hash", np.uint32), *kept.items()])
+        self._names = ("content_hash", *kept)
+        self._blocks = KeyBlocks(self._dtype)
+        self._begin_ms = EMPTY_MS
+        """Where `order`, the time in a row, begins; it moves so that whoever may still come fits in."""
+        self._newest_ms = np.zeros(0, np.int64)
+        self._mark = np.zeros(0, np.int32)
+        self._tail: list[tuple[SlotArray, IntArray, RowArray]] = []
+        """The records that no part holds yet, in log order."""
+        self._sweep = 0
 
     def key_of(self, slot: int) -> str:
         """Return the key that a track's slot stands for."""
         return self.keys.word(slot)
-
-    def _make_room(self) -> None:
-        """Make room for every key."""
-        room = len(self._last["at_ms"])
-        if len(self.keys) > room:
-            more = max(1024, 2 * len(self.keys)) - room
-            self._last = {
-                name: np.concatenate([values, np.full((more, DEPTH), _blank(name, values), values.dtype)])
-                for name, values in self._last.items()
-            }
 
     def judge(self, entries: Entries) -> npt.NDArray[np.int8]:
         """Return the Verdict (n,) of records that came in one interval.
@@ -128,17 +117,19 @@ class History:
         of those with the lowest content hash is used, the others of equal content are duplicates, the rest conflicts.
         """
         self._make_room()
-        known, known_hash = self._look_up(entries)
-        same = np.where(known_hash == entries.content_hash, Verdict.DUPLICATE, Verdict.CONFLICT)
-        verdict = np.where(known, same, Verdict.USED).astype(np.int8)
-        new = entries.take(np.flatnonzero(~known))
-        order = np.lexsort((new.content_hash, new.tie, new.at_ms, new.slot))
-        repeats = _equal_neighbours(new.slot[order], new.at_ms[order], new.tie[order])
-        if repeats.any():
+        verdict = np.full(len(entries.slot), Verdict.USED, np.int8)
+        behind = np.flatnonzero(entries.at_ms <= self._newest_ms[entries.slot])
+        if len(behind):
+            verdict[behind] = self._known(entries.take(behind))
+        often = np.flatnonzero((verdict == Verdict.USED) & ~self._alone(entries.slot))
+        if len(often):
+            new = entries.take(often)
+            order = np.lexsort((new.content_hash, new.tie, new.at_ms, new.slot))
+            repeats = _equal_neighbours(new.slot[order], new.at_ms[order], new.tie[order])
             first = np.maximum.accumulate(np.where(repeats, 0, np.arange(len(order))))
             hashes = new.content_hash[order]
             same = np.where(hashes == hashes[first], Verdict.DUPLICATE, Verdict.CONFLICT)
-            verdict[np.flatnonzero(~known)[order]] = np.where(repeats, same, Verdict.USED)
+            verdict[often[order]] = np.where(repeats, same, Verdict.USED)
         return verdict
 
     def extend(
@@ -148,26 +139,25 @@ class History:
 
         whole: records whose findings need the whole history of their key, not only its newest records.
         candidate: records at which something may be claimed.
-        After: every touched key with a candidate or a late record; anchors are the new records and what follows them.
-        Before: the same without the new records, for the keys where anything can follow them.
+        After: the keys with a candidate or a late record; anchors are the new records and what follows them.
+        Before: the same without the new records, for the keys where anything follows them.
         """
         self._make_room()
-        new = {"at_ms": entries.at_ms, "tie": entries.tie, "content_hash": entries.content_hash, **columns}
-        self._tail.append({"slot": entries.slot, **new})
-        order = np.lexsort((entries.tie, entries.at_ms, entries.slot))
-        slot, new = entries.slot[order].astype(np.int64), _taken(new, order)
-        starts = np.flatnonzero(np.diff(slot, prepend=-1))
-        touched, first_ms = slot[starts], new["at_ms"][starts]
-        wanted = (first_ms <= self._last["at_ms"][touched, -1]) | np.logical_or.reduceat(whole[order], starts)
-        old_slot, old = self._gathered(touched[wanted])
-        near_slot, near = self._newest(touched[~wanted])
-        before = _track(old_slot, {**old, "offset": np.full(len(old_slot), -1)}, touched, first_ms)
-        both = _stacked([old, near, new], self._dtypes)
-        both["offset"] = np.concatenate([np.full(len(old_slot) + len(near_slot), -1), offset[order]])
-        after = _track(np.concatenate([old_slot, near_slot, slot]), both, touched, first_ms)
-        self._keep_newest(after)
-        self._add_run({"slot": slot, **new})
-        return before, after
+        self._move_begin(entries.at_ms)
+        rows = self._packed(entries, columns)
+        self._tail.append((entries.slot, entries.at_ms, rows))
+        plain = (entries.at_ms > self._newest_ms[entries.slot]) & self._alone(entries.slot) & ~whole
+        row = np.flatnonzero(plain)
+        after = [self._in_order(entries.slot, rows, offset, np.flatnonzero(plain & candidate))]
+        before = _Rows(entries.slot[:0], rows[:0], offset[:0], whole[:0])
+        self._blocks.append(entries.slot[row], None, rows[row])
+        self._newest_ms[entries.slot[row]] = entries.at_ms[row]
+        if len(row) < len(rows):
+            odd = np.flatnonzero(~plain)
+            odd = odd[self._sorted(entries.slot[odd], rows[odd])]
+            before, changed = self._inserted(entries.take(odd), rows[odd], offset[odd], whole[odd], candidate[odd])
+            after.append(changed)
+        return self._track([before]), self._track(after)
 
     def seal(self, first_offset: int, horizon_ms: int, late_ms: int) -> dict[str, bytes]:
         """Return what came since the last call as a new part, if it still matters, and drop what no longer does.
@@ -176,13 +166,16 @@ class History:
         late_ms: no record that is still to come is older.
         """
         parts = {}
-        tail, self._tail = _stacked(self._tail, {"slot": np.int64, **self._dtypes}), []
-        if (tail["at_ms"] >= horizon_ms).any():
+        tail, self._tail = self._tail, []
+        latest_ms = max((int(at_ms.max()) for _, at_ms, _ in tail if len(at_ms)), default=EMPTY_MS)
+        if latest_ms >= horizon_ms and tail:
             name = f"{self.record}/{first_offset}"
-            key = _canonical(tail.pop("slot"), self.keys)
-            parts[name] = msgspec.msgpack.encode(Part(PART_FORMAT, self.record, wire.pack({"key": key, **tail})))
-            self.live[name] = int(tail["at_ms"].max())
-        self._forget(horizon_ms)
+            slot, at_ms, rows = (np.concatenate(pieces) for pieces in zip(*tail, strict=True))
+            columns = {"key": _canonical(slot, self.keys), "at_ms": at_ms, **self._unpacked(rows)}
+            parts[name] = msgspec.msgpack.encode(Part(PART_FORMAT, self.record, wire.pack(columns)))
+            self.live[name] = latest_ms
+        self.live = {name: latest_ms for name, latest_ms in self.live.items() if latest_ms >= horizon_ms}
+        self._forget(horizon_ms, late_ms)
         return parts
 
     def load(self, parts: Sequence[tuple[str, bytes]], late_ms: int) -> None:
@@ -190,126 +183,218 @@ class History:
 
         Raises ValueError when one has another format.
         """
-        self.live = dict.fromkeys((name for name, _ in parts), EMPTY_MS)
-        # Backwards: the newest records of a key then come first, and hardly any other has to be sorted in.
-        for name, content in reversed(parts):
+        pieces: list[tuple[SlotArray, IntArray, RowArray]] = []
+        for name, content in parts:
             part = msgspec.msgpack.decode(content, type=Part)
             if part.format != PART_FORMAT:
                 raise ValueError(f"checkpoint part {name} has format {part.format}, this version reads {PART_FORMAT}")
-            unpacked = wire.unpack(part.columns)
-            self.live[name] = int(unpacked["at_ms"].max())
-            key = unpacked["key"]
+            columns = wire.unpack(part.columns)
+            key, at_ms = columns["key"], columns["at_ms"]
+            self.live[name] = int(at_ms.max())
             slot = self.keys.numbers(key.dictionary.words)[key.numbers]
+            tie = columns.get("tie", np.zeros(0, np.uint64))
             self._make_room()
-            columns = {column: unpacked[column].astype(dtype, copy=False) for column, dtype in self._dtypes.items()}
-            order = np.argsort(slot)
-            run = {"slot": slot[order], **_taken(columns, order)}
-            self._add_run(run)
-            self._add_newest(_taken(run, run["at_ms"] >= self._last["at_ms"][run["slot"], 0]))
+            self._move_begin(at_ms)
+            pieces.append((slot, at_ms, self._packed(Entries(slot, at_ms, tie, columns["content_hash"]), columns)))
+            if sum(len(slot) for slot, _, _ in pieces) >= LOADED_ROWS:
+                self._take_back(pieces, late_ms)
+        if pieces:
+            self._take_back(pieces, late_ms)
 
-    def _add_newest(self, run: Columns) -> None:
-        """Put records sorted by slot among the newest of their keys, where they belong there."""
-        touched = run["slot"][np.flatnonzero(np.diff(run["slot"], prepend=-1))]
-        near_slot, near = self._newest(touched)
-        slot = np.concatenate([near_slot, run["slot"]])
-        self._keep_newest(_track(slot, _stacked([near, run], self._dtypes), touched, np.zeros(len(touched), np.int64)))
+    def _take_back(self, pieces: list[tuple[SlotArray, IntArray, RowArray]], late_ms: int) -> None:
+        slot, at_ms, rows = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
+        pieces.clear()
+        order = self._sorted(slot, rows)
+        starts = _starts(slot[order])
+        self._add(slot[order], at_ms[order], rows[order], starts)
+        self._drop_before(slot[order][starts], late_ms)
 
-    def _forget(self, horizon_ms: int) -> None:
-        self.live = {name: latest_ms for name, latest_ms in self.live.items() if latest_ms >= horizon_ms}
-        for runs in self._levels:
-            runs[:] = [run for run in runs if (run["at_ms"] >= horizon_ms).any()]
-        self._make_room()
-        alive = self._last["at_ms"][: len(self.keys), -1] >= horizon_ms
-        if len(self.keys) > 2 * np.count_nonzero(alive) + 1024:
-            self._renumber(alive)
+    def _in_order(self, slot: SlotArray, rows: RowArray, offset: IntArray, asked: IntArray) -> _Rows:
+        """Return the newest rows of the slots in rows `asked`, that are alone and in order, and these behind them."""
+        position, there = self._blocks.newest(slot[asked], DEPTH)
+        table = np.concatenate([self._blocks.rows.take(position), rows[asked][:, None]], axis=1)
+        there = np.pad(there, ((0, 0), (0, 1)), constant_values=True)
+        offsets = np.full(table.shape, -1)
+        offsets[:, -1] = offset[asked]
+        slots = np.repeat(slot[asked], DEPTH + 1)
+        if there.all():
+            return _Rows(slots, table.ravel(), offsets.ravel(), offsets.ravel() >= 0)
+        there, offsets = there.ravel(), offsets[there]
+        return _Rows(slots[there], table.ravel()[there], offsets, offsets >= 0)
 
-    def _look_up(self, entries: Entries) -> tuple[BoolArray, HashArray]:
-        """Return which records are known by identity (n,), and the content hashes of the known ones."""
-        last_ms = self._last["at_ms"][entries.slot]
-        hits = (last_ms == entries.at_ms[:, None]) & (self._last["tie"][entries.slot] == entries.tie[:, None])
-        known = hits.any(axis=1)
-        known_hash: HashArray = self._last["content_hash"][entries.slot, hits.argmax(axis=1)]
-        deep = np.flatnonzero(~known & (entries.at_ms <= last_ms[:, 0]))
-        slot, old = self._gathered(np.unique(entries.slot[deep]))
-        near = np.isin(old["at_ms"], entries.at_ms[deep])
-        identities = zip(slot[near].tolist(), old["at_ms"][near].tolist(), old["tie"][near].tolist(), strict=True)
-        hashes = dict(zip(identities, old["content_hash"][near].tolist(), strict=True))
-        for row in deep.tolist():
-            found = hashes.get((int(entries.slot[row]), int(entries.at_ms[row]), int(entries.tie[row])))
-            if found is not None:
-                known[row], known_hash[row] = True, found
-        return known, known_hash
+    def _inserted(
+        self, entries: Entries, rows: RowArray, offset: IntArray, whole: BoolArray, candidate: BoolArray
+    ) -> tuple[_Rows, _Rows]:
+        """Remember sorted rows of which a slot may have several, and late ones; return what to compare, as `extend`."""
+        slot, starts = entries.slot, _starts(entries.slot)
+        touched, first_ms = slot[starts], entries.at_ms[starts]
+        late = first_ms <= self._newest_ms[touched]
+        deep = late | np.logical_or.reduceat(whole, starts)
+        asked = deep | np.logical_or.reduceat(candidate, starts)
 
-    def _newest(self, slots: IntArray) -> tuple[IntArray, Columns]:
-        filled = self._last["at_ms"][slots] != EMPTY_MS
-        columns = {name: values[slots][filled] for name, values in self._last.items()}
-        return np.repeat(slots, filled.sum(axis=1)), columns
+        def of_touched(slot: SlotArray, row: RowArray, offset: IntArray) -> _Rows:
+            order = self._sorted(slot, row)
+            slot, row, offset = slot[order], row[order], offset[order]
+            first = self._order(first_ms)[np.searchsorted(touched, slot)]
+            return _Rows(slot, row, offset, row.view(self._dtype)["order"] >= first)
 
-    def _gathered(self, slots: IntArray) -> tuple[IntArray, Columns]:
-        """Return all retained records of those slots (ascending)."""
-        pieces: list[Columns] = []
-        for run in (run for runs in self._levels for run in runs) if len(slots) else ():
-            low = np.searchsorted(run["slot"], slots, "left")
-            counts = np.searchsorted(run["slot"], slots, "right") - low
-            total = int(counts.sum())
-            if total:
-                skipped = np.repeat(low - np.cumsum(counts) + counts, counts)
-                pieces.append(_taken(run, skipped + np.arange(total)))
-        found = _stacked(pieces, {"slot": np.int64, **self._dtypes})
-        return found.pop("slot"), found
+        position, owner = self._blocks.all(touched[deep])
+        old_slot, old = touched[deep][owner], self._blocks.rows.take(position)
+        near = touched[asked & ~deep]
+        position, there = self._blocks.newest(near, DEPTH)
+        near_slot, near_row = np.repeat(near, DEPTH)[there.ravel()], self._blocks.rows.take(position[there])
+        follows, wanted = late[deep][owner], asked[np.searchsorted(touched, slot)]
+        before = of_touched(old_slot[follows], old[follows], np.full(np.count_nonzero(follows), -1))
+        after = of_touched(
+            np.concatenate([old_slot, near_slot, slot[wanted]]),
+            np.concatenate([old, near_row, rows[wanted]]),
+            np.concatenate([np.full(len(old) + len(near_row), -1), offset[wanted]]),
+        )
+        self._add(slot, entries.at_ms, rows, starts)
+        return before, after
 
-    def _keep_newest(self, track: Track) -> None:
-        if not len(track):
+    def _add(self, slot: SlotArray, at_ms: IntArray, rows: RowArray, starts: IntArray) -> None:
+        """Add sorted rows, and put those that are late where they belong. starts: the first row of each slot."""
+        touched, ends = slot[starts], np.append(starts[1:], len(slot))
+        late = touched[at_ms[starts] <= self._newest_ms[touched]]
+        self._blocks.append(touched, ends - starts, rows)
+        if len(late):
+            position, owner = self._blocks.all(late)
+            found = self._blocks.rows.take(position)
+            self._blocks.rows[position] = found[self._sorted(owner, found)]
+        self._newest_ms[touched] = np.maximum(self._newest_ms[touched], at_ms[ends - 1])
+
+    def _known(self, entries: Entries) -> npt.NDArray[np.int8]:
+        """Return the Verdict (n,) of records by those of earlier intervals alone."""
+        slot, owner = np.unique(entries.slot, return_inverse=True)
+        position, whose = self._blocks.all(slot)
+        found = self._blocks.rows.take(position).view(self._dtype)
+        order, same_hash = self._order(entries.at_ms), entries.content_hash.astype(np.uint32)
+        place = whose << 32 | found["order"]
+        wanted = owner << 32 | order
+        index = np.searchsorted(place, wanted)
+        verdict = np.full(len(wanted), Verdict.USED, np.int8)
+        left = np.flatnonzero(entries.at_ms >= self._begin_ms)
+        while True:
+            left = left[index[left] < len(place)]
+            left = left[place[index[left]] == wanted[left]]
+            if not len(left):
+                return verdict
+            rows = found[index[left]]
+            same = np.where(rows["content_hash"] == same_hash[left], Verdict.DUPLICATE, Verdict.CONFLICT)
+            hit = rows["tie"] == entries.tie[left] if "tie" in self._names else np.ones(len(left), bool)
+            verdict[left[hit]] = same[hit]
+            left = left[~hit]
+            index[left] += 1
+
+    def _alone(self, slot: SlotArray) -> BoolArray:
+        """Tell which rows (n,) are the only ones of their slot."""
+        number = np.arange(len(slot), dtype=np.int32)
+        self._mark[slot] = number
+        last: BoolArray = self._mark[slot] == number
+        if last.all():
+            return last
+        self._mark[slot[~last]] = -1
+        return np.asarray(self._mark[slot] >= 0)
+
+    def _sorted(self, slot: npt.NDArray[np.integer[Any]], rows: RowArray) -> IntArray:
+        """Return the order of rows by (slot, time, tie)."""
+        fields = rows.view(self._dtype)
+        if "tie" in self._names:
+            return np.lexsort((fields["tie"], fields["order"], slot))
+        return np.argsort(slot.astype(np.int64) << 32 | fields["order"])
+
+    def _packed(self, entries: Entries, columns: Columns) -> RowArray:
+        packed = np.empty(len(entries.slot), self._dtype)
+        packed["order"] = self._order(entries.at_ms)
+        packed["content_hash"] = entries.content_hash.astype(np.uint32)
+        for name in self._names[1:]:
+            values = entries.tie if name == "tie" else columns[name]
+            if isinstance(values, DictionaryArray):
+                numbers, words = values.compact()
+                values = self._words[name].numbers(words)[numbers]
+            packed[name] = values
+        return packed.view(self._blocks.rows.dtype)
+
+    def _unpacked(self, rows: RowArray) -> dict[str, Any]:
+        fields = rows.view(self._dtype)
+        return {
+            name: _canonical(fields[name], self._words[name]) if name in self._words else fields[name]
+            for name in self._names
+        }
+
+    def _track(self, pieces: Sequence[_Rows]) -> Track:
+        fields = np.concatenate([piece.row for piece in pieces]).view(self._dtype)
+        return Track(
+            slot=np.concatenate([piece.slot for piece in pieces]),
+            at_ms=fields["order"].astype(np.int64) + self._begin_ms,
+            columns={name: np.ascontiguousarray(fields[name]) for name in self._names if name not in self._words},
+            texts={name: DictionaryArray(fields[name], words) for name, words in self._words.items()},
+            offset=np.concatenate([piece.offset for piece in pieces]),
+            anchor=np.concatenate([piece.anchor for piece in pieces]),
+        )
+
+    def _order(self, at_ms: IntArray) -> npt.NDArray[np.uint32]:
+        return np.maximum(at_ms - self._begin_ms, 0).astype(np.uint32)
+
+    def _move_begin(self, at_ms: IntArray) -> None:
+        """Let 24 days before the latest time have room, and as many after it; what is older seems to be of then."""
+        latest_ms = int(at_ms.max(initial=EMPTY_MS))
+        if latest_ms == EMPTY_MS or latest_ms - self._begin_ms < 1 << 32:
             return
-        ends = np.append(np.flatnonzero(np.diff(track.slot)), len(track) - 1)
-        rank = np.repeat(ends, np.diff(ends, prepend=-1)) - np.arange(len(track))
-        rows = np.flatnonzero(rank < DEPTH)
-        for name, values in self._last.items():
-            values[track.slot[rows], DEPTH - 1 - rank[rows]] = track.columns[name][rows]
+        begin_ms = latest_ms - (1 << 31)
+        if len(self._blocks.rows):
+            order = self._blocks.rows.view(self._dtype)["order"]
+            by = np.uint32(min(begin_ms - self._begin_ms, (1 << 32) - 1))
+            order[:] = np.maximum(order, by) - by
+        self._begin_ms = begin_ms
 
-    def _add_run(self, run: Columns) -> None:
-        """Add records sorted by slot; the last level is not merged, so that no merge takes long."""
-        for level, runs in enumerate(self._levels):
-            runs.append(run)
-            if len(runs) < FAN_IN or level == LEVELS - 1:
-                return
-            merged = _stacked(runs, {"slot": np.int64, **self._dtypes})
-            run = _taken(merged, np.argsort(merged["slot"]))
-            runs.clear()
+    def _make_room(self) -> None:
+        more = len(self.keys) - len(self._newest_ms)
+        if more > 0:
+            more += len(self.keys) // 8
+            self._newest_ms = np.concatenate([self._newest_ms, np.full(more, EMPTY_MS)])
+            self._mark = np.zeros(len(self._newest_ms), np.int32)
+            self._blocks.make_room(len(self._newest_ms))
 
-    def _renumber(self, alive: BoolArray) -> None:
-        """Forget keys that have nothing retained, so that invented ids do not fill the memory."""
-        kept = np.flatnonzero(alive)
-        number = np.full(len(alive), -1)
-        number[kept] = np.arange(len(kept))
-        self.keys = Dictionary.of_distinct(self.keys.words[kept])
-        self._last = {name: values[kept] for name, values in self._last.items()}
-        for runs in self._levels:
-            runs[:] = [_renumbered(run, number) for run in runs]
+    def _forget(self, horizon_ms: int, late_ms: int) -> None:
+        self._make_room()
+        newest_ms = self._newest_ms[: len(self.keys)]
+        dead = np.flatnonzero((newest_ms < horizon_ms) & (newest_ms != EMPTY_MS)).astype(np.int32)
+        self._blocks.drop(dead)
+        newest_ms[dead] = EMPTY_MS
+        swept = np.arange(self._sweep, len(newest_ms), SWEEPS, dtype=np.int32)
+        self._sweep = (self._sweep + 1) % SWEEPS
+        self._drop_before(swept, late_ms)
+        alive = newest_ms != EMPTY_MS
+        if len(self.keys) > 2 * np.count_nonzero(alive) + SPARE:
+            kept = np.flatnonzero(alive).astype(np.int32)
+            self.keys = Dictionary.of_distinct(self.keys.words[kept])
+            self._blocks.keep_slots(kept)
+            self._newest_ms = self._newest_ms[kept]
+            self._mark = self._mark[kept]
+        for name, words in self._words.items():
+            if len(words) > self._words_limit[name]:
+                self._forget_words(name)
+
+    def _forget_words(self, name: str) -> None:
+        """Drop the words that no row tells any more, so that invented ones do not fill the memory."""
+        numbers = self._blocks.rows.view(self._dtype)[name]
+        told = DictionaryArray(numbers, self._words[name])
+        place, words = told.compact()
+        numbers[:] = place
+        self._words[name] = Dictionary.of_distinct(words)
+        self._words_limit[name] = 2 * len(words) + SPARE
+
+    def _drop_before(self, slot: SlotArray, late_ms: int) -> None:
+        order = late_ms - self._whole_ms - self._begin_ms
+        if order > 0:
+            self._blocks.drop_before(slot, order)
 
 
-def _track(slot: IntArray, columns: Columns, touched: IntArray, first_ms: IntArray) -> Track:
-    """Sort records of touched slots; the anchors of a slot are those not before its first new record."""
-    order = np.lexsort((columns["tie"], columns["at_ms"], slot))
-    slot, columns = slot[order], _taken(columns, order)
-    anchor = columns["at_ms"] >= first_ms[np.searchsorted(touched, slot)]
-    return Track(slot, columns["at_ms"], columns["tie"], columns, anchor)
-
-
-def _stacked(pieces: Sequence[Columns], dtypes: Mapping[str, Any]) -> Columns:
-    return {
-        name: np.concatenate([np.zeros(0, dtype), *(piece[name] for piece in pieces)]) for name, dtype in dtypes.items()
-    }
-
-
-def _taken(columns: Columns, rows: npt.NDArray[Any]) -> Columns:
-    return {name: values[rows] for name, values in columns.items()}
-
-
-def _renumbered(run: Columns, number: IntArray) -> Columns:
-    slot = number[run["slot"]]
-    kept = slot >= 0
-    return {**_taken(run, kept), "slot": slot[kept]}
+def _starts(slot: SlotArray) -> IntArray:
+    """Return the first row of each slot in rows that are sorted by it."""
+    return np.flatnonzero(np.diff(slot, prepend=-1))
 
 
 def _equal_neighbours(*columns: npt.NDArray[Any]) -> BoolArray:
@@ -330,7 +415,3 @@ def _canonical(numbers: npt.NDArray[Any], dictionary: Dictionary) -> DictionaryA
     place[used] = np.arange(len(used))
     width = max(1, int(np.char.str_len(words[used]).max(initial=0)))
     return DictionaryArray(place[numbers], Dictionary.of_distinct(words[used].astype(f"S{width}")))
-
-
-def _blank(name: str, values: npt.NDArray[Any]) -> Any:
-    return EMPTY_MS if name == "at_ms" else "" if values.dtype == object else 0

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
-from processors.batches import BoolArray, HashArray, ReadingBatch
+from processors.batches import BoolArray, FloatArray, HashArray, ReadingBatch
 from processors.city import City
 from processors.domain import KEY_SEPARATOR, Domain, Findings, Message, Mistakes, domain_of
 from processors.heartbeat import HEARTBEAT_FORM
-from processors.history import Columns, SlotArray, Track
 from processors.ingest import read_readings
-from processors.rows import texts
-from schemas.dictionary import Dictionary
+from processors.key_blocks import SlotArray
+from processors.rows import Columns
+from processors.tracks import Track, degrees_e7
+from schemas.dictionary import Dictionary, DictionaryArray, dictionary_array
 from schemas.records import DeviceKind
 
 
@@ -63,11 +65,11 @@ class ReadingForm:
     def remembered(self) -> dict[str, Any]:
         """Return the columns that detectors need."""
         return {
-            "latitude_deg": np.float64,
-            "longitude_deg": np.float64,
+            "latitude_e7": np.int32,
+            "longitude_e7": np.int32,
             "value": np.float64,
             "edge": np.int8,
-            "witness_id": object,
+            "witness_id": DictionaryArray,
         }
 
     @property
@@ -110,17 +112,17 @@ class ReadingForm:
             "host_camera_id": batch.host_camera_id,
         }
         remembered: Columns = {
-            "latitude_deg": batch.latitude_deg,
-            "longitude_deg": batch.longitude_deg,
+            "latitude_e7": degrees_e7(batch.latitude_deg),
+            "longitude_e7": degrees_e7(batch.longitude_deg),
             "value": batch.value,
             "edge": np.array([edges.get(pair, NO_EDGE) for pair in measured], dtype=np.int8),
-            "witness_id": texts([witness(sensor_id, host, city) for sensor_id, host in hosts]),
+            "witness_id": dictionary_array([witness(sensor_id, host, city) for sensor_id, host in hosts]),
         }
         return rows, remembered
 
     def candidates(self, batch: ReadingBatch, remembered: Columns) -> BoolArray:
-        """Return the readings that have a threshold."""
-        return np.asarray(remembered["edge"] != NO_EDGE)
+        """Return the readings at or above their threshold."""
+        return self._above(np.asarray(remembered["edge"]), batch.value)
 
     def detect(self, track: Track) -> Findings:
         """Return the readings at or above their threshold whose predecessor was below it, or too long ago.
@@ -130,8 +132,7 @@ class ReadingForm:
         """
         edge, value = track.columns["edge"], track.columns["value"]
         rules = self.rule.edges
-        limit = np.array([rule.threshold for rule in rules] + [np.inf])  # NO_EDGE = -1 takes the last
-        above = (edge != NO_EDGE) & (value >= limit[edge])
+        above = self._above(edge, value)
         risen = above.copy()
         recent = (np.diff(track.at_ms) <= self.rule.memory_ms) & (np.diff(track.slot) == 0)
         risen[1:] &= ~(recent & above[:-1])
@@ -139,6 +140,10 @@ class ReadingForm:
         found = [rules[index] for index in edge[row].tolist()]
         score = [_score(rule, reading) for rule, reading in zip(found, value[row].tolist(), strict=True)]
         return Findings(row, tuple(rule.kind for rule in found), np.array(score, dtype=np.float64))
+
+    def _above(self, edge: npt.NDArray[np.int8], value: FloatArray) -> BoolArray:
+        limit = np.array([rule.threshold for rule in self.rule.edges] + [np.inf])  # NO_EDGE = -1 takes the last
+        return np.asarray((edge != NO_EDGE) & (value >= limit[edge]))
 
 
 def witness(sensor_id: str, host_camera_id: str, city: City) -> str:

@@ -202,8 +202,13 @@ def _at_stop(fix: dict[str, Any]) -> bool:
 
 def _vehicle_claim(kind: str, fix: dict[str, Any], score: float) -> Claim:
     vehicle = fix["vehicle_id"]
-    return (kind, vehicle, fix["at_ms"], round(score * 1000), fix["latitude_deg"], fix["longitude_deg"], vehicle,
-            fix["line_id"], "")  # fmt: skip
+    place = _told(fix["latitude_deg"]), _told(fix["longitude_deg"])
+    return (kind, vehicle, fix["at_ms"], round(score * 1000), *place, vehicle, fix["line_id"], "")
+
+
+def _told(degrees: float) -> float:
+    """A place is told to a centimetre."""
+    return round(degrees * 1e7) / 1e7
 
 
 def _hard_stops(track: list[dict[str, Any]]) -> set[Claim]:
@@ -249,8 +254,8 @@ def _camera(track: list[dict[str, Any]]) -> set[Claim]:
             look = looks[times[index]]
             score = max(look["confidence"], looks[times[index - 1]]["confidence"])
             latitude, longitude = place_of("CameraDetection", look) or (0.0, 0.0)
-            claims.add((f"camera_{look['kind']}", look["camera_id"], times[index], round(score * 1000), latitude,
-                        longitude, look["camera_id"], "", look["snapshot_url"]))  # fmt: skip
+            claims.add((f"camera_{look['kind']}", look["camera_id"], times[index], round(score * 1000), _told(latitude),
+                        _told(longitude), look["camera_id"], "", look["snapshot_url"]))  # fmt: skip
     return claims
 
 
@@ -279,8 +284,8 @@ def _edges(track: list[dict[str, Any]]) -> set[Claim]:
             registered = CITY.sensors.get(sensor)
             host = fields["host_camera_id"] or (registered.host_camera_id if registered else "")
             latitude, longitude = place_of("SensorReading", fields) or (0.0, 0.0)
-            claims.add((kind, sensor, fields["at_ms"], round(score(fields["value"]) * 1000), latitude, longitude,
-                        host or sensor, "", ""))  # fmt: skip
+            claims.add((kind, sensor, fields["at_ms"], round(score(fields["value"]) * 1000),
+                        _told(latitude), _told(longitude), host or sensor, "", ""))  # fmt: skip
     return claims
 
 
