@@ -6,48 +6,54 @@ pip install numpy fastavro confluent-kafka && python frame_producer.py KAFKA REG
 import json
 import sys
 import urllib.request
+from collections import defaultdict
 from io import BytesIO
 from typing import Any
 
 import fastavro
 import numpy as np
-from confluent_kafka import Producer, murmur2
+from confluent_kafka import Producer
 
-NAN, BUS, ROWS = float("nan"), 1, 500
 kafka, registry, topic = [*sys.argv[1:], "vehicle.frames.v1"][:3]
 subject = f"{registry}/subjects/vehicle.frames.v1-cityops.VehicleFrame/versions/latest"
 registered = json.load(urllib.request.urlopen(subject))  # noqa: S310
 schema = fastavro.parse_schema(json.loads(registered["schema"]))
 options = {"enable.idempotence": True, "partitioner": "murmur2_random", "compression.type": "zstd", "linger.ms": 50}
 producer = Producer({"bootstrap.servers": kafka, **options})
-failed: list[Any] = []
-waiting: dict[int, list[dict[str, Any]]] = {}
+
+
+def shard_of(key: bytes, m: int = 0x5BD1E995, mask: int = 0xFFFFFFFF) -> int:
+    """Return Kafka's positive murmur2 of a vehicle's id, modulo 64: a frame holds vehicles of one such shard."""
+    h, whole = 0x9747B28C ^ len(key), len(key) & ~3
+    for k in np.frombuffer(key[:whole], "<u4").tolist():
+        h = h * m & mask ^ ((k * m & mask) ^ (k * m & mask) >> 24) * m & mask
+    h = (h ^ int.from_bytes(key[whole:], "little")) * m & mask if key[whole:] else h
+    h = (h ^ h >> 13) * m & mask
+    return (h ^ h >> 15) & 63
 
 
 def send(rows: list[dict[str, Any]]) -> None:
     """Send positions of one virtual shard as one frame; its key is the first vehicle."""
-    frame: dict[str, Any] = {"rows": len(rows), "vehicle_class": bytes([BUS] * len(rows))}
-    for name, unsigned in (("vehicle", True), ("line", False)):
-        words = list(dict.fromkeys(one[f"{name}_id"] for one in rows if one.get(f"{name}_id")))
-        number = {word: place for place, word in enumerate(words)}
-        index = [number.get(one.get(f"{name}_id"), -1) for one in rows]
-        frame |= {f"{name}_ids": words, f"{name}_index": np.array(index, "<u4" if unsigned else "<i4").tobytes()}
-    for name, dtype in (("at_ms", "<i8"), ("latitude_deg", "<f8"), ("longitude_deg", "<f8")):
+    frame: dict[str, Any] = {"rows": len(rows), "vehicle_class": bytes([1] * len(rows))}  # 1 = bus
+    for name, dtype in (("vehicle", "<u4"), ("line", "<i4")):
+        number = {text: place for place, text in enumerate(dict.fromkeys(one[f"{name}_id"] for one in rows))}
+        index = np.array([number[one[f"{name}_id"]] for one in rows], dtype).tobytes()
+        frame |= {f"{name}_ids": list(number), f"{name}_index": index}
+    for name, dtype in (("at_ms", "<i8"), ("latitude_deg", "<f8"), ("longitude_deg", "<f8"), ("speed_mps", "<f4")):
         frame[name] = np.array([one[name] for one in rows], dtype).tobytes()
-    for name in ("speed_mps", "bearing_deg"):
-        frame[name] = np.array([one.get(name, NAN) for one in rows], "<f4").tobytes()
-    out = BytesIO()
+    frame["bearing_deg"] = np.full(len(rows), np.nan, "<f4").tobytes()  # NaN = unknown
+    out = BytesIO(b"\0" + registered["id"].to_bytes(4, "big"))  # Confluent's wire format: 0, schema id, Avro
+    out.seek(5)
     fastavro.schemaless_writer(out, schema, frame)
-    value = b"\0" + registered["id"].to_bytes(4, "big") + out.getvalue()  # Confluent's wire format
-    producer.produce(topic, value, rows[0]["vehicle_id"], on_delivery=lambda error, _: failed.append(error))
+    producer.produce(topic, out.getvalue(), rows[0]["vehicle_id"])
 
 
+waiting = defaultdict[int, list[dict[str, Any]]](list)
 for position in map(json.loads, sys.stdin):
-    shard = murmur2(position["vehicle_id"].encode(), 64)  # a frame holds vehicles of one of 64 shards
-    waiting.setdefault(shard, []).append(position)
-    if len(waiting[shard]) == ROWS:
+    shard = shard_of(position["vehicle_id"].encode())
+    waiting[shard].append(position)
+    if len(waiting[shard]) == 500:
         send(waiting.pop(shard))
 for left in waiting.values():
     send(left)
-producer.flush()
-sys.exit(any(failed))
+sys.exit(producer.flush(30))  # how many Kafka has not taken
