@@ -240,7 +240,7 @@ sources:
         wait_until(
             lambda: ids(settings, codec, topics.DETECTIONS, "camera_id") >= {"CAM-A", "CAM-F"}, 20.0, "no detections"
         )
-        assert state(settings, "cameras").refused == 1
+        wait_until(lambda: state(settings, "cameras").refused == 1, 20.0, "nobody tells what was refused")
         (refused,) = refused_path(settings, "cameras").read_bytes().splitlines()
         assert json.loads(refused)["text"] == "not json"
 
