@@ -9,19 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import h3
 import numpy as np
-import numpy.typing as npt
 
+from processors.area_squares import index_areas
 from processors.areas import Areas
-from processors.batches import BoolArray, Float32Array, FloatArray, SmallArray, TextArray
+from processors.batches import BoolArray, Float32Array, FloatArray, IntArray, SmallArray, TextArray
 from processors.city_derived import derived_package
 from processors.city_files import CityInvalid, Package, read_package
-from processors.geo import Plane, Segments, first_minimum, points_as_segments, reach_grid
+from processors.geo import Plane, Segments, points_as_segments
+from processors.hexagons import CellArray, Hexagons
 from processors.line_match import NOT_GIVEN, UNKNOWN, LineMatcher
 from processors.network import Bounds, Device, Headway, Line, Pattern, Stop, Unit, Vehicle, Venue, pattern_along
 from processors.outlines import Ring, nested, rings_of
 from processors.place_words import Words
+from processors.squares import NearSegments, squares_of
 from processors.timetable import Headways, Timetable
 from schemas.dictionary import DictionaryArray
 from schemas.records import DueTrip
@@ -47,9 +48,6 @@ __all__ = [
     "pattern_along",
 ]
 
-CELL_RESOLUTION: Final = 9
-"""H3 resolution of the aggregates: hexagons of about 0.1 km²."""
-
 STOP_REACH_M: Final = 50.0
 WORDS_REACH_M: Final = 400.0
 
@@ -72,7 +70,7 @@ class Located:
     """>= 0, NaN = unknown"""
     stop_id: DictionaryArray
     """nearest stop within 50 m, else "" """
-    cell: npt.NDArray[np.uint64]
+    cell: CellArray
     """H3, resolution 9"""
 
 
@@ -136,14 +134,17 @@ class City:
         self.trip_lines: Mapping[str, str] = trip_lines or {}
         plane = bounds.plane()
         self._plane, self._areas = plane, areas
+        self._squares = squares_of(bounds, plane)
+        self._area_index = None if areas is None else index_areas(areas, self._squares)
         self._timetable: Timetable | Headways = timetable or Headways(self.lines, time_zone)
         self._unit_names = {unit.unit_code: unit.name for unit in units}
         self._unit_codes = Words(unit.unit_code for unit in units)
-        self._matcher = LineMatcher(self.lines, plane)
+        self._matcher = LineMatcher(self.lines, plane, self._squares)
         self._line_ids = Words(line.line_id for line in self.lines)
         self._stop_ids = Words(stop.stop_id for stop in self.stops)
         self._stop_points = _points(self.stops, plane)
-        self._stop_grid = reach_grid(self._stop_points, STOP_REACH_M, 100.0)
+        self._near_stops = NearSegments(self._stop_points, STOP_REACH_M, self._squares)
+        self._hexagons = Hexagons(bounds)
         self._landmarks = _landmarks(self.lines, self.stops, venues, plane)
 
     def with_devices(
@@ -167,23 +168,26 @@ class City:
         no other is; otherwise the nearest line within 60 m is. direction_id: -1 = not told, the nearer one is taken.
         """
         x_m, y_m = self._plane.xy(latitude_deg, longitude_deg)
+        square, part = places = self._squares.places(x_m, y_m)
         told = np.full(len(x_m), NOT_GIVEN) if line_id is None else self._line_ids.places(line_id)
         direction = np.full(len(x_m), UNKNOWN, np.int8) if direction_id is None else direction_id
-        matched = self._matcher.match(x_m, y_m, told, direction)
+        matched = self._matcher.match(x_m, y_m, places, told, direction)
         return Located(
-            unit_code=self._unit_codes.array(self._unit_index(x_m, y_m)),
+            unit_code=self._unit_codes.array(self._unit_index(x_m, y_m, square)),
             matched_line_id=self._line_ids.array(matched.line),
             on_told_line=(matched.line == told) & (told >= 0),
             direction_id=matched.direction_id,
             line_offset_m=matched.offset_m,
             cross_track_m=matched.distance_m,
-            stop_id=self._stop_ids.array(self._nearest_stop(x_m, y_m)),
-            cell=cells_of(latitude_deg, longitude_deg),
+            stop_id=self._stop_ids.array(self._nearest_stop(x_m, y_m, square, part)),
+            cell=self._hexagons.cells(latitude_deg, longitude_deg),
         )
 
     def locate_units(self, latitude_deg: FloatArray, longitude_deg: FloatArray) -> TextArray:
         """Return the unit codes of n points, "" = outside all units; for few points, as str are slow."""
-        return self._unit_codes.array(self._unit_index(*self._plane.xy(latitude_deg, longitude_deg))).texts()
+        x_m, y_m = self._plane.xy(latitude_deg, longitude_deg)
+        square, _ = self._squares.places(x_m, y_m)
+        return self._unit_codes.array(self._unit_index(x_m, y_m, square)).texts()
 
     def near_lines(self, latitude_deg: float, longitude_deg: float, within_m: float) -> tuple[NearLine, ...]:
         """Return the lines within a distance, one per line and direction, nearest first."""
@@ -241,16 +245,15 @@ class City:
     def _degrees(self, ring: Ring) -> tuple[tuple[float, float], ...]:
         return tuple(self._plane.degrees(x_m, y_m) for x_m, y_m in zip(ring[0].tolist(), ring[1].tolist(), strict=True))
 
-    def _unit_index(self, x_m: FloatArray, y_m: FloatArray) -> npt.NDArray[np.int64]:
-        return np.full(len(x_m), -1) if self._areas is None else self._areas.containing(x_m, y_m)
+    def _unit_index(self, x_m: FloatArray, y_m: FloatArray, square: IntArray) -> IntArray:
+        return np.full(len(x_m), -1) if self._area_index is None else self._area_index.containing(x_m, y_m, square)
 
-    def _nearest_stop(self, x_m: FloatArray, y_m: FloatArray) -> npt.NDArray[np.int64]:
-        rows, stops = self._stop_grid.candidates(x_m, y_m)
-        distance_m, _ = self._stop_points.project(stops, x_m[rows], y_m[rows])
-        best = first_minimum(rows, distance_m)
-        best = best[distance_m[best] <= STOP_REACH_M]
+    def _nearest_stop(self, x_m: FloatArray, y_m: FloatArray, square: IntArray, part: IntArray) -> IntArray:
+        block = self._near_stops.blocks(square)
+        row = np.flatnonzero(block >= 0)
+        found = self._near_stops.nearest(row, block[row], part[row], x_m[row], y_m[row])
         nearest = np.full(len(x_m), -1)
-        nearest[rows[best]] = stops[best]
+        nearest[found.row] = found.segment
         return nearest
 
 
@@ -295,13 +298,6 @@ def _city(package: Package) -> City:
         timetable=package.timetable,
         trip_lines=package.trip_lines,
     )
-
-
-def cells_of(latitude_deg: FloatArray, longitude_deg: FloatArray) -> npt.NDArray[np.uint64]:
-    """Return the H3 cells of n points at the resolution of the aggregates."""
-    cell_of = h3.api.basic_int.latlng_to_cell
-    pairs = zip(latitude_deg.tolist(), longitude_deg.tolist(), strict=True)
-    return np.array([cell_of(latitude, longitude, CELL_RESOLUTION) for latitude, longitude in pairs], np.uint64)
 
 
 def _points(places: Sequence[Stop | Venue], plane: Plane) -> Segments:

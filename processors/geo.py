@@ -1,4 +1,4 @@
-"""Geometry on a local plane: distances, segments, and a grid that says which of them are near a point.
+"""Geometry on a local plane: distances, segments, groups.
 
 Every answer for a point depends on that point alone: no sums across points, no transcendental function per point
 (numpy's vector and tail loops may differ in the last bit), so a batch can be cut anywhere.
@@ -66,12 +66,14 @@ class Segments:
 
     def project(self, items: IntArray, x_m: FloatArray, y_m: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Project k points on k segments: distance in metres and the share of the segment (0 to 1) passed."""
-        dx_m, dy_m = self.dx_m[items], self.dy_m[items]
-        px_m, py_m = x_m - self.x_m[items], y_m - self.y_m[items]
+        dx_m, dy_m = self.dx_m.take(items), self.dy_m.take(items)
+        px_m, py_m = x_m - self.x_m.take(items), y_m - self.y_m.take(items)
         square = dx_m * dx_m + dy_m * dy_m
-        share = np.clip((px_m * dx_m + py_m * dy_m) / np.where(square > 0.0, square, 1.0), 0.0, 1.0)
-        ex_m, ey_m = px_m - share * dx_m, py_m - share * dy_m
-        return np.sqrt(ex_m * ex_m + ey_m * ey_m), share
+        share = (px_m * dx_m + py_m * dy_m) / np.where(square > 0.0, square, 1.0)
+        np.minimum(np.maximum(share, 0.0, out=share), 1.0, out=share)
+        px_m -= share * dx_m
+        py_m -= share * dy_m
+        return np.sqrt(px_m * px_m + py_m * py_m), share
 
 
 def points_as_segments(x_m: FloatArray, y_m: FloatArray) -> Segments:
@@ -88,68 +90,15 @@ def spread(starts: IntArray, counts: IntArray) -> tuple[IntArray, IntArray]:
     return rows, items
 
 
-def first_minimum(rows: IntArray, values: FloatArray) -> IntArray:
-    """Return, for every distinct row (rows ascending), the position of its first smallest value."""
-    if not len(rows):
-        return np.empty(0, np.int64)
-    starts = np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1])))
-    counts = np.diff(np.append(starts, len(rows)))
-    hits = np.flatnonzero(values == np.repeat(np.minimum.reduceat(values, starts), counts))
-    return hits[np.concatenate(([True], rows[hits][1:] != rows[hits][:-1]))]
+def first_of_group(values: FloatArray, rows: IntArray, counts: IntArray) -> IntArray:
+    """Return the position of the first smallest value of every group.
 
-
-_KEY_STRIDE: Final = 1 << 31
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ReachGrid:
-    """For every square cell, the segments within reach of some point of it, ascending; a few more may be listed."""
-
-    cell_m: float
-    keys: IntArray
-    starts: IntArray
-    counts: IntArray
-    items: IntArray
-
-    def candidates(self, x_m: FloatArray, y_m: FloatArray) -> tuple[IntArray, IntArray]:
-        """List for n points the segments that can be within reach: (row of each, segment of each)."""
-        if not len(self.keys):
-            return np.empty(0, np.int64), np.empty(0, np.int64)
-        keys = _cell_key(np.floor(x_m / self.cell_m), np.floor(y_m / self.cell_m))
-        at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        found = self.keys[at] == keys
-        rows, places = spread(self.starts[at], np.where(found, self.counts[at], 0))
-        return rows, self.items[places]
-
-
-def reach_grid(segments: Segments, reach_m: float, cell_m: float) -> ReachGrid:
-    """Index m segments by the cells that come within `reach_m` of them."""
-    keys: list[IntArray] = []
-    for item in range(len(segments.x_m)):
-        keys.append(_cells_near(segments, item, reach_m, cell_m))
-    key = np.concatenate(keys) if keys else np.empty(0, np.int64)
-    owner = np.repeat(np.arange(len(keys)), [len(cells) for cells in keys])
-    order = np.argsort(key, kind="stable")
-    distinct, starts, counts = np.unique(key[order], return_index=True, return_counts=True)
-    return ReachGrid(cell_m, distinct, starts.astype(np.int64), counts.astype(np.int64), owner[order])
-
-
-def _cells_near(segments: Segments, item: int, reach_m: float, cell_m: float) -> IntArray:
-    """Return the keys of the cells near one segment: those around points a cell apart on it, then the near of them."""
-    dx_m, dy_m = float(segments.dx_m[item]), float(segments.dy_m[item])
-    share = np.linspace(0.0, 1.0, math.ceil(math.hypot(dx_m, dy_m) / cell_m) + 2)
-    columns = np.floor((segments.x_m[item] + share * dx_m) / cell_m)
-    lines = np.floor((segments.y_m[item] + share * dy_m) / cell_m)
-    ring = math.ceil(reach_m / cell_m + 0.5)
-    around = np.arange(-ring, ring + 1)
-    grid_x = (columns[:, None, None] + around[None, :, None] + np.zeros((1, 1, len(around)))).ravel()
-    grid_y = (lines[:, None, None] + around[None, None, :] + np.zeros((1, len(around), 1))).ravel()
-    keys, first = np.unique(_cell_key(grid_x, grid_y), return_index=True)
-    middle_x_m, middle_y_m = (grid_x[first] + 0.5) * cell_m, (grid_y[first] + 0.5) * cell_m
-    distance_m, _ = segments.project(np.full(len(first), item), middle_x_m, middle_y_m)
-    near: IntArray = keys[distance_m <= reach_m + cell_m * math.sqrt(0.5)]
-    return near
-
-
-def _cell_key(column: FloatArray, row: FloatArray) -> IntArray:
-    return column.astype(np.int64) * _KEY_STRIDE + row.astype(np.int64)
+    rows: the group (0 to g - 1, rising) of each value; counts: how many values each group has, at least one.
+    """
+    starts = np.cumsum(counts)
+    starts -= counts
+    hits = np.flatnonzero(values == np.minimum.reduceat(values, starts).take(rows))
+    if len(hits) > len(counts):
+        owner = rows[hits]
+        hits = hits[np.concatenate(([True], owner[1:] != owner[:-1]))]
+    return hits

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.batches import FloatArray
-from processors.geo import EARTH_RADIUS_M, Plane, Segments, first_minimum, haversine_m, reach_grid, spread
+from processors.geo import EARTH_RADIUS_M, Plane, Segments, first_of_group, haversine_m, spread
 
 
 def test_haversine_quarter_of_the_globe_and_one_degree() -> None:
@@ -56,28 +55,6 @@ def test_spread_lists_ranges() -> None:
     assert items.tolist() == [7, 8, 3, 4, 5]
 
 
-def test_first_minimum_takes_the_first_of_equals() -> None:
-    rows = np.array([0, 0, 2, 2, 2])
-    assert first_minimum(rows, np.array([2.0, 1.0, 5.0, 4.0, 4.0])).tolist() == [1, 3]
-    assert first_minimum(np.empty(0, np.int64), np.empty(0)).tolist() == []
-
-
-coordinate = st.floats(-2_000, 2_000)
-
-
-@given(
-    st.lists(st.tuples(coordinate, coordinate, coordinate, coordinate), max_size=12),
-    st.lists(st.tuples(coordinate, coordinate), min_size=1, max_size=12),
-)
-def test_reach_grid_misses_no_segment_within_reach(
-    segments: list[tuple[float, float, float, float]], points: list[tuple[float, float]]
-) -> None:
-    columns: list[FloatArray] = [np.array([segment[side] for segment in segments], np.float64) for side in range(4)]
-    some = Segments(*columns)
-    grid = reach_grid(some, reach_m=60.0, cell_m=100.0)
-    x_m, y_m = np.array([point[0] for point in points]), np.array([point[1] for point in points])
-    rows, items = grid.candidates(x_m, y_m)
-    listed = set(zip(rows.tolist(), items.tolist(), strict=True))
-    for row, (px_m, py_m) in enumerate(points):
-        away_m, _ = some.project(np.arange(len(segments)), np.array(px_m), np.array(py_m))
-        assert {(row, int(item)) for item in np.flatnonzero(away_m <= 60.0)} <= listed
+def test_first_of_group_takes_the_first_of_equals() -> None:
+    values = np.array([2.0, 1.0, 5.0, 4.0, 4.0])
+    assert first_of_group(values, np.array([0, 0, 1, 1, 1]), np.array([2, 3])).tolist() == [1, 3]
