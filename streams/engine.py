@@ -21,10 +21,7 @@ from processors.partition_engine import Domain, IngestRule, Outcome, PartitionEn
 from processors.records_in import RawRecord
 from schemas import records
 from schemas.codec import Codec, schema_id_of
-from schemas.errors import CityopsError, Rejected, Retryable
-from sinks.clickhouse.migrations import migrate
-from sinks.clickhouse.writer import Writer
-from sinks.contract import WriteResult
+from schemas.errors import Rejected, Retryable
 from streams import topics
 from streams.alerting import Alerting
 from streams.checkpoints import CheckpointStore, Loaded
@@ -37,6 +34,7 @@ from streams.registrar import Registrar, registered_in
 from streams.registry import fetch_schema, load_codec
 from streams.settings import Settings
 from streams.span import load_span
+from streams.storing import Storing
 from streams.topics import Topic
 from streams.transport import BatchApp, Poll
 
@@ -44,7 +42,6 @@ log = logging.getLogger(__name__)
 
 REGION_KEY: Final = b"city"
 BUG_PAUSE_S: Final = 2.0
-REFUSED_PAUSE_S: Final = 5.0
 UNKNOWN_SCHEMA_S: Final = 30.0
 """How long the registry's word that it does not know a schema id is taken as final."""
 
@@ -85,12 +82,12 @@ class Engine:
         self._durable: dict[TP, int] = {}
         self._unknown_until_s: dict[int, float] = {}
         self._codec: Codec | None = None
-        self._writer: Writer | None = None
         self._outbox: Outbox | None = None
         self._store: CheckpointStore | None = None
         self.alerting = Alerting(settings, lambda: self.codec, lambda: self.outbox)
         self.health.undelivered = self.alerting.undelivered
         self._registrar = Registrar(settings, lambda: self.codec, lambda: self.outbox)
+        self._storing = Storing(settings, lambda: self.codec, self.health, self._stored)
 
     # --- starting -------------------------------------------------------------------------------------------------
 
@@ -130,6 +127,7 @@ class Engine:
     async def stop(self) -> None:
         """Send what is queued."""
         await self.alerting.close()
+        self._storing.close()
         if self._outbox is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._outbox.close)
 
@@ -155,6 +153,7 @@ class Engine:
             if starts[tp] > source.expected > 0:
                 log.warning("%s: offsets %d to %d are gone from the log", tp, source.expected, starts[tp])
             source.expected = starts[tp]
+        self._storing.started({tp: at for tp, at in starts.items() if self._by_name.get(tp.topic) is topics.ROWS})
         self.health.assigned({(self._by_name[tp.topic].name, tp.partition): at for tp, at in starts.items()})
 
     def durable_offset(self, tp: TP) -> int | None:
@@ -379,32 +378,13 @@ class Engine:
     # --- rows to ClickHouse -----------------------------------------------------------------------------------------
 
     async def store(self, poll: Poll) -> None:
-        """Write the frames of one poll; ClickHouse down means waiting here, while detection goes on."""
-        for one in poll.records:
-            try:
-                frame = self.codec.read(one.value or b"", records.RowFrame)
-            except Rejected as error:
-                log.warning("%s offset %d is not a row frame: %s", poll.tp, one.offset, error)
-                continue
-            await self._write(frame)
-        self._passed(poll)
+        """Take the frames of one poll; ClickHouse down means waiting here at last, while detection goes on."""
+        self.health.reached((topics.ROWS.name, poll.tp.partition), poll.highwater)
+        missing = await self._storing.store(poll)
+        if missing is not None:
+            log.warning("%s: expected offset %d, found %d: reading again", poll.tp, missing, poll.position)
+            self.app.consumer.rewind(poll.tp, missing)
 
-    async def _write(self, frame: records.RowFrame) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                written = await loop.run_in_executor(None, self._write_now, frame)
-            except CityopsError as error:  # also a frame it refuses: better to wait, seen by all, than to lose rows
-                if self.health.sink_waiting is None:
-                    log.warning("ClickHouse does not take rows (%s); they wait in Kafka", error)
-                self.health.sink_waiting = str(error)
-                await asyncio.sleep(error.retry_after_s if isinstance(error, Retryable) else REFUSED_PAUSE_S)
-            else:
-                self.health.stored(written.table, written.rows, frame.tick_ms)
-                return
-
-    def _write_now(self, frame: records.RowFrame) -> WriteResult:
-        if self._writer is None:
-            migrate(self.settings.clickhouse_url, self.settings.database, self.settings.ttl_days)
-            self._writer = Writer(self.settings.clickhouse_url, self.settings.database)
-        return self._writer.write(frame)
+    def _stored(self, tp: TP, offset: int) -> None:
+        self._durable[tp] = offset
+        self.health.worked_off((topics.ROWS.name, tp.partition), offset)

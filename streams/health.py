@@ -102,6 +102,11 @@ class Health:
         if key in self.sources:
             self.sources[key].highwater = max(highwater, self.sources[key].highwater)
 
+    def worked_off(self, key: tuple[str, int], next_offset: int) -> None:
+        """Everything before an offset is worked through."""
+        if key in self.sources:
+            self.sources[key].next_offset = next_offset
+
     def waits(self, key: tuple[str, int], what_for: str | None) -> None:
         """A partition waits for something outside; None = no longer."""
         if key in self.sources:
@@ -139,7 +144,6 @@ class Health:
         """A frame is in ClickHouse."""
         self.rows_written[table] += rows
         self.stored_tick_ms = max(tick_ms, self.stored_tick_ms or tick_ms)
-        self.sink_waiting = None
 
     def status(self) -> Status:
         """Return what /status tells."""
