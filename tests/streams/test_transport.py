@@ -4,12 +4,14 @@ import asyncio
 import itertools
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from faust.transport.consumer import Consumer as StockConsumer
@@ -17,8 +19,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams import transport
+from streams.fetched import POLL_BYTES, POLL_RECORDS, bytes_of
 from streams.settings import Settings
-from streams.transport import BatchApp, BatchConsumer, BatchTransport, Poll
+from streams.transport import QUEUED_POLLS, BatchApp, BatchConsumer, BatchTransport, Poll
 
 pytestmark = pytest.mark.stack
 
@@ -72,7 +75,7 @@ def new_topic(stack: Settings) -> str:
 
 def send(stack: Settings, topic: str, partition: int, count: int) -> None:
     """Append records b'0', b'1', ... to one partition."""
-    producer = Producer({"bootstrap.servers": stack.kafka_bootstrap_servers})
+    producer = Producer({"bootstrap.servers": stack.kafka_bootstrap_servers, "queue.buffering.max.messages": 1_000_000})
     for number in range(count):
         producer.produce(topic, str(number).encode(), b"key", partition=partition)
     assert producer.flush(10) == 0
@@ -94,6 +97,7 @@ def run(
     *,
     consumer: type[BatchConsumer] = BatchConsumer,
     fail: bool = False,
+    more_agents: Callable[[BatchApp], None] | None = None,
     book: Book | None = None,
     commit_interval_s: float = 0.5,
 ) -> Tiny:
@@ -131,6 +135,8 @@ def run(
                     raise RuntimeError("a bug")
                 own.durable[poll.tp] = poll.next_position
 
+        if more_agents is not None:
+            more_agents(app)
         await app.start()
         try:
             await scenario(tiny)
@@ -184,6 +190,102 @@ def test_a_rewind_reads_again_without_holes(stack: Settings) -> None:
 
     tiny = run(stack, topic, f"g-{topic}", rewind)
     assert tiny.seen[0] == [*range(50), *range(20, 50)]
+
+
+def test_polls_are_small_enough_for_a_turn_of_the_loop(stack: Settings) -> None:
+    topic = new_topic(stack)
+    send(stack, topic, 0, 12_000)
+    producer = Producer({"bootstrap.servers": stack.kafka_bootstrap_servers})
+    for size in (POLL_BYTES // 3,) * 7 + (POLL_BYTES * 2,) * 2:
+        producer.produce(topic, b"x" * size, partition=1)
+    producer.flush(10)
+
+    tiny = run(stack, topic, f"g-{topic}", lambda one: one.wait_for(12_009))
+
+    assert tiny.seen == {0: list(range(12_000)), 1: list(range(9))}
+    assert max(len(poll.records) for poll in tiny.polls) == POLL_RECORDS
+    large = [poll.records for poll in tiny.polls if poll.tp.partition == 1]
+    assert all(len(found) == 1 or bytes_of(found) <= POLL_BYTES for found in large)
+    assert len(large) >= 5
+
+
+def test_an_agent_that_is_behind_stops_its_own_topic_alone(stack: Settings) -> None:
+    behind, topic = new_topic(stack), new_topic(stack)
+    send(stack, behind, 0, 100_000)
+    may_go_on, worked_off = asyncio.Event(), list[int]()
+
+    def slow(app: BatchApp) -> None:
+        @app.agent(app.polls(behind))
+        async def stay(polls: AsyncIterator[Poll]) -> None:
+            async for poll in polls:
+                await may_go_on.wait()
+                worked_off.extend(one.offset for one in poll.records)
+
+    async def scenario(tiny: Tiny) -> None:
+        consumer = tiny.app.consumer
+        while TP(behind, 0) not in consumer._held:
+            await asyncio.sleep(0.05)
+        await asyncio.get_running_loop().run_in_executor(None, send, stack, topic, 0, 100)
+        await tiny.wait_for(100)
+        (channel,) = tiny.app.topics._tp_index[TP(behind, 0)]
+        assert channel.queue.qsize() == QUEUED_POLLS
+        assert sum(map(len, consumer._held.values())) <= POLL_RECORDS + 10_000, "more than a poll and a batch is held"
+        may_go_on.set()
+        while len(worked_off) < 100_000:
+            await asyncio.sleep(0.05)
+
+    run(stack, topic, f"g-{topic}", scenario, more_agents=slow)
+    assert worked_off == list(range(100_000))
+
+
+def test_bulk_comes_after_what_is_urgent(stack: Settings) -> None:
+    bulk, urgent = new_topic(stack), new_topic(stack)
+    order: list[str] = []
+
+    def watch(app: BatchApp) -> None:
+        app.bulk = frozenset({bulk})
+
+        @app.agent(app.polls(bulk))
+        async def work(polls: AsyncIterator[Poll]) -> None:
+            async for poll in polls:
+                time.sleep(0.005)  # as work does, not as waiting does
+                order.append(poll.tp.topic)
+
+    async def scenario(tiny: Tiny) -> None:
+        send(stack, bulk, 0, 100_000)  # the loop stands still meanwhile: both are there when it goes on
+        send(stack, urgent, 0, 1)
+        await tiny.wait_for(1)
+        assert len(order) <= 2 * QUEUED_POLLS, "all that was queued before, and one turn of the reader"
+
+    run(stack, urgent, f"g-{urgent}", scenario, more_agents=watch)
+
+
+def test_markers_of_transactions_are_passed_over_and_aborted_records_where_asked_for(stack: Settings) -> None:
+    topic = new_topic(stack)
+    producer = Producer({"bootstrap.servers": stack.kafka_bootstrap_servers, "transactional.id": f"t-{topic}"})
+    producer.init_transactions(10)
+    for end in (producer.commit_transaction, producer.abort_transaction, producer.commit_transaction):
+        producer.begin_transaction()
+        for number in range(3):
+            producer.produce(topic, str(number).encode(), partition=0)
+        producer.flush(10)  # an abort would drop what is not sent yet
+        end(10)
+
+    async def committed_only() -> list[int]:
+        consumer = AIOKafkaConsumer(bootstrap_servers=stack.kafka_bootstrap_servers, isolation_level="read_committed")
+        await consumer.start()
+        consumer.assign([TP(topic, 0)])
+        await consumer.seek_to_beginning()
+        found: list[int] = []
+        while await consumer.position(TP(topic, 0)) < 12:
+            for records in (await consumer.getmany(timeout_ms=100)).values():
+                found += [one.offset for one in records]
+        await consumer.stop()
+        return found
+
+    tiny = run(stack, topic, f"g-{topic}", lambda one: one.wait_for(9))
+    assert tiny.seen[0] == [0, 1, 2, 4, 5, 6, 8, 9, 10]
+    assert asyncio.run(committed_only()) == [0, 1, 2, 8, 9, 10]
 
 
 class WithoutCommitFirst(BatchConsumer):
