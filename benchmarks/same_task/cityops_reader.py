@@ -7,54 +7,62 @@ from processors.positions_in import PositionReader
 from benchmarks.answer import MINUTE_MS, digest
 from benchmarks.same_task.batch_app import run
 from benchmarks.same_task.child import Clock, Job, given_job, tell_and_end
-from processors.batches import PositionBatch
+from processors.batches import Float32Array, PositionBatch
 from schemas.codec import local_codec
-from schemas.dictionary import Dictionary
+from schemas.dictionary import Dictionary, IndexArray
 from streams.transport import Poll
 
 
 class Columns:
-    """The task over columns: arrays by vehicle number for the last positions, arrays by line number a minute."""
+    """The task over columns.
+
+    Last positions by vehicle number as (m, 3): at_ms, latitude_deg, longitude_deg, so that one is written in one place.
+    Counts and sums of speeds by line number as (2, lines) for each minute.
+    """
 
     def __init__(self, vehicles: Dictionary) -> None:
         self._vehicles, self._lines = vehicles, Dictionary()
-        self._at_ms = np.zeros(0, np.int64)
-        self._place = np.zeros((2, 0))
+        self._last = np.zeros((0, 3))
         self._minutes: dict[int, npt.NDArray[np.float64]] = {}
 
     def add_up(self, batch: PositionBatch) -> None:
         """Keep the last position of each vehicle, add up each line and minute."""
-        missing = len(self._vehicles) - len(self._at_ms)
+        missing = len(self._vehicles) - len(self._last)
         if missing > 0:
-            room = max(missing, len(self._at_ms))
-            self._at_ms = np.pad(self._at_ms, (0, room))
-            self._place = np.pad(self._place, ((0, 0), (0, room)))
-        vehicle = batch.vehicle_id.numbers
-        self._at_ms[vehicle] = batch.at_ms  # of several the last one stays
-        self._place[0, vehicle] = batch.latitude_deg
-        self._place[1, vehicle] = batch.longitude_deg
+            self._last = np.pad(self._last, ((0, max(missing, len(self._last))), (0, 0)))
+        row = np.empty((len(batch), 3))
+        row[:, 0], row[:, 1], row[:, 2] = batch.at_ms, batch.latitude_deg, batch.longitude_deg
+        self._last[batch.vehicle_id.numbers] = row  # of several the last one stays
         number, words = batch.line_id.compact()
         line = self._lines.numbers(words)[number]
         minute = batch.at_ms // MINUTE_MS
-        for one in range(int(minute.min()), int(minute.max()) + 1):
-            of_minute = minute == one
-            lines = line[of_minute]
-            found = self._minutes.get(one, np.zeros((2, 0)))
-            found = np.pad(found, ((0, 0), (0, len(self._lines) - found.shape[1])))
-            found[0] += np.bincount(lines, minlength=len(self._lines))
-            found[1] += np.bincount(lines, weights=batch.speed_mps[of_minute], minlength=len(self._lines))
-            self._minutes[one] = found
+        first, last = int(minute.min()), int(minute.max())
+        if first == last:
+            self._add_minute(first, line, batch.speed_mps)
+            return
+        for one in range(first, last + 1):
+            rows = minute == one
+            self._add_minute(one, line[rows], batch.speed_mps[rows])
+
+    def _add_minute(self, minute: int, line: IndexArray, speed_mps: Float32Array) -> None:
+        lines = len(self._lines)
+        found = self._minutes.get(minute)
+        if found is None:
+            found = self._minutes[minute] = np.zeros((2, lines))
+        elif found.shape[1] < lines:
+            found = self._minutes[minute] = np.pad(found, ((0, 0), (0, lines - found.shape[1])))
+        found[0] += np.bincount(line, minlength=lines)
+        found[1] += np.bincount(line, weights=speed_mps, minlength=lines)
 
     def answer(self) -> str:
         """Return the digest of what was added up."""
-        seen = np.flatnonzero(self._at_ms).tolist()
         last = {
             self._vehicles.word(slot): (
-                int(self._at_ms[slot]),
-                float(self._place[0, slot]),
-                float(self._place[1, slot]),
+                int(self._last[slot, 0]),
+                float(self._last[slot, 1]),
+                float(self._last[slot, 2]),
             )
-            for slot in seen
+            for slot in np.flatnonzero(self._last[:, 0]).tolist()
         }
         minutes = {
             (self._lines.word(line), minute): (int(found[0, line]), float(found[1, line]))
