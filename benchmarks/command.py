@@ -16,6 +16,7 @@ from benchmarks.catalogue import all_variants
 from benchmarks.harness import Outcome, measure
 from benchmarks.machine import this_machine
 from benchmarks.report import Report, goals_table, machine_line, report_of, variants_table
+from benchmarks.runs import remove_runs
 from benchmarks.same_task.logs import remove_all
 from schemas.errors import Retryable, UsageError
 from streams.session import alone, stack_running
@@ -74,7 +75,9 @@ def _removed(settings: Settings) -> Iterator[None]:
     """Delete what earlier measurements left and what this one wrote. Raises Retryable for what Kafka refused."""
     try:
         remove_all(settings.kafka)
+        remove_runs(settings)
         yield
         remove_all(settings.kafka)
+        remove_runs(settings)
     except KafkaException as error:
         raise Retryable(f"Kafka at {settings.kafka_bootstrap_servers} refused: {error}") from error

@@ -209,7 +209,10 @@ def _line(change: IncidentChange) -> str:
 
 
 def left_over(statuses: Sequence[Status | None], offsets: Offsets, written: Written) -> int:
-    """Return how many records and checkpoints are still to come; -1 = a worker does not answer."""
+    """Return how many records and checkpoints are still to come; -1 = a worker does not answer.
+
+    A source that wrote no checkpoint although it reached the end began behind the last record, at a checkpoint.
+    """
     if None in statuses:
         return -1
     sources = [source for status in statuses if status is not None for source in status.sources]
@@ -218,7 +221,8 @@ def left_over(statuses: Sequence[Status | None], offsets: Offsets, written: Writ
     for source in sources:
         key = source.topic, source.partition
         reached[key] = max(reached.get(key, 0), source.next_offset)
-        durable[key] = max(durable.get(key, 0), source.checkpoint_offset or 0)
+        since_start = source.next_offset if source.checkpoint_offset is None else source.checkpoint_offset
+        durable[key] = max(durable.get(key, 0), since_start)
     wanted = dict(written.behind)
     for topic in (topics.OBSERVATIONS, topics.ROWS):
         wanted |= {(topic.name, partition): end for partition, end in offsets.ends(topic).items()}
