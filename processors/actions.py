@@ -8,11 +8,13 @@ import numpy as np
 
 from processors.batches import Batch, BoolArray, HashArray, IntArray, TextArray
 from processors.city import City
-from processors.domain import Domain, Findings, Message, Mistakes, domain_of
-from processors.ingest import content_hashes, device_mistake, one_line, read_times, text_mistake
+from processors.domain import Domain, Findings, Message, Mistakes, Rows, domain_of
+from processors.ingest import content_hashes, device_mistake, one_line, read_messages, read_times, text_mistake
 from processors.key_blocks import SlotArray
+from processors.records_in import RawRecord
 from processors.rows import Columns, texts
 from processors.tracks import Track
+from schemas.codec import Codec
 from schemas.dictionary import Dictionary
 from schemas.errors import Reason, UsageError
 from schemas.ids import content_id
@@ -76,17 +78,9 @@ class ActionForm:
         """Return 0: no record needs the whole history."""
         return 0
 
-    def read(self, messages: Sequence[Message], city: City, mistakes: Mistakes) -> ActionBatch:
-        """Return n actions as columns; every text of theirs is for people to read and has to be sound."""
-        told = [message.fields for message in messages]
-        wrong = [action_mistakes(fields) for fields in told]
-        mistakes.note(np.array([bool(one) for one in wrong]), Reason.BAD_ID, lambda row: "; ".join(wrong[row]))
-        return ActionBatch(
-            offset=np.array([message.raw.offset for message in messages], dtype=np.int64),
-            at_ms=read_times(told, mistakes),
-            content_hash=content_hashes(messages),
-            **{name: texts([str(fields[name]) for fields in told]) for name in _TEXTS},
-        )
+    def read(self, records: Sequence[RawRecord], codec: Codec, keys: Dictionary, city: City) -> Rows[ActionBatch]:
+        """Return n actions as columns."""
+        return read_messages(records, codec, self.device_field, "incident", _read_actions)
 
     def slots(self, batch: ActionBatch, keys: Dictionary) -> SlotArray:
         """Return the numbers of the actions' ids."""
@@ -118,12 +112,25 @@ class ActionForm:
         return Findings(np.zeros(0, np.int64), (), np.zeros(0))
 
 
+def _read_actions(messages: Sequence[Message], mistakes: Mistakes) -> ActionBatch:
+    """Return n actions as columns; every text of theirs is for people to read and has to be sound."""
+    told = [message.fields for message in messages]
+    wrong = [action_mistakes(fields) for fields in told]
+    mistakes.note(np.array([bool(one) for one in wrong], bool), Reason.BAD_ID, lambda row: "; ".join(wrong[row]))
+    return ActionBatch(
+        offset=np.array([message.raw.offset for message in messages], dtype=np.int64),
+        at_ms=read_times(told, mistakes),
+        content_hash=content_hashes(messages),
+        **{name: texts([str(fields[name]) for fields in told]) for name in _TEXTS},
+    )
+
+
 _TEXTS: Final = ("action_id", "incident_id", "decision", "operator", "note")
 
 
 def action_domain() -> Domain:
     """Return what operator.actions.v1 is made of."""
-    return domain_of(ActionForm(), subject="incident")
+    return domain_of(ActionForm())
 
 
 def action_mistakes(fields: Mapping[str, Any]) -> list[str]:

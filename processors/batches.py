@@ -6,6 +6,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from schemas.dictionary import DictionaryArray
+
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -28,27 +30,36 @@ class Batch:
         """Return those rows (indices or a mask), in that order."""
         return type(self)(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
 
-    def columns(self) -> dict[str, npt.NDArray[Any]]:
+    def columns(self) -> dict[str, Any]:
         """Return the columns by name."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
 
 @dataclass(frozen=True, slots=True)
 class PositionBatch(Batch):
-    """n positions in log order."""
+    """n positions in log order; an empty word = unknown."""
 
     offset: IntArray
+    index: npt.NDArray[np.int32]
+    """within its frame, 0 for a position by itself"""
     at_ms: IntArray
     latitude_deg: FloatArray
     longitude_deg: FloatArray
     speed_mps: Float32Array
     bearing_deg: Float32Array
+    accuracy_m: Float32Array
     content_hash: HashArray
+    """of everything it says but the vehicle, equal however it was sent"""
     direction_id: SmallArray
-    vehicle_class: TextArray
-    vehicle_id: TextArray
-    line_id: TextArray
-    trip_id: TextArray
+    ignition: npt.NDArray[np.uint8]
+    """index into Switch, as are door and sos"""
+    door: npt.NDArray[np.uint8]
+    sos: npt.NDArray[np.uint8]
+    vehicle_class: DictionaryArray
+    vehicle_id: DictionaryArray
+    line_id: DictionaryArray
+    trip_id: DictionaryArray
+    operator_id: DictionaryArray
 
 
 @dataclass(frozen=True, slots=True)

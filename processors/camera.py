@@ -8,12 +8,14 @@ import numpy as np
 
 from processors.batches import BoolArray, DetectionBatch, HashArray, SmallArray
 from processors.city import City
-from processors.domain import KEY_SEPARATOR, Domain, Findings, Message, Mistakes, domain_of
+from processors.domain import KEY_SEPARATOR, Domain, Findings, Rows, domain_of
 from processors.heartbeat import HEARTBEAT_FORM
-from processors.ingest import read_detections, text_hashes
+from processors.ingest import read_detections, read_messages, text_hashes
 from processors.key_blocks import SlotArray
+from processors.records_in import RawRecord
 from processors.rows import Columns
 from processors.tracks import Track, degrees_e7
+from schemas.codec import Codec
 from schemas.dictionary import Dictionary, DictionaryArray, dictionary_array
 from schemas.records import DeviceKind
 
@@ -61,9 +63,15 @@ class DetectionForm:
         """Return two pairs: a look counts by the look before it, and that by its own predecessor."""
         return 2 * self.rule.pair_ms
 
-    def read(self, messages: Sequence[Message], city: City, mistakes: Mistakes) -> DetectionBatch:
+    def read(self, records: Sequence[RawRecord], codec: Codec, keys: Dictionary, city: City) -> Rows[DetectionBatch]:
         """Return n detections as columns."""
-        return read_detections(messages, city, mistakes)
+        return read_messages(
+            records,
+            codec,
+            self.device_field,
+            "device",
+            lambda messages, mistakes: read_detections(messages, city, mistakes),
+        )
 
     def slots(self, batch: DetectionBatch, keys: Dictionary) -> SlotArray:
         """Return the numbers of camera and kind."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,16 @@ from processors.key_blocks import SlotArray
 from processors.records_in import RawRecord
 from processors.rows import Columns
 from processors.tracks import Track
+from schemas.codec import Codec
 from schemas.dictionary import Dictionary
 from schemas.errors import Reason
 from schemas.records import DeviceKind
 
 KEY_SEPARATOR: Final = "\x1f"
 """Parts the device id from the rest of a history key; no valid id holds a control character."""
+
+
+B = TypeVar("B", bound=Batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +46,39 @@ class Mistakes:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """Records that gave no row at all, by their number: the reason and every mistake in words."""
+
+    by_record: dict[int, tuple[Reason, tuple[str, ...]]] = field(default_factory=dict)
+
+    def note(self, record: int, reason: Reason, *errors: str) -> None:
+        """Note why a record cannot be read."""
+        self.by_record[record] = (reason, errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows(Generic[B]):
+    """n rows that were read from records, not judged yet.
+
+    record: which record each came from, ascending. shard: of its device, -1 = the device's id is not sound.
+    index: its place in its record, None where a record is one row.
+    """
+
+    batch: B
+    record: IntArray
+    shard: IntArray
+    mistakes: Mistakes
+    unread: Unread
+    index: IntArray | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """What a detector claims: rows of a track, what of each and how sure (0 to 1)."""
 
     row: IntArray
     kind: tuple[str, ...]
     score: npt.NDArray[np.float64]
-
-
-B = TypeVar("B", bound=Batch)
 
 
 class Form(Protocol[B]):
@@ -76,8 +104,11 @@ class Form(Protocol[B]):
     def whole_ms(self) -> int:
         """How far back of a record that needs the whole history of its key any record may count."""
 
-    def read(self, messages: Sequence[Message], city: City, mistakes: Mistakes) -> B:
-        """Turn n messages into columns and note what is wrong with them; rows with a mistake are not used."""
+    def read(self, records: Sequence[RawRecord], codec: Codec, keys: Dictionary, city: City) -> Rows[B]:
+        """Turn records into rows and note what is wrong with them; rows with a mistake are not used.
+
+        keys: those of the form's history, which only grow here.
+        """
 
     def slots(self, batch: B, keys: Dictionary) -> SlotArray:
         """Return the numbers (n,) of what each row is about: the device, and what of it has a history of its own."""
@@ -100,16 +131,12 @@ class Form(Protocol[B]):
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The record types of one topic, by short name, and the kind of device that is registered on it (None = none).
-
-    subject: what the ids that decide the shard are of.
-    """
+    """The record types of one topic, by short name, and the kind of device that is registered on it (None = none)."""
 
     forms: Mapping[str, Form[Any]]
     devices: DeviceKind | None = None
-    subject: str = "device"
 
 
-def domain_of(*forms: Form[Any], devices: DeviceKind | None = None, subject: str = "device") -> Domain:
+def domain_of(*forms: Form[Any], devices: DeviceKind | None = None) -> Domain:
     """Return the domain of those record types and that kind of device."""
-    return Domain({form.record: form for form in forms}, devices, subject)
+    return Domain({form.record: form for form in forms}, devices)

@@ -1,20 +1,22 @@
 """Fleet: what the positions of one vehicle say: it stopped hard, it stands where vehicles do not stop."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
 from processors.batches import BoolArray, FloatArray, HashArray, IntArray, PositionBatch
 from processors.city import City
-from processors.domain import Domain, Findings, Message, Mistakes, domain_of
+from processors.domain import Domain, Findings, Rows, domain_of
 from processors.geo import EARTH_RADIUS_M
-from processors.ingest import read_positions
 from processors.key_blocks import SlotArray
+from processors.position_rows import PositionRows
+from processors.records_in import RawRecord
 from processors.rows import Columns
 from processors.tracks import Track, degrees_e7
-from schemas.dictionary import Dictionary, DictionaryArray, dictionary_array
+from schemas.codec import Codec
+from schemas.dictionary import Dictionary, DictionaryArray
 from schemas.records import DeviceKind
 
 
@@ -47,6 +49,7 @@ class PositionForm:
     record: str = "VehiclePosition"
     table: str = "positions"
     device_field: str = "vehicle_id"
+    rows: PositionRows = field(default_factory=PositionRows, compare=False)
 
     @property
     def remembered(self) -> dict[str, Any]:
@@ -64,13 +67,13 @@ class PositionForm:
         """Return 0: no record needs the whole history."""
         return 0
 
-    def read(self, messages: Sequence[Message], city: City, mistakes: Mistakes) -> PositionBatch:
-        """Return n positions as columns."""
-        return read_positions(messages, city, mistakes)
+    def read(self, records: Sequence[RawRecord], codec: Codec, keys: Dictionary, city: City) -> Rows[PositionBatch]:
+        """Return n positions as rows."""
+        return self.rows.of_singles(records, codec, keys, city)
 
     def slots(self, batch: PositionBatch, keys: Dictionary) -> SlotArray:
-        """Return the numbers of the vehicles."""
-        return keys.numbers([vehicle_id.encode() for vehicle_id in batch.vehicle_id.tolist()])
+        """Return the vehicles' numbers, which the batch already has."""
+        return np.asarray(batch.vehicle_id.numbers, np.int32)
 
     def ties(self, batch: PositionBatch) -> HashArray:
         """Return zeros: a vehicle is at one place at a time."""
@@ -82,30 +85,29 @@ class PositionForm:
 
     def place(self, batch: PositionBatch, city: City) -> tuple[Columns, Columns]:
         """Locate n positions."""
-        told = dictionary_array(batch.line_id.tolist())
-        located = city.locate(batch.latitude_deg, batch.longitude_deg, told, batch.direction_id)
+        located = city.locate(batch.latitude_deg, batch.longitude_deg, batch.line_id, batch.direction_id)
         at_stop = located.stop_id.numbers != 0
         on_own_line = located.on_told_line & (located.cross_track_m <= self.rule.own_line_m)
         unknown = np.isnan(batch.speed_mps)
         speed_mm_s = np.rint(np.where(unknown, 0.0, batch.speed_mps.astype(np.float64)) * 1000.0)
         rows: Columns = {
             "source_offset": batch.offset,
-            "source_index": np.zeros(len(batch), np.int32),
+            "source_index": batch.index,
             "at_ms": batch.at_ms,
             "vehicle_id": batch.vehicle_id,
             "vehicle_class": batch.vehicle_class,
             "latitude_deg": batch.latitude_deg,
             "longitude_deg": batch.longitude_deg,
-            "unit_code": located.unit_code.texts(),
+            "unit_code": located.unit_code,
             "speed_mm_s": np.where(unknown, -1, speed_mm_s).astype(np.int32),
             "bearing_deg": batch.bearing_deg,
             "line_id": batch.line_id,
             "trip_id": batch.trip_id,
-            "matched_line_id": located.matched_line_id.texts(),
+            "matched_line_id": located.matched_line_id,
             "direction_id": np.where(located.direction_id >= 0, located.direction_id, batch.direction_id),
             "line_offset_m": located.line_offset_m,
             "cross_track_m": located.cross_track_m,
-            "stop_id": located.stop_id.texts(),
+            "stop_id": located.stop_id,
             "cell": located.cell,
         }
         remembered: Columns = {
@@ -113,7 +115,7 @@ class PositionForm:
             "longitude_e7": degrees_e7(batch.longitude_deg),
             "speed_mps": batch.speed_mps,
             "stop": np.where(at_stop, np.where(on_own_line, SERVING_STOP, AT_STOP), NO_STOP).astype(np.uint8),
-            "line_id": told,
+            "line_id": batch.line_id,
         }
         return rows, remembered
 
@@ -131,6 +133,17 @@ class PositionForm:
             kind=("hard_stop",) * len(stops) + ("stationary_vehicle",) * len(stands),
             score=np.concatenate([stop_score, stand_score]),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class FrameForm(PositionForm):
+    """Vehicle frames: positions, many to a record."""
+
+    record: str = "VehicleFrame"
+
+    def read(self, records: Sequence[RawRecord], codec: Codec, keys: Dictionary, city: City) -> Rows[PositionBatch]:
+        """Return n positions as rows."""
+        return self.rows.of_frames(records, codec, keys, city)
 
 
 def hard_stops(track: Track, rule: FleetRule) -> tuple[IntArray, FloatArray]:
@@ -169,6 +182,11 @@ def stationary_vehicles(track: Track, rule: FleetRule) -> tuple[IntArray, FloatA
     came &= track.at_ms[row - first] - track.at_ms[before] <= rule.run_gap_ms
     stood = came & (_distance_m(track, before, row - first) <= rule.standing_radius_m)
     return row[~stood], np.where(came, 0.6, 0.5)[~stood]
+
+
+def frame_domain(rule: FleetRule = FLEET_RULE) -> Domain:
+    """Return what vehicle.frames.v1 is made of."""
+    return domain_of(FrameForm(rule), devices=DeviceKind.VEHICLE)
 
 
 def fleet_domain(rule: FleetRule = FLEET_RULE) -> Domain:

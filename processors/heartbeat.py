@@ -8,11 +8,13 @@ import numpy as np
 
 from processors.batches import BoolArray, HashArray, HeartbeatBatch
 from processors.city import City
-from processors.domain import Findings, Message, Mistakes
-from processors.ingest import read_heartbeats
+from processors.domain import Findings, Rows
+from processors.ingest import read_heartbeats, read_messages
 from processors.key_blocks import SlotArray
+from processors.records_in import RawRecord
 from processors.rows import Columns
 from processors.tracks import Track
+from schemas.codec import Codec
 from schemas.dictionary import Dictionary
 
 
@@ -34,9 +36,15 @@ class HeartbeatForm:
         """Return 0: no record needs the whole history."""
         return 0
 
-    def read(self, messages: Sequence[Message], city: City, mistakes: Mistakes) -> HeartbeatBatch:
+    def read(self, records: Sequence[RawRecord], codec: Codec, keys: Dictionary, city: City) -> Rows[HeartbeatBatch]:
         """Return n heartbeats as columns."""
-        return read_heartbeats(messages, city, mistakes)
+        return read_messages(
+            records,
+            codec,
+            self.device_field,
+            "device",
+            lambda messages, mistakes: read_heartbeats(messages, city, mistakes),
+        )
 
     def slots(self, batch: HeartbeatBatch, keys: Dictionary) -> SlotArray:
         """Return the numbers of the devices."""

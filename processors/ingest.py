@@ -6,13 +6,14 @@ Order: the right partition (by the device id), then form and ranges, then the cl
 import math
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from processors.batches import (
     DetectionBatch,
@@ -25,13 +26,13 @@ from processors.batches import (
     TextArray,
 )
 from processors.city import City
-from processors.domain import Message, Mistakes
-from processors.network import Device, Vehicle
+from processors.domain import B, Message, Mistakes, Rows, Unread
+from processors.network import Device
+from processors.records_in import RawRecord
 from processors.rows import texts
-from schemas.codec import HEADER_BYTES
-from schemas.errors import Reason
+from schemas.codec import HEADER_BYTES, Codec
+from schemas.errors import Reason, Rejected
 from schemas.ids import shard_of
-from schemas.records import VehicleClass
 
 DEVICE_CHARACTERS: Final = 64
 TEXT_CHARACTERS: Final = 256
@@ -40,8 +41,6 @@ TOP_SPEED_MPS: Final = 70.0
 NULL_ISLAND_DEG: Final = 0.01
 AFTER_LAST_MS: Final = 4_102_444_800_000
 """2100-01-01: times from 1970 to it can be stored; what is late or from the future is the ticks' matter."""
-
-UNKNOWN_CLASS: Final = str(VehicleClass.UNKNOWN)
 
 _REASONS: Final = list(Reason)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -82,7 +81,7 @@ def device_mistake(device_id: str, subject: str = "device") -> str:
     if not device_id:
         return f"the id of the {subject} is empty"
     if len(device_id) > DEVICE_CHARACTERS:
-        return f"the id of the {subject} has {len(device_id)} characters, at most {DEVICE_CHARACTERS} are taken"
+        return f"the id of the {subject} has more than the {DEVICE_CHARACTERS} characters that are taken"
     if device_id != device_id.strip() or _CONTROL.search(device_id):
         return f"the id of the {subject} has control characters or white space at its ends: {device_id!r}"
     return ""
@@ -91,13 +90,13 @@ def device_mistake(device_id: str, subject: str = "device") -> str:
 def text_mistake(text: str, characters: int) -> str:
     """Say what is wrong with a text, "" = nothing."""
     if len(text) > characters:
-        return f"has {len(text)} characters, at most {characters} are taken"
+        return f"has more than the {characters} characters that are taken"
     return "has control characters" if _CONTROL.search(text) else ""
 
 
 @lru_cache(maxsize=262_144)
 def sound_shard(device_id: str) -> int:
-    """Return the shard of a device with a sound id of at most DEVICE_CHARACTERS, -1 for an unsound one."""
+    """Return the shard of a device, -1 if its id is not sound."""
     return -1 if device_mistake(device_id) else shard_of(device_id)
 
 
@@ -124,48 +123,43 @@ def check_clock(at_ms: IntArray, interval: Interval, rule: IngestRule, mistakes:
         )
 
 
-def read_positions(messages: Sequence[Message], city: City, mistakes: Mistakes) -> PositionBatch:
-    """Return n vehicle positions as columns; a position has a place of its own or is wrong."""
-    told = [message.fields for message in messages]
-    latitude_deg, longitude_deg = _numbers(told, "latitude_deg"), _numbers(told, "longitude_deg")
-    speed_mps, bearing_deg = _numbers(told, "speed_mps"), _numbers(told, "bearing_deg")
-    direction_id = np.array([fields["direction_id"] for fields in told], dtype=np.int64)
-    at_ms = read_times(told, mistakes)
+def read_messages(
+    records: Sequence[RawRecord],
+    codec: Codec,
+    device_field: str,
+    subject: str,
+    read: Callable[[Sequence[Message], Mistakes], B],
+) -> Rows[B]:
+    """Decode records one by one and return those that can be read as rows, by `read`.
+
+    device_field: the field that names the device; subject: whose id it is, in words.
+    """
+    messages: list[Message] = []
+    numbers: list[int] = []
+    unread = Unread()
+    for number, record in enumerate(records):
+        try:
+            messages.append(Message(record, codec.decode(record.value)[1]))
+            numbers.append(number)
+        except Rejected as refusal:
+            unread.note(number, refusal.reason, *refusal.errors)
+    mistakes = Mistakes()
+    device_ids = [message.fields[device_field] for message in messages]
+    shard = shards_of(device_ids)
+    mistakes.note(shard < 0, Reason.BAD_ID, lambda row: device_mistake(device_ids[row], subject))
+    return Rows(read(messages, mistakes), np.array(numbers, np.int64), shard, mistakes, unread)
+
+
+def check_positions(batch: PositionBatch, city: City, mistakes: Mistakes) -> None:
+    """Note what is wrong with n positions but their vehicles' ids; a position has a place of its own or is wrong."""
+    latitude_deg, longitude_deg = batch.latitude_deg, batch.longitude_deg
+    _check_times(batch.at_ms, mistakes)
     mistakes.note(np.isnan(latitude_deg), Reason.NOT_FINITE, lambda row: "latitude_deg is not a number")
     mistakes.note(np.isnan(longitude_deg), Reason.NOT_FINITE, lambda row: "longitude_deg is not a number")
     _check_place(latitude_deg, longitude_deg, city, mistakes)
-    _check_range("speed_mps", speed_mps, 0.0, TOP_SPEED_MPS, mistakes)
-    _check_range("bearing_deg", bearing_deg, 0.0, 360.0, mistakes)
-    _check_range("direction_id", direction_id.astype(np.float64), -1.0, 1.0, mistakes)
-    vehicle_class, line_id = _texts(told, "vehicle_class", mistakes), _texts(told, "line_id", mistakes, Reason.BAD_ID)
-    vehicle_id = _ids(told, "vehicle_id")
-    if city.vehicles:
-        _fill_in(vehicle_id, vehicle_class, line_id, city.vehicles)
-    return PositionBatch(
-        offset=_offsets(messages),
-        at_ms=at_ms,
-        latitude_deg=latitude_deg,
-        longitude_deg=longitude_deg,
-        speed_mps=speed_mps.astype(np.float32),
-        bearing_deg=bearing_deg.astype(np.float32),
-        content_hash=content_hashes(messages),
-        direction_id=direction_id.clip(-1, 1).astype(np.int8),
-        vehicle_class=vehicle_class,
-        vehicle_id=vehicle_id,
-        line_id=line_id,
-        trip_id=_texts(told, "trip_id", mistakes, Reason.BAD_ID),
-    )
-
-
-def _fill_in(
-    vehicle_id: TextArray, vehicle_class: TextArray, line_id: TextArray, vehicles: Mapping[str, Vehicle]
-) -> None:
-    """Put what is registered of n vehicles where their positions do not tell."""
-    for row, name in enumerate(vehicle_id.tolist()):
-        vehicle = vehicles.get(name)
-        if vehicle is not None:
-            vehicle_class[row] = vehicle.vehicle_class if vehicle_class[row] == UNKNOWN_CLASS else vehicle_class[row]
-            line_id[row] = line_id[row] or vehicle.line_id
+    _check_range("speed_mps", batch.speed_mps, 0.0, TOP_SPEED_MPS, mistakes)
+    _check_range("bearing_deg", batch.bearing_deg, 0.0, 360.0, mistakes)
+    _check_range("direction_id", batch.direction_id, -1, 1, mistakes)
 
 
 def read_detections(messages: Sequence[Message], city: City, mistakes: Mistakes) -> DetectionBatch:
@@ -249,9 +243,13 @@ def _numbers(told: Sequence[Mapping[str, Any]], name: str) -> FloatArray:
 def read_times(told: Sequence[Mapping[str, Any]], mistakes: Mistakes) -> IntArray:
     """Return the times of n records; those that cannot be stored are noted."""
     at_ms = np.array([fields["at_ms"] for fields in told], dtype=np.int64)
+    _check_times(at_ms, mistakes)
+    return at_ms
+
+
+def _check_times(at_ms: IntArray, mistakes: Mistakes) -> None:
     wrong = (at_ms < 0) | (at_ms >= AFTER_LAST_MS)
     mistakes.note(wrong, Reason.OUT_OF_RANGE, lambda row: f"at_ms {at_ms[row]} is not between the years 1970 and 2100")
-    return at_ms
 
 
 def _ids(told: Sequence[Mapping[str, Any]], name: str) -> TextArray:
@@ -277,7 +275,7 @@ def _texts(
 
 
 def _check_range(
-    name: str, values: FloatArray, low: float, high: float, mistakes: Mistakes, *, known: bool = False
+    name: str, values: npt.NDArray[Any], low: float, high: float, mistakes: Mistakes, *, known: bool = False
 ) -> None:
     """Note values outside low to high, and unknown ones (NaN) where they have to be known."""
     wrong = (values < low) | (values > high)

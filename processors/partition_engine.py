@@ -6,23 +6,24 @@ Nothing is decided before a tick closes an interval, so how polls cut the log ca
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
 
 from processors.actions import ActionBatch
-from processors.batches import Batch, BoolArray
+from processors.batches import Batch, BoolArray, IntArray
 from processors.checkpoint import Checkpoint
 from processors.city import City
 from processors.claims import changed_claims
-from processors.domain import Domain, Form, Message, Mistakes
+from processors.domain import Domain, Form, Message, Rows
+from processors.frames_in import alone
 from processors.history import Entries, History, Verdict
 from processors.ingest import (
     AFTER_LAST_MS,
     IngestRule,
     Interval,
     check_clock,
-    device_mistake,
     judged,
     one_line,
     shards_of,
@@ -31,8 +32,10 @@ from processors.records_in import RawRecord
 from processors.registrations import RECORD as REGISTRATION
 from processors.registrations import Registrations
 from processors.rows import RowBuffer, texts
-from schemas import errors
+from schemas.codec import Codec, schema_ids
+from schemas.dictionary import DictionaryArray
 from schemas.errors import Reason
+from schemas.errors import Rejected as Refused
 from schemas.ids import SHARDS
 from schemas.records import (
     DeviceRegistration,
@@ -59,7 +62,10 @@ HEADER_EXTRA_BYTES: Final = 8
 KEPT_BYTES: Final = 65_536
 """Of the value and of the key of a record beyond it that is parked."""
 
-Decode = Callable[[bytes | None], tuple[str, dict[str, Any]]]
+_VALUE: Final = attrgetter("value")
+_OFFSET: Final = attrgetter("offset")
+_KEY: Final = attrgetter("key")
+_HEADERS: Final = attrgetter("headers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,8 @@ class _Refusal:
     raw: RawRecord
     reason: Reason
     errors: tuple[str, ...]
+    index: int = -1
+    """of a position within its frame, -1 = the whole record"""
 
 
 @dataclass(slots=True)
@@ -157,14 +165,14 @@ class PartitionEngine:
         partition: int,
         partitions: int,
         domain: Domain,
-        decode: Decode,
+        codec: Codec,
         city: City,
         rule: IngestRule,
         registered: Iterable[DeviceRegistration] = (),
     ) -> None:
         """Start with nothing known but what was registered of this partition's devices before the log begins.
 
-        topic: its name without a run's prefix. decode: schemas.codec.Codec.decode.
+        topic: its name without a run's prefix.
         Raises ValueError when the partition count does not divide the 64 shards.
         """
         if SHARDS % partitions:
@@ -175,7 +183,7 @@ class PartitionEngine:
         self._partition = partition
         self._partitions = partitions
         self._domain = domain
-        self._decode = decode
+        self._codec = codec
         self._package = city
         self._registrations = None if domain.devices is None else Registrations(domain.devices, registered)
         self._city = city if self._registrations is None else self._registrations.over(city)
@@ -184,8 +192,8 @@ class PartitionEngine:
         self._rows = RowBuffer(topic, partition, 0)
         self._seen_offset = -1
         self._sealed_offset = 0
-        self._pending: dict[str, list[Message]] = {name: [] for name in domain.forms}
-        self._registering: list[Message] = []
+        self._pending: list[RawRecord] = []
+        self._pending_ids: list[IntArray] = []
         self._refused: list[_Refusal] = []
         self._unsent: dict[str, bytes] = {}
         self._sent_live: tuple[str, ...] = ()
@@ -196,15 +204,18 @@ class PartitionEngine:
         Never raises for what a producer sent. Raises ValueError when the offsets do not increase.
         """
         gathered = _Gathered()
-        for record in records:
-            if record.offset <= self._seen_offset:
-                raise ValueError(f"offset {record.offset} came after {self._seen_offset}")
-            self._seen_offset = record.offset
-            tick_ms = self._read(record)
+        self._check_order(records)
+        schema_id = schema_ids(list(map(_VALUE, records)))
+        start = 0
+        for at in np.flatnonzero(np.isin(schema_id, self._codec.ids_of(TICK))).tolist():
+            tick_ms = self._tick_of(records[at])
             if tick_ms is not None:
+                self._wait(records[start:at], schema_id[start:at])
+                start = at + 1
                 gathered.counts[TICK] += 1
                 if 0 <= tick_ms < AFTER_LAST_MS and (self.tick_ms is None or tick_ms > self.tick_ms):
-                    self._close(Interval(self.tick_ms, tick_ms), record.offset, gathered)
+                    self._close(Interval(self.tick_ms, tick_ms), records[at].offset, gathered)
+        self._wait(records[start:], schema_id[start:])
         if gathered.checkpoint is not None:
             self._unsent, self._sent_live = {}, gathered.checkpoint.live
         return gathered.outcome()
@@ -229,39 +240,82 @@ class PartitionEngine:
         self._seen_offset, self._sealed_offset = next_offset - 1, next_offset
         self._sent_live = tuple(live)
 
-    def _read(self, record: RawRecord) -> int | None:
-        """Put a record where it waits for its tick; return the time if it is a tick."""
-        size = _largest(record)
-        if size > MOST_BYTES:
-            words = f"{size} bytes, at most {MOST_BYTES} are taken; of key and value the first {KEPT_BYTES} are kept"
-            self._refused.append(_Refusal(_beginning(record), Reason.OUT_OF_RANGE, (words,)))
+    def _check_order(self, records: Sequence[RawRecord]) -> None:
+        offsets = np.fromiter(map(_OFFSET, records), np.int64, len(records))
+        back = np.flatnonzero(np.diff(offsets, prepend=self._seen_offset) <= 0)
+        if len(back):
+            before = offsets[back[0] - 1] if back[0] else self._seen_offset
+            raise ValueError(f"offset {offsets[back[0]]} came after {before}")
+        if len(offsets):
+            self._seen_offset = int(offsets[-1])
+
+    def _wait(self, records: Sequence[RawRecord], schema_id: IntArray) -> None:
+        """Keep records of those schema ids (n,) until their tick."""
+        if len(records):
+            self._pending.extend(records)
+            self._pending_ids.append(schema_id)
+
+    def _tick_of(self, record: RawRecord) -> int | None:
+        """Return the time of a record that claims to be a tick, None if it is none."""
+        if _largest(record) > MOST_BYTES:
             return None
         try:
-            name, fields = self._decode(record.value)
-        except errors.Rejected as refusal:
-            self._refused.append(_Refusal(record, refusal.reason, refusal.errors))
+            return int(self._codec.decode(record.value)[1]["at_ms"])
+        except Refused:
             return None
-        if name == TICK:
-            return int(fields["at_ms"])
-        if name in self._pending:
-            self._pending[name].append(Message(record, fields))
-        elif name == REGISTRATION and self._registrations is not None:
-            self._registering.append(Message(record, fields))
-        else:
-            words = f"{name} does not belong on {self._topic}"
-            self._refused.append(_Refusal(record, Reason.WRONG_RECORD, (words,)))
-        return None
+
+    def _by_name(self) -> dict[str, list[RawRecord]]:
+        """Return what waited for the tick by record name, in log order; refuse what belongs to no form."""
+        records, schema_id = self._pending, np.concatenate(self._pending_ids)
+        self._pending, self._pending_ids = [], []
+        fits = self._refuse_overlong(records)
+        found: dict[str, list[RawRecord]] = {}
+        for one in np.unique(schema_id).tolist():
+            name = self._codec.name_of(one) or ""
+            rows = np.flatnonzero(fits & (schema_id == one)).tolist()
+            those = records if len(rows) == len(records) else [records[row] for row in rows]
+            if name in self._histories or (name == REGISTRATION and self._registrations is not None):
+                # Several schema ids may stand for one name; the order of the log decides among their records.
+                known = found.get(name)
+                found[name] = those if known is None else sorted([*known, *those], key=_OFFSET)
+            else:
+                self._refused += [_Refusal(record, *self._stranger(record)) for record in those]
+        return {name: those for name, those in found.items() if those}
+
+    def _stranger(self, record: RawRecord) -> tuple[Reason, tuple[str, ...]]:
+        """Say why a record that no form takes is refused."""
+        try:
+            name, _ = self._codec.decode(record.value)
+        except Refused as refusal:
+            return refusal.reason, refusal.errors
+        return Reason.WRONG_RECORD, (f"{name} does not belong on {self._topic}",)
+
+    def _refuse_overlong(self, records: Sequence[RawRecord]) -> BoolArray:
+        """Refuse records that are too long and tell which (n,) are not."""
+        size = np.fromiter(map(len, filter(None, map(_VALUE, records))), np.int64)
+        key = np.fromiter(map(len, filter(None, map(_KEY, records))), np.int64)
+        fits = np.ones(len(records), bool)
+        if max(size.max(initial=0), key.max(initial=0)) <= MOST_BYTES and not any(map(_HEADERS, records)):
+            return fits
+        for row, record in enumerate(records):
+            size_bytes = _largest(record)
+            if size_bytes > MOST_BYTES:
+                fits[row] = False
+                words = f"{size_bytes} bytes, at most {MOST_BYTES} are taken"
+                words += f"; of key and value the first {KEPT_BYTES} are kept"
+                self._refused.append(_Refusal(_beginning(record), Reason.OUT_OF_RANGE, (words,)))
+        return fits
 
     def _close(self, interval: Interval, offset: int, gathered: _Gathered) -> None:
         """Decide everything that came in an interval; the tick that closes it stands at `offset`."""
-        if self._registering:
-            self._register(interval.tick_ms, gathered)
+        waiting = self._by_name() if self._pending else {}
+        if REGISTRATION in waiting:
+            self._register(waiting.pop(REGISTRATION), interval.tick_ms, gathered)
         observations: list[Observation] = []
         actions: list[OperatorAction] = []
-        for name, messages in self._pending.items():
-            if messages:
-                self._pending[name] = []
-                found, used = self._ingest(self._domain.forms[name], messages, interval, gathered)
+        for name, form in self._domain.forms.items():
+            if name in waiting:
+                found, used = self._ingest(form, waiting[name], interval, gathered)
                 observations += found
                 actions += used.records() if isinstance(used, ActionBatch) else ()
         observations.sort(key=lambda observation: (observation.at_ms, observation.observation_id))
@@ -284,12 +338,20 @@ class PartitionEngine:
         if checkpoint_due:
             gathered.checkpoint = self._checkpoint(interval.tick_ms)
 
-    def _register(self, tick_ms: int, gathered: _Gathered) -> None:
+    def _register(self, records: Sequence[RawRecord], tick_ms: int, gathered: _Gathered) -> None:
         """Take the registrations of an interval, before its other records."""
         assert self._registrations is not None
-        messages, self._registering = self._registering, []
-        messages, _ = self._forward("device_id", messages, tick_ms, gathered)
-        taken = self._registrations.take(messages, self._package, tick_ms)
+        messages = []
+        for record in records:
+            try:
+                messages.append(Message(record, self._codec.decode(record.value)[1]))
+            except Refused as refusal:
+                self._refused.append(_Refusal(record, refusal.reason, refusal.errors))
+        device_ids = [message.fields["device_id"] for message in messages]
+        rows = [message.raw for message in messages], np.arange(len(messages))
+        astray = self._forward(shards_of(device_ids), *rows, device_ids.__getitem__, tick_ms, gathered)
+        here = [messages[row] for row in np.flatnonzero(~astray).tolist()]
+        taken = self._registrations.take(here, self._package, tick_ms)
         self._refused += [_Refusal(raw, *judged(mistakes)) for raw, mistakes in taken.refused]
         self._rows.add("device_log", taken.used)
         self._rows.add("duplicates", taken.duplicates)
@@ -299,81 +361,101 @@ class PartitionEngine:
             self._city = self._registrations.over(self._package)
 
     def _ingest(
-        self, form: Form[Any], messages: list[Message], interval: Interval, gathered: _Gathered
+        self, form: Form[Any], records: Sequence[RawRecord], interval: Interval, gathered: _Gathered
     ) -> tuple[list[Observation], Batch]:
-        """Decide the messages of one form; return what the used ones change in its claims, and the used ones."""
-        messages, unsound = self._forward(form.device_field, messages, interval.tick_ms, gathered)
-        mistakes = Mistakes()
-        mistakes.note(unsound, Reason.BAD_ID, lambda row: self._id_mistake(messages[row], form))
-        batch = form.read(messages, self._city, mistakes)
-        check_clock(batch.at_ms, interval, self._rule, mistakes)
-        sound = np.delete(np.arange(len(messages)), list(mistakes.by_row))
-        for row, found in mistakes.by_row.items():
-            self._refused.append(_Refusal(messages[row].raw, *judged(found)))
-        history, batch = self._histories[form.record], batch.take(sound)
+        """Decide the records of one form; return what the used ones change in its claims, and the used ones."""
+        history = self._histories[form.record]
+        rows = form.read(records, self._codec, history.keys, self._city)
+        batch = rows.batch
+        for number, (reason, words) in rows.unread.by_record.items():
+            self._refused.append(_Refusal(records[number], reason, words))
+        device = getattr(batch, form.device_field)
+        astray = self._forward(
+            rows.shard, records, rows.record, lambda row: _text(device, row), interval.tick_ms, gathered
+        )
+        check_clock(batch.at_ms, interval, self._rule, rows.mistakes)
+        for row, found in rows.mistakes.by_row.items():
+            if not astray[row]:
+                self._refuse_row(records, rows, row, *judged(found))
+        wrong = astray.copy()
+        wrong[list(rows.mistakes.by_row)] = True
+        sound = np.flatnonzero(~wrong)
+        batch = batch.take(sound)
         entries = Entries(form.slots(batch, history.keys), batch.at_ms, form.ties(batch), batch.content_hash)
         verdict = history.judge(entries)
         self._store_duplicates(batch.take(verdict == Verdict.DUPLICATE), form, interval.tick_ms, gathered)
         for row in sound[verdict == Verdict.CONFLICT].tolist():
-            words = "another record of the same device and time, with other content, is used"
-            self._refused.append(_Refusal(messages[row].raw, Reason.CONFLICT, (words,)))
+            rival = "another record of the same device and time, with other content, is used"
+            self._refuse_row(records, rows, row, Reason.CONFLICT, (rival,))
         used = np.flatnonzero(verdict == Verdict.USED)
         batch = batch.take(used)
         if not len(used):
             return [], batch
-        rows, remembered = form.place(batch, self._city)
-        self._rows.add(form.table, rows)
+        placed, remembered = form.place(batch, self._city)
+        self._rows.add(form.table, placed)
         gathered.counts[form.table] += len(used)
         before, after = history.extend(
-            entries.take(used),
-            remembered,
-            batch.offset,
-            form.needs_whole(batch),
-            form.candidates(batch, remembered),
+            entries.take(used), remembered, batch.offset, form.needs_whole(batch), form.candidates(batch, remembered)
         )
         return changed_claims(form, history, before, after, self._topic, self._partition), batch
 
-    def _id_mistake(self, message: Message, form: Form[Any]) -> str:
-        return device_mistake(message.fields[form.device_field], self._domain.subject)
+    def _refuse_row(
+        self, records: Sequence[RawRecord], rows: Rows[Any], row: int, reason: Reason, words: tuple[str, ...]
+    ) -> None:
+        """Refuse one row: the record that it is, or the row alone where its record holds several."""
+        record = records[rows.record[row]]
+        if rows.index is None:
+            self._refused.append(_Refusal(record, reason, words))
+        else:
+            index = int(rows.index[row])
+            self._refused.append(_Refusal(alone(record, index, self._codec), reason, words, index))
 
     def _forward(
-        self, device_field: str, messages: list[Message], tick_ms: int, gathered: _Gathered
-    ) -> tuple[list[Message], BoolArray]:
-        """Set aside what belongs to another partition, whatever else may be wrong with it.
+        self,
+        shard: IntArray,
+        records: Sequence[RawRecord],
+        record: IntArray,
+        device: Callable[[int], str],
+        tick_ms: int,
+        gathered: _Gathered,
+    ) -> BoolArray:
+        """Set aside the rows that belong to another partition, whatever else may be wrong with them; return which.
 
-        Return the rest, and which of them have no sound device id and so no right partition.
+        shard (n,): -1 = no sound device id and so no right partition. record (n,): the record of each row; the rows
+        of one record share a shard. device: the device id of a row.
         """
-        device_ids = [message.fields[device_field] for message in messages]
-        shard = shards_of(device_ids)
         target = shard % self._partitions
-        astray = (shard >= 0) & (target != self._partition)
-        if not astray.any():
-            return messages, shard < 0
-        gone = np.flatnonzero(astray).tolist()
+        astray: BoolArray = (shard >= 0) & (target != self._partition)
+        gone = np.flatnonzero(astray)
+        if not len(gone):
+            return astray
+        device_ids = [device(row) for row in gone.tolist()]
         self._rows.add(
             "forwarded",
             {
-                "source_offset": np.array([messages[row].raw.offset for row in gone], dtype=np.int64),
+                "source_offset": np.array([records[number].offset for number in record[gone].tolist()], dtype=np.int64),
                 "tick_ms": np.full(len(gone), tick_ms),
-                "device_id": texts([device_ids[row] for row in gone]),
-                "to_partition": target[astray],
+                "device_id": texts(device_ids),
+                "to_partition": target[gone],
             },
         )
-        for row in gone:
-            gathered.forwarded.append(Forwarded(int(target[row]), device_ids[row].encode(), messages[row].raw))
-        return [messages[row] for row in np.flatnonzero(~astray).tolist()], shard[~astray] < 0
+        _, first = np.unique(record[gone], return_index=True)
+        for at in first.tolist():
+            key = device_ids[at].encode()
+            gathered.forwarded.append(Forwarded(int(target[gone[at]]), key, records[record[gone[at]]]))
+        return astray
 
     def _reject(self, tick_ms: int, gathered: _Gathered) -> None:
         """Turn the refusals of an interval into rejects and their rows, in log order."""
         if not self._refused:
             return
-        refused, self._refused = sorted(self._refused, key=lambda refusal: refusal.raw.offset), []
+        refused, self._refused = sorted(self._refused, key=lambda refusal: (refusal.raw.offset, refusal.index)), []
         rejected = [self._rejected(refusal, tick_ms) for refusal in refused]
         self._rows.add(
             "rejected",
             {
                 "source_offset": np.array([reject.source_offset for reject in rejected], dtype=np.int64),
-                "source_index": np.full(len(rejected), -1, np.int32),
+                "source_index": np.array([refusal.index for refusal in refused], np.int32),
                 "tick_ms": np.full(len(rejected), tick_ms),
                 "reason": texts([reject.reason for reject in rejected]),
                 "errors": texts(["\n".join(reject.errors) for reject in rejected]),
@@ -450,6 +532,10 @@ class PartitionEngine:
             live=live,
             dropped=tuple(name for name in self._sent_live if name not in needed),
         )
+
+
+def _text(column: Any, row: int) -> str:
+    return column.text(row) if isinstance(column, DictionaryArray) else str(column[row])
 
 
 def _largest(record: RawRecord) -> int:

@@ -45,7 +45,7 @@ def refusals(
     topic: its name without a run's prefix. The offsets of the records do not matter. A frame is refused when no
     position of it would be taken.
     """
-    engine = PartitionEngine(topic, partition, partitions, domain, codec.decode, city, rule)
+    engine = PartitionEngine(topic, partition, partitions, domain, codec, city, rule)
     ticks = [codec.encode(Tick(at_ms=at_ms)) for at_ms in (tick_ms, tick_ms + NEXT_TICK_MS)]
     first = RawRecord(0, None, ticks[0])
     numbered = [replace(record, offset=number) for number, record in enumerate(records, start=1)]

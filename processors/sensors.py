@@ -9,12 +9,14 @@ import numpy.typing as npt
 
 from processors.batches import BoolArray, FloatArray, HashArray, ReadingBatch
 from processors.city import City
-from processors.domain import KEY_SEPARATOR, Domain, Findings, Message, Mistakes, domain_of
+from processors.domain import KEY_SEPARATOR, Domain, Findings, Rows, domain_of
 from processors.heartbeat import HEARTBEAT_FORM
-from processors.ingest import read_readings
+from processors.ingest import read_messages, read_readings
 from processors.key_blocks import SlotArray
+from processors.records_in import RawRecord
 from processors.rows import Columns
 from processors.tracks import Track, degrees_e7
+from schemas.codec import Codec
 from schemas.dictionary import Dictionary, DictionaryArray, dictionary_array
 from schemas.records import DeviceKind
 
@@ -77,9 +79,15 @@ class ReadingForm:
         """Return 0: no record needs the whole history."""
         return 0
 
-    def read(self, messages: Sequence[Message], city: City, mistakes: Mistakes) -> ReadingBatch:
+    def read(self, records: Sequence[RawRecord], codec: Codec, keys: Dictionary, city: City) -> Rows[ReadingBatch]:
         """Return n readings as columns."""
-        return read_readings(messages, city, mistakes)
+        return read_messages(
+            records,
+            codec,
+            self.device_field,
+            "device",
+            lambda messages, mistakes: read_readings(messages, city, mistakes),
+        )
 
     def slots(self, batch: ReadingBatch, keys: Dictionary) -> SlotArray:
         """Return the numbers of sensor and quantity."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from io import BytesIO
 from operator import attrgetter
@@ -11,6 +11,8 @@ from typing import Any, Final, TypeVar
 
 import fastavro
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from schemas.errors import Reason, Rejected
 
@@ -20,6 +22,8 @@ HEADER_BYTES: Final = 5
 
 NAMES: Final = tuple(sorted(path.stem for path in SCHEMA_FOLDER.glob("*.avsc")))
 """Short names of all records."""
+
+_FRAME_TEXTS: Final = ("vehicle_ids", "line_ids", "trip_ids", "operator_ids")
 
 T = TypeVar("T")
 
@@ -43,6 +47,15 @@ def schema_id_of(value: bytes) -> int | None:
     return int.from_bytes(value[1:HEADER_BYTES], "big")
 
 
+def schema_ids(values: Sequence[bytes | None]) -> npt.NDArray[np.int64]:
+    """Return the schema ids (n,) that n messages claim, -1 where one is not in Confluent's wire format."""
+    whole = [value or b"" for value in values] if None in values else values
+    heads = np.array(whole, f"S{HEADER_BYTES}").view(np.uint8).reshape(len(whole), HEADER_BYTES)
+    claimed = np.ascontiguousarray(heads[:, 1:]).view(">u4")[:, 0].astype(np.int64)
+    length = np.fromiter(map(len, whole), np.int64, len(whole))  # type: ignore[arg-type]
+    return np.where((heads[:, 0] == 0) & (length >= HEADER_BYTES), claimed, -1)
+
+
 class Codec:
     """Encodes and decodes with the schema ids a registry gave out.
 
@@ -54,6 +67,7 @@ class Codec:
         self._ids = dict(ids)
         self._writers: dict[int, dict[str, Any]] = {}
         self._names: dict[int, str] = {}
+        self._ours: set[int] = set()
         for schema_id, text in writers.items():
             self.learn(schema_id, text)
 
@@ -65,11 +79,21 @@ class Codec:
         """Return the short record name of a schema id, or None when messages of it cannot be read."""
         return self._names.get(schema_id)
 
+    def ids_of(self, name: str) -> list[int]:
+        """Return the schema ids under which a record may come."""
+        return [schema_id for schema_id, known in self._names.items() if known == name]
+
+    def ids_as_ours(self, name: str) -> list[int]:
+        """Return those of them whose writer's schema is our own, so that the bytes are laid out as ours are."""
+        return [schema_id for schema_id in self.ids_of(name) if schema_id in self._ours]
+
     def learn(self, schema_id: int, text: str) -> None:
         """Add a writer's schema."""
         parsed = _parse(text)
         self._writers[schema_id] = parsed
-        self._names[schema_id] = str(parsed["name"]).rpartition(".")[2]
+        self._names[schema_id] = name = str(parsed["name"]).rpartition(".")[2]
+        if name in NAMES and parsed == parsed_schema(name):
+            self._ours.add(schema_id)
 
     def encode(self, record: Any) -> bytes:
         """Encode one of schemas.records with our own schema of it."""
@@ -95,15 +119,28 @@ class Codec:
         if name not in NAMES:
             raise Rejected(Reason.WRONG_RECORD, (f"{name} is not a record of cityops",))
         writer, reader = self._writers[schema_id], parsed_schema(name)
+        return name, self._body(value, name, writer, None if writer == reader else reader)
+
+    def _body(self, value: bytes, name: str, writer: dict[str, Any], reader: dict[str, Any] | None) -> dict[str, Any]:
         body = BytesIO(value)
         body.seek(HEADER_BYTES)
         try:
-            fields = fastavro.schemaless_reader(body, writer, None if writer == reader else reader)
+            fields = fastavro.schemaless_reader(body, writer, reader)
         except Exception as error:  # fastavro raises whatever the bytes led it to
             raise Rejected(Reason.NOT_AVRO, (f"not a {name}: {type(error).__name__}: {error}"[:200],)) from error
         if body.tell() != len(value):
             raise Rejected(Reason.NOT_AVRO, (f"not a {name}: {len(value) - body.tell()} bytes left over",))
-        return name, dict(fields)
+        return dict(fields)
+
+    def decode_frame(self, value: bytes | None) -> dict[str, Any]:
+        """Return the fields of a VehicleFrame as `decode` does, its texts as bytes that may not be UTF-8.
+
+        Bytes and string are the same on the wire, and a frame has hundreds of them.
+        """
+        if value is not None and schema_id_of(value) in self.ids_as_ours("VehicleFrame"):
+            return self._body(value, "VehicleFrame", _frame_of_bytes(), None)
+        fields = self.decode(value)[1]
+        return {**fields, **{name: [text.encode() for text in fields[name]] for name in _FRAME_TEXTS}}
 
     def read(self, value: bytes, kind: type[T]) -> T:
         """Decode a message that our own programs wrote into its typed record."""
@@ -117,6 +154,13 @@ def local_codec() -> Codec:
     """Return a codec with ids of its own, for pure tests and benchmarks: no registry."""
     ids = {name: number for number, name in enumerate(NAMES, start=1)}
     return Codec(ids, {number: schema_text(name) for name, number in ids.items()})
+
+
+@cache
+def _frame_of_bytes() -> dict[str, Any]:
+    """Return the parsed schema of a VehicleFrame with bytes for strings."""
+    text = schema_text("VehicleFrame").replace('"items": "string"', '"items": "bytes"')
+    return _parse(text)
 
 
 def _parse(text: str) -> dict[str, Any]:

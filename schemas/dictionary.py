@@ -162,14 +162,25 @@ class DictionaryArray:
         return texts
 
     def compact(self) -> tuple[IndexArray, BytesArray]:
-        """Return the words that occur (m,) and the texts as numbers (n,) of them, of the narrowest unsigned dtype."""
-        words = self.dictionary.words
-        occurs = np.zeros(len(words), bool)
-        occurs[self.numbers] = True
-        used = np.flatnonzero(occurs)
+        """Return the words that occur (m,), in the order they first do, and the texts as numbers (n,) of them.
+
+        The narrowest unsigned dtype is taken. What is returned depends on the texts alone.
+        """
+        words, rows = self.dictionary.words, np.arange(len(self.numbers))
+        first = np.full(len(words), -1)
+        first[self.numbers[::-1]] = rows[::-1]  # of several rows of one word the first is written last
+        used = np.flatnonzero(first >= 0)
+        used = used[np.argsort(first[used])]
         place = np.zeros(len(words), np.min_scalar_type(max(len(used) - 1, 0)))
         place[used] = np.arange(len(used))
-        return place[self.numbers], words[used]
+        return place[self.numbers], narrowed(words[used])
+
+
+def narrowed(words: BytesArray) -> BytesArray:
+    """Return words (m,) in items no wider than the longest needs, in steps of eight bytes."""
+    wide = np.ascontiguousarray(words).view(np.uint64).reshape(len(words), words.itemsize // WORD_BYTES)
+    filled = np.flatnonzero(wide.any(axis=0))
+    return words.astype(f"S{WORD_BYTES * (int(filled[-1]) + 1 if len(filled) else 1)}")
 
 
 def _hashed(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

@@ -189,7 +189,7 @@ class Engine:
                 tp.partition,
                 topic.partitions,
                 self._domains[topic.name](),
-                self.codec.decode,
+                self.codec,
                 self.city,
                 IngestRule(
                     lateness_ms=settings.lateness_ms,

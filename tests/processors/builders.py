@@ -130,7 +130,7 @@ def engine(
     city: City = CITY,
 ) -> PartitionEngine:
     """A fresh engine."""
-    return PartitionEngine(topic, partition, partitions, domain, CODEC.decode, city, rule or IngestRule())
+    return PartitionEngine(topic, partition, partitions, domain, CODEC, city, rule or IngestRule())
 
 
 def cut(log: Sequence[RawRecord], at: Iterable[int]) -> list[Sequence[RawRecord]]:

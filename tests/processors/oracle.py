@@ -13,7 +13,9 @@ from typing import Any
 
 from processors.geo import haversine_m
 from processors.ingest import IngestRule
+from processors.positions_in import SinglePositions
 from processors.records_in import RawRecord
+from schemas.dictionary import Dictionary
 from schemas.errors import Rejected
 from tests.processors.builders import CITY, CODEC
 
@@ -95,7 +97,7 @@ def _close(
         else:
             fresh[identity].append((raw.offset, body, name, fields))
     for identity, rivals in fresh.items():
-        winner = min(rivals, key=lambda rival: (_hash(rival[1]), rival[0]))
+        winner = min(rivals, key=lambda rival: (_content_hash(rival[1], rival[2]), rival[0]))
         known[identity] = (winner[1], winner[0])
         expected.used[winner[0]] = (winner[2], winner[3])
         for rival in rivals:
@@ -103,6 +105,15 @@ def _close(
                 expected.duplicate.add(rival[0])
             elif rival is not winner:
                 expected.rejected[rival[0]] = "conflict"
+
+
+def _content_hash(body: bytes, name: str) -> int:
+    if name != "VehiclePosition":
+        return _hash(body)
+    # A position is hashed by its columns, so that one in a frame has the same hash.
+    message = b"\0" + CODEC.ids_of(name)[0].to_bytes(4, "big") + body
+    batch, _, _ = SinglePositions().read([RawRecord(0, None, message)], CODEC, Dictionary())
+    return int(batch.content_hash[0])
 
 
 def _hash(body: bytes) -> int:

@@ -37,7 +37,7 @@ def observed(cues: tuple[Cue, ...], city: City) -> list[Observation]:
     for topic, domain in DOMAINS.items():
         records = [cue.sent.record for cue in cues if cue.sent.topic == topic]
         log = [*(Tick(at_ms=T0_MS),), *records, Tick(at_ms=T0_MS + 20_000)]
-        machine = PartitionEngine(topic, 0, 1, domain, CODEC.decode, city, IngestRule())
+        machine = PartitionEngine(topic, 0, 1, domain, CODEC, city, IngestRule())
         outcome = machine.push([RawRecord(offset, None, CODEC.encode(one)) for offset, one in enumerate(log)])
         assert outcome.rejected == ()
         found += [one for block in outcome.blocks for one in block.observations]

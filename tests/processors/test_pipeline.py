@@ -129,7 +129,7 @@ def run(items: Iterable[Item], partitions: int = 4, cuts: random.Random | None =
     counts = {topic: 1 if topic == ACTIONS else partitions for topic in DOMAINS}
     engines = {
         (topic, partition): PartitionEngine(
-            topic, partition, counts[topic], build(), CODEC.decode, hanoi(), IngestRule(block_ms=30_000)
+            topic, partition, counts[topic], build(), CODEC, hanoi(), IngestRule(block_ms=30_000)
         )
         for topic, build in DOMAINS.items()
         for partition in range(counts[topic])

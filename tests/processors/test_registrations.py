@@ -154,7 +154,7 @@ def test_a_sensor_on_a_camera_is_no_witness_of_its_own() -> None:
 
 
 def test_what_was_registered_before_the_log_begins_holds_and_is_kept() -> None:
-    first = PartitionEngine(CAMERAS, 0, 1, camera_domain(), CODEC.decode, CITY, RULE, [registered()])
+    first = PartitionEngine(CAMERAS, 0, 1, camera_domain(), CODEC, CITY, RULE, [registered()])
     outcome = run(first, log_of([tick(T0_MS), seen(), tick(T0_MS + STEP_MS)]))
     assert places(outcome) == [21.01]
     checkpoint = outcome.outcomes[0].checkpoint

@@ -1,0 +1,172 @@
+"""Vehicle frames as they come: the columns of many gateways' frames end to end, as one batch of positions.
+
+A frame whose columns do not fit together is refused whole, with every reason; docs/frames.md describes the bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from processors.batches import IntArray, PositionBatch
+from processors.domain import Mistakes, Unread
+from processors.framing import DICTIONARIES, DTYPES, UNKNOWN, key_of, row_of
+from processors.ingest import DEVICE_CHARACTERS, TEXT_CHARACTERS
+from processors.positions_in import CLASSES, PerWord, Vocabulary, storable
+from processors.records_in import RawRecord
+from schemas.codec import Codec
+from schemas.dictionary import Dictionary
+from schemas.errors import Reason, Rejected
+from schemas.records import Switch, VehicleFrame
+
+RECORD: Final = "VehicleFrame"
+MOST_ROWS: Final = 65_536
+
+_SYMBOLS: Final = {"vehicle_class": len(CLASSES), "ignition": len(Switch), "door": len(Switch), "sos": len(Switch)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    """A frame whose columns fit together, and the number of its record."""
+
+    record: int
+    rows: int
+    fields: Mapping[str, Any]
+
+
+class FramePositions:
+    """Reads the VehicleFrame messages of one partition. What it keeps only saves time."""
+
+    def __init__(self) -> None:
+        self._words = Vocabulary(Dictionary())
+
+    def read(
+        self, records: Sequence[RawRecord], codec: Codec, vehicles: Dictionary, shards: PerWord, mistakes: Mistakes
+    ) -> tuple[PositionBatch, IntArray, Unread]:
+        """Return n rows, the record (n,) that each came from, and the frames refused whole.
+
+        shards: the shard of each vehicle id, -1 = unsound. Symbols out of range are noted and read as unknown.
+        """
+        if vehicles is not self._words.vehicles:
+            self._words = Vocabulary(vehicles)
+        unread = Unread()
+        frames = []
+        for number, raw in enumerate(records):
+            try:
+                fields = codec.decode_frame(raw.value)
+            except Rejected as refusal:
+                unread.note(number, refusal.reason, *refusal.errors)
+                continue
+            wrong = frame_mistakes(fields)
+            if wrong:
+                unread.note(number, Reason.OUT_OF_RANGE, *wrong)
+            else:
+                frames.append(_Sound(number, fields["rows"], fields))
+        frames = self._of_one_shard(frames, shards, unread)
+        rows = np.array([frame.rows for frame in frames], np.int64)
+        columns = {name: _end_to_end(name, frames) for name in DTYPES if name not in DICTIONARIES}
+        for name, end in _SYMBOLS.items():
+            wrong_rows = columns[name] >= end
+            values = columns[name]
+            mistakes.note(
+                wrong_rows,
+                Reason.OUT_OF_RANGE,
+                lambda row, name=name, values=values, end=end: (  # type: ignore[misc]
+                    f"{name} {values[row]} is not one of 0 to {end - 1}"
+                ),
+            )
+            columns[name] = np.where(wrong_rows, 0, values).astype(np.uint8)
+        columns["class"] = columns.pop("vehicle_class")
+        columns["vehicle"] = self._numbers("vehicle_index", vehicles, frames)
+        for name, dictionary in self._words.texts.items():
+            columns[name] = self._numbers(f"{name.removesuffix('_id')}_index", dictionary, frames)
+        starts = np.cumsum(rows) - rows
+        columns["index"] = (np.arange(rows.sum()) - np.repeat(starts, rows)).astype(np.int32)
+        record = np.repeat(np.array([frame.record for frame in frames], np.int64), rows)
+        offset = np.array([one.offset for one in records], np.int64)
+        columns["offset"] = offset[record]
+        return self._words.batch(columns), record, unread
+
+    def _of_one_shard(self, frames: list[_Sound], shards: PerWord, unread: Unread) -> list[_Sound]:
+        """Return the frames whose sound vehicles share a shard; the others are refused whole."""
+        words = self._words.vehicles.numbers(_words_of(frames, "vehicle_ids"))
+        shard = shards.of(words)
+        ends = np.cumsum([len(frame.fields["vehicle_ids"]) for frame in frames]).tolist()
+        kept, start = [], 0
+        for frame, end in zip(frames, ends, strict=True):
+            told = shard[start:end]
+            told = told[told >= 0]
+            start = end
+            if len(told) and (told != told[0]).any():
+                mixed = ", ".join(str(one) for one in np.unique(told).tolist()[:8])
+                unread.note(frame.record, Reason.BAD_ID, f"the vehicles of a frame share a shard, these are of {mixed}")
+            else:
+                kept.append(frame)
+        return kept
+
+    def _numbers(self, column: str, dictionary: Dictionary, frames: Sequence[_Sound]) -> npt.NDArray[np.int32]:
+        """Return the numbers (n,) of a text column; the empty word stands for an index of -1."""
+        field = DICTIONARIES[column]
+        number = dictionary.numbers(_words_of(frames, field))
+        sizes = np.array([len(frame.fields[field]) for frame in frames], np.int64)
+        first = np.repeat(np.cumsum(sizes) - sizes, [frame.rows for frame in frames])
+        index = _end_to_end(column, frames).astype(np.int64)
+        told = index >= 0
+        found = np.zeros(len(index), np.int32)  # the empty word is number 0 of every dictionary but the vehicles'
+        found[told] = number[(first + index)[told]]
+        return found
+
+
+def frame_mistakes(fields: Mapping[str, Any]) -> list[str]:
+    """Return everything by which the columns of a decoded frame do not fit together.
+
+    Texts are bytes here: those that are not UTF-8 are a mistake too.
+    """
+    rows = fields["rows"]
+    if not 1 <= rows <= MOST_ROWS:
+        return [f"rows is {rows}, a frame has 1 to {MOST_ROWS}"]
+    mistakes = []
+    for name, dtype in DTYPES.items():
+        have, want = len(fields[name]), rows * np.dtype(dtype).itemsize
+        if have != want and not (have == 0 and name in UNKNOWN):
+            mistakes.append(f"{name} has {have} bytes instead of {want}")
+    for name, field in DICTIONARIES.items():
+        words = fields[field]
+        try:
+            b"\n".join(words).decode()
+        except UnicodeDecodeError:
+            mistakes.append(f"{field} are not all UTF-8")
+        if len(fields[name]) != rows * 4:
+            continue
+        index = np.frombuffer(fields[name], DTYPES[name])
+        last = int(index.max())
+        if last >= len(words) or index.min() < -1:
+            worst = last if last >= len(words) else int(index.min())
+            mistakes.append(f"{name} points to {worst}, {field} has {len(words)}")
+    return mistakes
+
+
+def alone(record: RawRecord, index: int, codec: Codec) -> RawRecord:
+    """Return the record that holds nothing but one position of a well-formed frame, its bytes as they were."""
+    fields = codec.decode(record.value)[1]
+    row = row_of(VehicleFrame(**{**fields, **{name: tuple(fields[name]) for name in DICTIONARIES.values()}}), index)
+    return RawRecord(record.offset, key_of(row).encode(), codec.encode(row), tuple(record.headers))
+
+
+def _end_to_end(name: str, frames: Sequence[_Sound]) -> npt.NDArray[Any]:
+    """Return one column of all frames, unknown where a frame leaves it empty."""
+    dtype = np.dtype(DTYPES[name])
+    blank = np.array(UNKNOWN.get(name, 0), dtype).tobytes()
+    content = b"".join([frame.fields[name] or blank * frame.rows for frame in frames])
+    return np.frombuffer(content, dtype).astype(dtype.newbyteorder("="))
+
+
+def _words_of(frames: Sequence[_Sound], field: str) -> list[bytes]:
+    """Return the texts of one dictionary of all frames, end to end, as a dictionary can hold them."""
+    words = [word for frame in frames for word in frame.fields[field]]
+    characters = DEVICE_CHARACTERS if field == "vehicle_ids" else TEXT_CHARACTERS
+    if b"\0" in b"".join(words) or max(map(len, words), default=0) > characters:
+        return [storable(word, characters) for word in words]
+    return words
