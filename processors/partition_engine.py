@@ -468,6 +468,7 @@ class PartitionEngine:
         return Rejected(
             tick_ms=tick_ms,
             source_offset=raw.offset,
+            source_index=refusal.index,
             source_partition=self._partition,
             source_topic=self._topic,
             reason=str(refusal.reason),

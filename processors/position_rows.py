@@ -24,7 +24,7 @@ class PositionRows:
 
     def __init__(self) -> None:
         self._singles, self._frames = SinglePositions(), FramePositions()
-        self._shards = PerWord(Dictionary(), _shard, np.int8)
+        self._shards = shards_of_words(Dictionary())
         self._registered = RegisteredVehicles({}, Dictionary())
         self._unsound = {name: PerWord(Dictionary(), _unsound, np.bool_) for name in CHECKED_TEXTS}
 
@@ -56,7 +56,7 @@ class PositionRows:
 
     def _know(self, keys: Dictionary, registered: Mapping[str, Vehicle]) -> None:
         if self._shards.dictionary is not keys:
-            self._shards = PerWord(keys, _shard, np.int8)
+            self._shards = shards_of_words(keys)
         if self._registered.vehicles is not keys or self._registered.registered is not registered:
             self._registered = RegisteredVehicles(registered, keys)
 
@@ -78,6 +78,11 @@ class PositionRows:
                 ),
             )
         return shard
+
+
+def shards_of_words(vehicles: Dictionary) -> PerWord:
+    """Return the shard of each vehicle's id, -1 where it is not sound."""
+    return PerWord(vehicles, _shard, np.int8)
 
 
 def _shard(word: bytes) -> int:

@@ -80,8 +80,8 @@ def test_nothing_is_ever_forwarded() -> None:
         (action(incident_id="i-1 "), "bad_id", "the id of the incident has control characters or white space"),
         (action(action_id=""), "bad_id", "the id of the action is empty"),
         (action(operator=" "), "bad_id", "operator is empty"),
-        (action(operator="L" * 65), "bad_id", "operator has 65 characters, at most 64 are taken"),
-        (action(note="n" * 501), "bad_id", "note has 501 characters, at most 500 are taken"),
+        (action(operator="L" * 65), "bad_id", "operator has more than the 64 characters that are taken"),
+        (action(note="n" * 501), "bad_id", "note has more than the 500 characters that are taken"),
         (action(note="two\nlines"), "bad_id", "note has control characters"),
         (action(at_ms=T0_MS - 600_001), "late", "600001 ms before the tick"),
         (action(at_ms=T0_MS + 32_001), "future", "30001 ms after the tick"),
@@ -101,5 +101,5 @@ def test_a_new_action_is_sound_or_refused_in_a_sentence() -> None:
     assert one == new_action("i-1", Decision.DISMISS, "Lan", "fireworks over the lake", T0_MS)
     assert one.action_id != new_action("i-1", Decision.DISMISS, "Lan", "fireworks over the lake", T0_MS + 1).action_id
     assert rejected(replace(one, at_ms=T0_MS + 500)) == []
-    with pytest.raises(UsageError, match=r"the id of the incident is empty; operator is empty.*; note has 501"):
+    with pytest.raises(UsageError, match=r"the id of the incident is empty; operator is empty.*; note has more than the 500"):
         new_action("", Decision.CONFIRM, "", "n" * 501, T0_MS)
