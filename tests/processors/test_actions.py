@@ -101,5 +101,7 @@ def test_a_new_action_is_sound_or_refused_in_a_sentence() -> None:
     assert one == new_action("i-1", Decision.DISMISS, "Lan", "fireworks over the lake", T0_MS)
     assert one.action_id != new_action("i-1", Decision.DISMISS, "Lan", "fireworks over the lake", T0_MS + 1).action_id
     assert rejected(replace(one, at_ms=T0_MS + 500)) == []
-    with pytest.raises(UsageError, match=r"the id of the incident is empty; operator is empty.*; note has more than the 500"):
+    with pytest.raises(
+        UsageError, match=r"the id of the incident is empty; operator is empty.*; note has more than the 500"
+    ):
         new_action("", Decision.CONFIRM, "", "n" * 501, T0_MS)

@@ -97,7 +97,7 @@ def test_every_line_is_accounted_for_with_its_reason() -> None:
         10: "good is already on line 2",
         11: "kind 'camra' is none: use camera, sensor",
         12: "has 5 columns, the header has 4",
-        13: "the id of the device has 65 characters, ",
+        13: "the id of the device has more than the 6",
     }
 
 

@@ -122,7 +122,8 @@ def intervals(positions: list[VehiclePosition]) -> list[list[VehiclePosition]]:
 
 def test_single_and_framed_lead_to_the_same_observations_and_rows() -> None:
     positions = drive(same_shard(6))
-    single, framed = [tick(T0_MS)], [tick(T0_MS)]
+    single: list[Any] = [tick(T0_MS)]
+    framed: list[Any] = [tick(T0_MS)]
     for number, interval in enumerate(intervals(positions)):
         end = tick(T0_MS + 250 * (number + 1))
         single += [*interval, end]
