@@ -47,6 +47,7 @@ class EngineRun:
     """
 
     positions: int
+    detections: int
     cpu_s: float
     wall_s: float
     peak_mb: float
@@ -155,6 +156,7 @@ def run_engine(
     stored = check_rows(settings, written)
     return EngineRun(
         positions=written.positions,
+        detections=written.detections,
         cpu_s=cpu_s - sum(worker.begun_cpu_s for worker in started),
         wall_s=ended_s - min(worker.begun_s for worker in started),
         peak_mb=max(worker.peak_mb for worker in started),

@@ -6,6 +6,8 @@ so far after it.
 
 import subprocess
 import sys
+import threading
+import time
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ import msgspec
 
 from benchmarks.load import Load, LoadRule
 from benchmarks.preload import START_MS, LoadWriter, Shape, Written, paced, run_on, trail
-from benchmarks.runs import SEED
+from benchmarks.runs import SEED, OnProgress
 from benchmarks.wire import Wire
 from schemas.errors import CityopsError
 from streams import topics
@@ -81,6 +83,23 @@ class Producer:
         if not line:
             raise CityopsError(f"the producer ended: read {self.told_in}")
         return msgspec.msgpack.decode(b64decode(line), type=PhaseDone)
+
+    def done_showing(self, seconds: float, on_progress: OnProgress) -> PhaseDone:
+        """Wait for a phase of so many seconds and show the time that passes. Raises CityopsError."""
+        over = threading.Event()
+
+        def show() -> None:
+            begun_s = time.monotonic()
+            while not over.wait(0.5):
+                on_progress(f"{seconds:.0f} s at its pace", min(1.0, (time.monotonic() - begun_s) / seconds))
+
+        thread = threading.Thread(target=show, daemon=True)
+        thread.start()
+        try:
+            return self.done()
+        finally:
+            over.set()
+            thread.join()
 
     def close(self) -> None:
         """End it."""
