@@ -86,6 +86,8 @@ def connect(url: str, database: str = "", kind: type[Client] = Client) -> Any:
         quoted_database(database)
     split = urlsplit(url)
     query = {**{name: str(seconds) for name, seconds in TIMEOUTS_S.items()}, **dict(parse_qsl(split.query))}
+    if query.get("compression") == "lz4":
+        query.setdefault("network_compression_method", "LZ4")  # otherwise a newer server answers in zstd
     return kind.from_url(split._replace(path=f"/{database}", query=urlencode(query)).geturl())
 
 

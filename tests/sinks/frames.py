@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from schemas.columns import pack
+from schemas.columns import Packable, pack
+from schemas.dictionary import dictionary_array
 from schemas.records import RowFrame
 from schemas.tables import TABLES
 
@@ -21,9 +22,14 @@ def frame(
     last_offset: int | None = None,
     partition: int = 0,
     topic: str = TOPIC,
+    by_dictionary: bool = False,
     **columns: Any,
 ) -> RowFrame:
     """A frame of `rows` rows; columns not given are unknown, offsets count up from first_offset."""
+    full: dict[str, Packable] = {
+        name: dictionary_array(values) if by_dictionary and values.dtype == object else values
+        for name, values in full_columns(table, rows, first_offset, columns).items()
+    }
     return RowFrame(
         tick_ms=NOON_MS,
         first_offset=first_offset,
@@ -32,7 +38,7 @@ def frame(
         rows=rows,
         source_topic=topic,
         table=table,
-        columns=pack(full_columns(table, rows, first_offset, columns)),
+        columns=pack(full),
     )
 
 

@@ -117,6 +117,33 @@ def test_frame_that_waited_for_its_updated_worker_is_stored_without_later_column
     assert query(url, database, sql).rows == ((["because"], 0, "", []),)
 
 
+def test_rows_from_before_source_index_have_its_default(url: str, empty: str) -> None:
+    with connect(url) as client:
+        client.execute(f"CREATE DATABASE {empty}")
+    tables = ("positions", "duplicates", "rejected")
+    older = {
+        (table, first): replace(whole, columns=tuple(one for one in whole.columns if one.name != "source_index"))
+        for table in tables
+        for first in (0, 2)
+        for whole in [
+            frame(table, 2, first_offset=first, line_id="01")
+            if table == "positions"
+            else frame(table, 2, first_offset=first)
+        ]
+    }
+    with connect(url, empty) as client:
+        apply(client, empty, plan()[:10])
+    for table in tables:
+        Writer(url, empty).write(older[table, 0])
+    migrate(url, empty, ttl_days=None)
+    for item in older.values():
+        Writer(url, empty).write(item)
+    for table, index in zip(tables, (0, 0, -1), strict=True):
+        stored = query(url, empty, f"SELECT source_offset, source_index FROM {table} ORDER BY source_offset").rows
+        assert stored == tuple((offset, index) for offset in range(4))
+    assert query(url, empty, "SELECT sum(positions) FROM minutes").rows == ((4,),), "the views know the tokens too"
+
+
 def test_time_to_live_follows_the_last_migrate(url: str, empty: str) -> None:
     migrate(url, empty, ttl_days=90)
     assert all("toIntervalDay(90)" in created(url, empty)[name] for name in AGED)

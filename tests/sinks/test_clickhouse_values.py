@@ -78,16 +78,41 @@ def test_lists_come_back_as_arrays(url: str, database: str) -> None:
 
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), min_size=1, max_size=30))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_text_survives_both_ways_of_writing(url: str, database: str, texts: list[str]) -> None:
-    """Tables without lists travel as numpy arrays, tables with lists do not."""
-    example, rows = next(EXAMPLES), len(texts)
+def test_any_text_survives_however_it_travels(url: str, database: str, texts: list[str]) -> None:
+    """A word of a dictionary never ends in NUL."""
+    words = [text.rstrip("\0") for text in texts]
     writer = Writer(url, database)
-    writer.write(frame("heartbeats", rows, partition=example, device_id=texts, firmware_version=texts))
-    writer.write(frame("incident_log", rows, partition=example, place=texts, kind=texts))
+    for by_dictionary, sent in ((False, texts), (True, words)):
+        example, rows = next(EXAMPLES), len(texts)
+        where: dict[str, Any] = {"partition": example, "by_dictionary": by_dictionary}
+        writer.write(frame("heartbeats", rows, device_id=sent, firmware_version=sent, **where))
+        writer.write(frame("incident_log", rows, place=sent, kind=sent, line_ids=sent, **where))
+        for table, columns in (("heartbeats", "device_id, firmware_version"), ("incident_log", "place, kind")):
+            sql = f"SELECT {columns} FROM {table} WHERE source_partition = %(example)s ORDER BY source_offset"
+            assert query(url, database, sql, {"example": example}).rows == tuple((text, text) for text in sent)
+        sql = "SELECT line_ids FROM incident_log WHERE source_partition = %(example)s ORDER BY source_offset"
+        lists = tuple((text.split("\n") if text else [],) for text in sent)
+        assert query(url, database, sql, {"example": example}).rows == lists
     writer.close()
-    for table, columns in (("heartbeats", "device_id, firmware_version"), ("incident_log", "place, kind")):
-        sql = f"SELECT {columns} FROM {table} WHERE source_partition = %(example)s ORDER BY source_offset"
-        assert query(url, database, sql, {"example": example}).rows == tuple((text, text) for text in texts)
+
+
+@pytest.mark.parametrize("words", [1, 200, 300, 70_000])
+def test_numbers_of_words_are_stored_in_each_of_their_widths(url: str, database: str, words: int) -> None:
+    rows = max(words, 1000)
+    texts = [f"{row % words:05d}" for row in range(rows)]
+    Writer(url, database).write(frame("heartbeats", rows, by_dictionary=True, device_id=texts, firmware_version=texts))
+    right = "device_id = firmware_version AND toUInt32(device_id) = modulo(source_offset, %(words)s)"
+    sql = f"SELECT count(), uniqExact(device_id), countIf({right}) FROM heartbeats"
+    assert query(url, database, sql, {"words": words}).rows == ((rows, words, rows),)
+
+
+def test_compressed_connection_stores_the_same(url: str, database: str) -> None:
+    texts = [f"vehicle {row % 7}" for row in range(5000)]
+    for number, address in enumerate((url, f"{url}/?compression=lz4")):
+        item = frame("positions", 5000, first_offset=5000 * number, by_dictionary=True, vehicle_id=texts, line_id=texts)
+        Writer(address, database).write(item)
+    sql = "SELECT vehicle_id, count() FROM positions GROUP BY vehicle_id, line_id ORDER BY vehicle_id LIMIT 1"
+    assert query(url, database, sql).rows == (("vehicle 0", 1430),)
 
 
 def test_offsets_and_counts_are_those_stored(url: str, database: str) -> None:

@@ -5,8 +5,10 @@ import random
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,6 +118,29 @@ def test_order_of_frames_is_irrelevant(url: str, database: str) -> None:
         drop_database(url, other)
 
 
+def test_same_frame_from_several_writers_at_once_is_stored_once(url: str, database: str) -> None:
+    sinks = [Writer(url, database) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(12):
+            once = positions(number)
+            results = list(threads.map(lambda sink, one=once: sink.write(one), sinks))
+            assert results == [WriteResult("positions", 7)] * 4
+    assert (count_rows(url, database)["positions"], total(url, database)) == (84, 84)
+
+
+def test_frame_is_the_same_by_dictionary_and_by_text(url: str, database: str) -> None:
+    lines = ["01", "", "tuyến 26", "01"]
+    for number, coded in enumerate((False, True)):
+        for table, column in (("positions", "line_id"), ("rejected", "errors")):
+            texts: dict[str, Any] = {column: lines}
+            item = frame(table, 4, first_offset=4 * number, by_dictionary=coded, **texts)
+            assert Writer(url, database).write(item) == WriteResult(table, 4)
+    for table in ("positions", "rejected"):
+        sql = f"SELECT * EXCEPT source_offset, count() AS times FROM {table} GROUP BY ALL HAVING times % 2 = 1"
+        assert query(url, database, sql).rows == ()
+        assert count_rows(url, database)[table] == 8
+
+
 def test_frame_without_rows_is_nothing(url: str, database: str) -> None:
     assert Writer(url, database).write(frame("readings", 0)) == WriteResult("readings", 0)
     assert count_rows(url, database)["readings"] == 0
@@ -138,6 +163,10 @@ def test_large_frame_is_one_block_for_the_view_too(url: str, database: str) -> N
     assert row == (rows, rows)
 
 
+def by_dictionary(dtype: str, numbers: bytes, words: bytes) -> Column:
+    return Column(name="firmware_version", dtype=dtype, values=numbers, dictionary=words)
+
+
 GOOD = frame("heartbeats", 2)
 BAD = {
     "unknown table": replace(GOOD, table="heartbeat"),
@@ -152,6 +181,17 @@ BAD = {
     "half a number": replace(
         GOOD, columns=(Column(name="source_offset", dtype="<i8", values=b"\0" * 15), *GOOD.columns[1:])
     ),
+    "a word that no dictionary has": replace(
+        GOOD, columns=(*GOOD.columns[:-1], by_dictionary("|u1:|S2", b"\0\2", b"v1v2"))
+    ),
+    "a number below 0": replace(GOOD, columns=(*GOOD.columns[:-1], by_dictionary("|i1:|S2", b"\0\xff", b"v1v2"))),
+    "no such dtype": replace(GOOD, columns=(*GOOD.columns[:-1], by_dictionary("|u1:v", b"\0\0", b"v1v2"))),
+    "a word that is not UTF-8": replace(
+        GOOD, columns=(*GOOD.columns[:-1], by_dictionary("|u1:|S2", b"\0\1", b"v1\xff\xfe"))
+    ),
+    "half a word": replace(GOOD, columns=(*GOOD.columns[:-1], by_dictionary("|u1:|S2", b"\0\0", b"v1v"))),
+    "a word short": replace(GOOD, columns=(*GOOD.columns[:-1], by_dictionary("|u1:|S2", b"\0", b"v1"))),
+    "numbers for words": replace(GOOD, columns=(*GOOD.columns[:-1], *pack({"firmware_version": np.zeros(2, "<i4")}))),
     "before 1970": frame("heartbeats", 2, at_ms=[NOON_MS, -1]),
     "year 2300": frame("heartbeats", 2, at_ms=[NOON_MS, 10_413_792_000_000]),
 }
