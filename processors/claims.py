@@ -22,6 +22,8 @@ def changed_claims(
     """
 
     def claims(track: Track) -> dict[str, Observation]:
+        if not len(track):
+            return {}
         found = form.detect(track)
         made = [
             _observation(history, track, row, kind, score, _cause(after, track, row), source_topic, source_partition)

@@ -93,6 +93,8 @@ class History:
         """Sealed parts that are still needed, oldest first: name -> the latest at_ms in it."""
         self._whole_ms = whole_ms
         self._words = {name: Dictionary() for name, dtype in dtypes.items() if dtype is DictionaryArray}
+        self._others: dict[str, tuple[Dictionary, npt.NDArray[np.int32]]] = {}
+        """The dictionary in which a text was last told, and its words' numbers in the own one, -1 = not looked up."""
         self._words_limit = dict.fromkeys(self._words, SPARE)
         kept = {name: np.int32 if name in self._words else dtype for name, dtype in dtypes.items()}
         self._dtype = np.dtype([("order", np.uint32), ("content_hash", np.uint32), *kept.items()])
@@ -310,11 +312,22 @@ class History:
         packed["content_hash"] = entries.content_hash.astype(np.uint32)
         for name in self._names[1:]:
             values = entries.tie if name == "tie" else columns[name]
-            if isinstance(values, DictionaryArray):
-                numbers, words = values.compact()
-                values = self._words[name].numbers(words)[numbers]
-            packed[name] = values
+            packed[name] = self._numbers(name, values) if isinstance(values, DictionaryArray) else values
         return packed.view(self._blocks.rows.dtype)
+
+    def _numbers(self, name: str, told: DictionaryArray) -> npt.NDArray[np.int32]:
+        """Return texts (n,) as numbers of the own dictionary; what each of the other is, is kept."""
+        dictionary, own = self._others.get(name, (None, np.zeros(0, np.int32)))
+        if dictionary is not told.dictionary or len(own) < len(told.dictionary):
+            have = own if dictionary is told.dictionary else own[:0]
+            own = np.pad(have, (0, len(told.dictionary) - len(have)), constant_values=-1)
+            self._others[name] = told.dictionary, own
+        numbers = own[told.numbers]
+        if (numbers < 0).any():
+            new = np.unique(told.numbers[numbers < 0])
+            own[new] = self._words[name].numbers(told.dictionary.words[new])
+            numbers = own[told.numbers]
+        return numbers
 
     def _unpacked(self, rows: RowArray) -> dict[str, Any]:
         fields = rows.view(self._dtype)
@@ -384,6 +397,7 @@ class History:
         place, words = told.compact()
         numbers[:] = place
         self._words[name] = Dictionary.of_distinct(words)
+        self._others.pop(name, None)
         self._words_limit[name] = 2 * len(words) + SPARE
 
     def _drop_before(self, slot: SlotArray, late_ms: int) -> None:
@@ -406,11 +420,10 @@ def _equal_neighbours(*columns: npt.NDArray[Any]) -> BoolArray:
 
 def _canonical(numbers: npt.NDArray[Any], dictionary: Dictionary) -> DictionaryArray:
     """Return texts over a dictionary of their own, in the order in which they first come: a function of the texts."""
-    words, n = dictionary.words, len(numbers)
-    first = np.full(len(words), n)
-    first[numbers[::-1]] = np.arange(n)[::-1]
-    used = np.flatnonzero(first < n)
-    used = used[np.argsort(first[used])]
+    words, number = dictionary.words, np.arange(len(numbers), dtype=np.int32)
+    first = np.zeros(len(words), np.int32)
+    first[numbers[::-1]] = number[::-1]
+    used = numbers[first[numbers] == number]
     place = np.zeros(len(words), np.int32)
     place[used] = np.arange(len(used))
     width = max(1, int(np.char.str_len(words[used]).max(initial=0)))

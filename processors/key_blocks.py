@@ -18,6 +18,8 @@ BlockArray = npt.NDArray[np.int32]
 
 BLOCK: Final = 6
 """Rows of a block. Fewer waste less at both ends of a key, more make shorter chains."""
+FEW: Final = 32
+"""Up to so many slots it is faster to follow chains one by one."""
 NONE: Final = -1
 
 
@@ -125,6 +127,10 @@ class KeyBlocks:
 
     def _blocks(self, slot: SlotArray) -> tuple[IntArray, BlockArray]:
         """Return whose (0 to m - 1) and which the blocks of m distinct slots are, slot by slot, the oldest first."""
+        if len(slot) <= FEW:
+            chains = [self._chain_of(oldest) for oldest in self._oldest[slot].tolist()]
+            block = np.array([block for chain in chains for block in chain], np.int32)
+            return np.repeat(np.arange(len(slot)), [len(chain) for chain in chains]), block
         owner, block = np.arange(len(slot)), self._oldest[slot]
         owners, blocks = [], []
         while len(owner):
@@ -133,11 +139,16 @@ class KeyBlocks:
             owners.append(owner)
             blocks.append(block)
             block = self._newer[block]
-        if not owners:
-            return owner, block
         owner, block = np.concatenate(owners), np.concatenate(blocks)
         order = np.argsort(owner, kind="stable")
         return owner[order], block[order]
+
+    def _chain_of(self, block: int) -> list[int]:
+        chain = []
+        while block >= 0:
+            chain.append(block)
+            block = self._newer.item(block)
+        return chain
 
     def _chain(self, slot: SlotArray, more: IntArray, first_fresh: IntArray, fresh: BlockArray) -> None:
         """Hang the new blocks of slots, `more` (m,) of each, behind their old ones."""
@@ -156,10 +167,10 @@ class KeyBlocks:
         self._head[slot] = fresh[first + more[grown] - 1]
 
     def _taken_blocks(self, wanted: int) -> BlockArray:
-        """Take blocks from the free ones; where there are too few the pool grows by a sixteenth."""
+        """Take blocks from the free ones; where there are too few the pool grows by a thirty-second."""
         if wanted > self._free_blocks:
             blocks = len(self._newer)
-            more = max(wanted - self._free_blocks, 1024, blocks // 16)
+            more = max(wanted - self._free_blocks, 1024, blocks // 32)
             # In place: a copy would need as much memory again.
             self.rows.resize((blocks + more) * BLOCK, refcheck=False)
             self._newer.resize(blocks + more, refcheck=False)

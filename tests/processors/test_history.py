@@ -1,20 +1,26 @@
+import random
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from processors.history import DEPTH, Entries, History, Verdict
+from processors.key_blocks import BLOCK
 from processors.tracks import Track
 from schemas.dictionary import DictionaryArray, dictionary_array
 
+DAY_MS = 86_400_000
 USED, DUPLICATE, CONFLICT = Verdict.USED, Verdict.DUPLICATE, Verdict.CONFLICT
 
 
 class Kept:
     """A history with one remembered column, fed with (key, at_ms, hash) or (key, at_ms, hash, tie)."""
 
-    def __init__(self) -> None:
-        self.history = History("Thing", {"tie": np.uint64, "note": DictionaryArray})
+    def __init__(self, whole_ms: int = 0) -> None:
+        self.history = History("Thing", {"tie": np.uint64, "note": DictionaryArray}, whole_ms)
         self.offset = 0
 
     def entries(self, *told: Any) -> Entries:
@@ -29,14 +35,14 @@ class Kept:
     def judge(self, *told: Any) -> list[Verdict]:
         return [Verdict(verdict) for verdict in self.history.judge(self.entries(*told)).tolist()]
 
-    def add(self, *told: Any, whole: bool = False) -> tuple[list[Any], list[Any]]:
+    def add(self, *told: Any, whole: bool = False, candidate: bool = True) -> tuple[list[Any], list[Any]]:
         """Remember records; return the tracks as (key, at_ms, anchor)."""
         entries = self.entries(*told)
         offset = np.arange(self.offset, self.offset + len(told))
         self.offset += len(told)
         note = dictionary_array([f"{one[0]}@{one[1]}" for one in told])
         tracks = self.history.extend(
-            entries, {"note": note}, offset, np.full(len(told), whole), np.ones(len(told), bool)
+            entries, {"note": note}, offset, np.full(len(told), whole), np.full(len(told), candidate)
         )
         before, after = (self.told(track) for track in tracks)
         return before, after
@@ -44,7 +50,9 @@ class Kept:
     def told(self, track: Track) -> list[Any]:
         keys = [self.history.key_of(slot) for slot in track.slot.tolist()]
         rows = list(zip(keys, track.at_ms.tolist(), track.anchor.tolist(), strict=True))
-        assert track.texts["note"].tolist() == [f"{key}@{at_ms}" for key, at_ms, _ in rows]
+        latest_ms = max(track.at_ms.tolist(), default=0)
+        for note, (key, at_ms, _) in zip(track.texts["note"].tolist(), rows, strict=True):
+            assert note == f"{key}@{at_ms}" or latest_ms - at_ms > 24 * DAY_MS, "times before that are only before it"
         return rows
 
 
@@ -92,6 +100,70 @@ def test_a_record_that_needs_it_sees_the_whole_history_in_order_too() -> None:
     before, after = kept.add(("a", 10, 1), whole=True)
     assert before == [], "nothing follows it"
     assert after == [("a", at_ms, at_ms == 10) for at_ms in range(11)]
+
+
+def test_a_record_in_order_at_which_nothing_is_claimed_is_only_remembered() -> None:
+    kept = Kept()
+    kept.add(("a", 10, 1), ("b", 10, 1))
+    assert kept.add(("a", 20, 1), ("b", 20, 1), ("b", 21, 1), candidate=False) == ([], [])
+    before, after = kept.add(("a", 15, 1), ("b", 22, 1), candidate=False)
+    assert before == [("a", 10, False), ("a", 20, True)]
+    assert after == [("a", 10, False), ("a", 15, True), ("a", 20, True)]
+    _, after = kept.add(("b", 23, 1))
+    assert after == [("b", at_ms, at_ms == 23) for at_ms in (10, 20, 21, 22, 23)]
+
+
+def test_ticks_far_apart_leave_room_for_any_time() -> None:
+    kept = Kept()
+    for day in (0, 1, 30, 31, 20_000):
+        kept.add(("a", day * DAY_MS, day), ("b", day * DAY_MS + 5, 1))
+        assert kept.judge(("a", day * DAY_MS, day), ("b", day * DAY_MS + 5, 2)) == [DUPLICATE, CONFLICT]
+    _, after = kept.add(("a", 20_000 * DAY_MS + 1, 1))
+    assert after[-2:] == [("a", 20_000 * DAY_MS, False), ("a", 20_000 * DAY_MS + 1, True)]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 1 << 32), st.sampled_from([0, 30_000]))
+def test_every_record_finds_what_matters_however_late_and_after_any_restart(seed: int, whole_ms: int) -> None:
+    """Against plain lists of all that ever was; the lateness bound is 100 s, what is 300 s old is forgotten."""
+    chance, kept, told = random.Random(seed), Kept(whole_ms), defaultdict[str, list[int]](list)
+    parts: dict[str, bytes] = {}
+    start_ms = chance.choice([0, 1_790_000_000_000])
+    for now_ms in range(start_ms, start_ms + 900_000, 5_000):
+        late_ms = now_ms - 100_000
+        new: dict[str, set[int]] = {}
+        for key in chance.sample("abcde", chance.randint(0, 4)):
+            times = {
+                max(start_ms, now_ms - chance.choice([0, 0, 0, 1, 2000, 50_000, 99_000]))
+                for _ in range(chance.randint(1, 3))
+            }
+            assert kept.judge(*((key, at_ms, 1) for at_ms in times)) == [
+                DUPLICATE if at_ms in told[key] else USED for at_ms in times
+            ]  # fmt: skip
+            new[key] = times - set(told[key])
+        rows = [(key, at_ms, 1) for key, times in new.items() for at_ms in times]
+        _, after = kept.add(*chance.sample(rows, len(rows)), whole=whole_ms > 0)
+        for key, times in new.items():
+            told[key] = sorted({*told[key], *times})
+            track = [at_ms for one, at_ms, _ in after if one == key]
+            for at_ms in times:
+                place = told[key].index(at_ms)
+                assert track[track.index(at_ms) :] == told[key][place:], "all that follows"
+                matters = [one for one in told[key][:place] if one >= now_ms - 300_000]
+                assert track[: track.index(at_ms)][-DEPTH:] == told[key][:place][-DEPTH:] or (
+                    track[: track.index(at_ms)][-len(matters) :] == matters
+                )
+                assert [one for one in track if at_ms - whole_ms <= one < at_ms] == [
+                    one for one in told[key][:place] if at_ms - whole_ms <= one
+                ]  # fmt: skip
+        if chance.random() < 0.4:
+            parts |= kept.history.seal(kept.offset, late_ms - 200_000, late_ms)
+            parts = {name: parts[name] for name in kept.history.live}
+            if chance.random() < 0.1:
+                offset, kept = kept.offset, Kept(whole_ms)
+                kept.offset = offset
+                kept.history.load(list(parts.items()), late_ms)
+    assert len(kept.history._blocks.rows) <= 1025 * BLOCK
 
 
 def test_sealed_parts_bring_back_the_same_history() -> None:

@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from processors.camera import DetectionForm
 from processors.checkpoint import Checkpoint
 from processors.city import load_city
 from processors.domain import KEY_SEPARATOR
-from processors.fleet import fleet_domain
+from processors.fleet import PositionForm, fleet_domain
 from processors.history import Part
 from processors.ingest import IngestRule
 from processors.partition_engine import REACH_MS, Forwarded, PartitionEngine
 from processors.records_in import RawRecord
+from processors.sensors import ReadingForm
 from schemas.columns import unpack
 from schemas.ids import shard_of
 from schemas.records import Tick
@@ -167,6 +170,18 @@ def test_a_restored_engine_goes_on_as_if_it_had_never_stopped(data: st.DataObjec
     assert went_on.frames == [frame for frame in whole.frames if frame.first_offset >= stopped.next_offset]
     assert went_on.rejected == [one for one in whole.rejected if one.source_offset >= stopped.next_offset]
     assert store.parts == never.parts
+
+
+@settings(quick, max_examples=15)
+@given(st.data())
+def test_what_is_no_candidate_would_not_have_been_claimed(data: st.DataObject) -> None:
+    topic = data.draw(worlds.topics)
+    log = timeline_log(data.draw(arrivals(topic)))
+    chosen = run(machine(topic), log)
+    with pytest.MonkeyPatch.context() as patch:
+        for form in (PositionForm, DetectionForm, ReadingForm):
+            patch.setattr(form, "candidates", lambda _form, batch, _remembered: np.ones(len(batch), bool))
+        assert_same(run(machine(topic), log), chosen)
 
 
 def by_partition(entries: Sequence[Any], partitions: int) -> list[list[RawRecord]]:
