@@ -1,29 +1,39 @@
 """cityops' own reading of positions, single ones and frames alike: batches from the transport, columns, numpy."""
 
+import sys
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import numpy.typing as npt
-from processors.positions_in import PositionReader
 
 from benchmarks.answer import MINUTE_MS, digest
 from benchmarks.same_task.batch_app import run
 from benchmarks.same_task.child import Clock, Job, given_job, tell_and_end
 from processors.batches import Float32Array, PositionBatch
+from processors.domain import Mistakes
+from processors.frames_in import FramePositions
+from processors.position_rows import shards_of_words
+from processors.positions_in import SinglePositions
+from processors.records_in import RawRecord
 from schemas.codec import local_codec
 from schemas.dictionary import Dictionary, IndexArray
 from streams.transport import Poll
+
+Read = Callable[[Sequence[RawRecord]], PositionBatch]
 
 
 class Columns:
     """The task over columns.
 
     Last positions by vehicle number as (m, 3): at_ms, latitude_deg, longitude_deg, so that one is written in one place.
-    Counts and sums of speeds by line number as (2, lines) for each minute.
+    Counts and sums of speeds by line number as (2, lines) for each minute; by line when the reader numbers anew.
     """
 
     def __init__(self, vehicles: Dictionary) -> None:
         self._vehicles, self._lines = vehicles, Dictionary()
         self._last = np.zeros((0, 3))
         self._minutes: dict[int, npt.NDArray[np.float64]] = {}
+        self._sums: dict[tuple[str, int], tuple[int, float]] = {}
 
     def add_up(self, batch: PositionBatch) -> None:
         """Keep the last position of each vehicle, add up each line and minute."""
@@ -33,8 +43,10 @@ class Columns:
         row = np.empty((len(batch), 3))
         row[:, 0], row[:, 1], row[:, 2] = batch.at_ms, batch.latitude_deg, batch.longitude_deg
         self._last[batch.vehicle_id.numbers] = row  # of several the last one stays
-        number, words = batch.line_id.compact()
-        line = self._lines.numbers(words)[number]
+        if batch.line_id.dictionary is not self._lines:
+            self._fold()
+            self._lines = batch.line_id.dictionary
+        line = batch.line_id.numbers
         minute = batch.at_ms // MINUTE_MS
         first, last = int(minute.min()), int(minute.max())
         if first == last:
@@ -54,8 +66,17 @@ class Columns:
         found[0] += np.bincount(line, minlength=lines)
         found[1] += np.bincount(line, weights=speed_mps, minlength=lines)
 
+    def _fold(self) -> None:
+        for minute, found in self._minutes.items():
+            for number in np.flatnonzero(found[0]).tolist():
+                key = self._lines.word(number), minute
+                count, speed = self._sums.get(key, (0, 0.0))
+                self._sums[key] = count + int(found[0, number]), speed + float(found[1, number])
+        self._minutes = {}
+
     def answer(self) -> str:
         """Return the digest of what was added up."""
+        self._fold()
         last = {
             self._vehicles.word(slot): (
                 int(self._last[slot, 0]),
@@ -64,29 +85,39 @@ class Columns:
             )
             for slot in np.flatnonzero(self._last[:, 0]).tolist()
         }
-        minutes = {
-            (self._lines.word(line), minute): (int(found[0, line]), float(found[1, line]))
-            for minute, found in self._minutes.items()
-            for line in np.flatnonzero(found[0]).tolist()
-        }
-        return digest(last, minutes)
+        return digest(last, self._sums)
 
 
-def main(job: Job) -> None:
+def reader_of(form: str, vehicles: Dictionary) -> Read:
+    """Return the project's reader of one form of positions; nothing of the benchmark's own log may be refused."""
+    codec, shards, mistakes = local_codec(), shards_of_words(vehicles), Mistakes()
+    singles, frames = SinglePositions(), FramePositions()
+
+    def read(records: Sequence[RawRecord]) -> PositionBatch:
+        if form == "frames":
+            batch, _, unread = frames.read(records, codec, vehicles, shards, mistakes)
+        else:
+            batch, _, unread = singles.read(records, codec, vehicles)
+        if unread.by_record:
+            raise SystemExit(f"refused: {unread.by_record}")
+        return batch
+
+    return read
+
+
+def main(job: Job, form: str) -> None:
     """Read polls until all positions are added up."""
     vehicles = Dictionary()
-    reader, columns, clock = PositionReader(local_codec(), vehicles), Columns(vehicles), Clock()
+    read, columns, clock = reader_of(form, vehicles), Columns(vehicles), Clock()
 
     def add_up(poll: Poll) -> None:
-        read = reader.read(poll.records)
-        if read.refused:
-            raise SystemExit(f"{len(read.refused)} records of the benchmark's own log were refused")
-        columns.add_up(read.batch)
-        if clock.count(len(read.batch)) == job.positions:
+        batch = read(poll.records)
+        columns.add_up(batch)
+        if clock.count(len(batch)) == job.positions:
             tell_and_end(clock, columns.answer)
 
     run(job, add_up)
 
 
 if __name__ == "__main__":
-    main(given_job())
+    main(given_job(), sys.argv[2])

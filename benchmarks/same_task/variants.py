@@ -105,7 +105,7 @@ def same_task_variants(logs: Logs, size: Size) -> tuple[SameTask, ...]:
         SameTask(logs, "quix_stateless", "Quix Streams", quix, json, size.some, ("quixstreams",), ("stateless",)),
         SameTask(logs, "bytewax", "Bytewax", f"{HERE}.bytewax_flow", json, every, ("bytewax", "orjson")),
         SameTask(logs, "confluent_loop", "confluent-kafka and orjson by hand", loop, json, every, ("orjson",)),
-        SameTask(logs, "cityops_single", "cityops, single positions", reader, singles, every),
-        SameTask(logs, "cityops_frames", "cityops, frames", reader, Form.FRAMES, every),
+        SameTask(logs, "cityops_single", "cityops, single positions", reader, singles, every, (), (singles,)),
+        SameTask(logs, "cityops_frames", "cityops, frames", reader, Form.FRAMES, every, (), (Form.FRAMES,)),
         SameTask(logs, "limit", "single positions, not decoded", f"{HERE}.limit", singles, every, decodes=False),
     )
