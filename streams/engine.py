@@ -20,7 +20,7 @@ from processors.incidents.rules import load_rules
 from processors.partition_engine import Domain, IngestRule, Outcome, PartitionEngine
 from processors.records_in import RawRecord
 from schemas import records
-from schemas.codec import Codec, schema_id_of
+from schemas.codec import HEADER_BYTES, Codec, schema_id_of
 from schemas.errors import Rejected, Retryable
 from streams import topics
 from streams.alerting import Alerting
@@ -37,6 +37,7 @@ from streams.span import load_span
 from streams.storing import Storing
 from streams.topics import Topic
 from streams.transport import BatchApp, Poll
+from streams.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,8 @@ class Source:
     deliveries: Deliveries = field(default_factory=Deliveries)
     observer: PartitionEngine | None = None
     concluder: IncidentEngine | None = None
+    turns: Turns = field(default_factory=Turns)
+    saving: asyncio.Task[None] | None = None
     trouble: int = 0
 
     @property
@@ -135,6 +138,7 @@ class Engine:
 
     async def start_offsets(self, assigned: frozenset[TP]) -> Mapping[TP, int]:
         """Build the engines of the assigned partitions from their newest checkpoints."""
+        await self._saved()
         self._sources.clear()
         self._durable.clear()
         engines = {tp: self._by_name[tp.topic] for tp in assigned if tp.topic in self._by_name}
@@ -231,11 +235,8 @@ class Engine:
             self.app.consumer.rewind(poll.tp, source.expected)
             return
         self.health.reached(source.key, poll.highwater)
-        fresh = [one for one in poll.records if one.offset >= source.expected]
-        if source.end is not None:
-            fresh = [one for one in fresh if one.offset < source.end]
         try:
-            await work(source, fresh)
+            await work(source, _fresh(source, poll.records))
         except Exception:
             await self._start_over(source)
             return
@@ -249,9 +250,10 @@ class Engine:
         log.exception("%s: attempt %d failed; going back to its checkpoint", source.tp, source.trouble)
         self.health.troubled(source.key, source.trouble)
         await asyncio.sleep(min(60.0, BUG_PAUSE_S * source.trouble))
-        if self._sources.get(source.tp) is not source:
+        if not self._owns(source):
             return
         assert self._store is not None
+        await self._saved()
         loaded = await self._store.load(frozenset([source.key]))
         again = self._source(source.tp, source.topic, loaded.get(source.key))
         again.trouble = source.trouble
@@ -261,13 +263,27 @@ class Engine:
     async def _observe(self, source: Source, fresh: Sequence[RawRecord]) -> None:
         assert source.observer is not None
         await self._learn(source, fresh)
-        outcome = source.observer.push(fresh)
-        await self._emit_observed(source, outcome)
-        self.health.observed(source.key, outcome)
-        await self._checkpoint(source, outcome.checkpoint)
+        for some in source.turns.of(fresh):
+            with source.turns.timed(len(some)):
+                outcome = source.observer.push(some)
+            await self._emit_observed(source, outcome)
+            self.health.observed(source.key, outcome)
+            await self._checkpoint(source, outcome.checkpoint)
+            if not await self._goes_on(source):
+                return
 
     async def _conclude(self, source: Source, fresh: Sequence[RawRecord]) -> None:
         assert source.concluder is not None
+        for some in source.turns.of(fresh):
+            with source.turns.timed(len(some)):
+                outcome = source.concluder.push(self._blocks(source, some))
+            await self._emit_concluded(source, outcome)
+            self.health.concluded(outcome, source.concluder.tick_ms)
+            await self._checkpoint(source, outcome.checkpoint)
+            if not await self._goes_on(source):
+                return
+
+    def _blocks(self, source: Source, fresh: Sequence[RawRecord]) -> list[tuple[int, records.ObservationBlock]]:
         blocks = []
         for one in fresh:
             try:
@@ -275,14 +291,20 @@ class Engine:
                 blocks.append((one.offset, self.codec.read(one.value, records.ObservationBlock)))
             except (Rejected, AssertionError) as error:
                 log.warning("%s offset %d is not an observation block: %s", source.tp, one.offset, error)
-        outcome = source.concluder.push(blocks)
-        await self._emit_concluded(source, outcome)
-        self.health.concluded(outcome, source.concluder.tick_ms)
-        await self._checkpoint(source, outcome.checkpoint)
+        return blocks
+
+    async def _goes_on(self, source: Source) -> bool:
+        """Let the others on the event loop have their turn; False = the partition was taken away meanwhile."""
+        await asyncio.sleep(0)
+        return self._owns(source)
+
+    def _owns(self, source: Source) -> bool:
+        return self._sources.get(source.tp) is source
 
     async def _learn(self, source: Source, fresh: Sequence[RawRecord]) -> None:
         """Ask the registry for writers' schemas not met before; wait for it, visibly, while it is away."""
-        ids = {schema_id_of(one.value) for one in fresh if one.value is not None}
+        heads = {one.value[:HEADER_BYTES] for one in fresh if one.value is not None}
+        ids = {schema_id_of(head) for head in heads}
         for schema_id in sorted(one for one in ids if one is not None and not self.codec.knows(one)):
             text = await self._fetch(source, schema_id)
             if text is not None:
@@ -339,14 +361,26 @@ class Engine:
         await self.outbox.send(self.name(topic), key, self.codec.encode(record), source.deliveries)
 
     async def _checkpoint(self, source: Source, checkpoint: Checkpoint | None) -> None:
-        if checkpoint is None:
-            return
-        await source.deliveries.settled()
+        """Begin to make a checkpoint durable, one at a time a partition; what is sent from now on is for the next."""
+        if source.saving is not None and (checkpoint is not None or source.saving.done()):
+            saving, source.saving = source.saving, None
+            await saving  # raises what made it fail
+        if checkpoint is not None:
+            deliveries, source.deliveries = source.deliveries, Deliveries()
+            source.saving = asyncio.create_task(self._save(source, deliveries, checkpoint))
+
+    async def _save(self, source: Source, deliveries: Deliveries, checkpoint: Checkpoint) -> None:
+        await deliveries.settled()
         assert self._store is not None
         await self._store.write(source.key, checkpoint)
-        if self._sources.get(source.tp) is source:
+        if self._owns(source):
             self._durable[source.tp] = checkpoint.next_offset
             self.health.checkpointed(source.key, checkpoint.next_offset)
+
+    async def _saved(self) -> None:
+        """Wait for what is being saved: a checkpoint is loaded whole, and its parts are not dropped behind its back."""
+        saving = [source.saving for source in self._sources.values() if source.saving is not None]
+        await asyncio.gather(*saving, return_exceptions=True)
 
     # --- alerts -----------------------------------------------------------------------------------------------------
 
@@ -388,3 +422,12 @@ class Engine:
     def _stored(self, tp: TP, offset: int) -> None:
         self._durable[tp] = offset
         self.health.worked_off((topics.ROWS.name, tp.partition), offset)
+
+
+def _fresh(source: Source, found: Sequence[RawRecord]) -> Sequence[RawRecord]:
+    """Leave out what was read before and what lies behind the end of a span; as a rule nothing."""
+    if found[0].offset < source.expected:
+        found = [one for one in found if one.offset >= source.expected]
+    if source.end is not None and found and found[-1].offset >= source.end:
+        found = [one for one in found if one.offset < source.end]
+    return found
