@@ -26,7 +26,7 @@ from streams.web import application_options, mount
 
 TICK_MS: Final = 250
 SESSION_TIMEOUT_S: Final = 10.0
-BULK: Final = (topics.POSITIONS, topics.ROWS)
+BULK: Final = (topics.POSITIONS, topics.FRAMES, topics.ROWS)
 """What comes after detections, readings and actions where there is much of everything."""
 GARBAGE_THRESHOLDS: Final = (50_000, 20, 100)
 """Python's own (700, 10, 10) looks for cycles three times in a poll; records and columns make none."""
