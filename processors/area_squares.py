@@ -21,6 +21,9 @@ _FIRST_LIST: Final = -3
 _COARSEST: Final = 32
 """The largest squares of the search for what fills them are this many squares wide."""
 
+_FINEST: Final = 2
+"""And the smallest this many: where areas meet they are compared anyway."""
+
 CodeArray = npt.NDArray[np.int32]
 
 
@@ -115,7 +118,7 @@ class PowerIndex:
             left = np.flatnonzero(~done)
             counts = np.bincount(owner, minlength=len(row))[left]
             starts = np.searchsorted(owner, left)
-            if step == 1:
+            if step == _FINEST:
                 break
             step //= 2
             row = (2 * row[left, None] + (0, 0, 1, 1)).ravel()
@@ -124,7 +127,7 @@ class PowerIndex:
             area = area[places]
         self._starts, self._counts = np.cumsum(counts) - counts, counts
         self._listed = area[spread(starts, counts)[1]]
-        codes[row[left], column[left]] = _FIRST_LIST - np.arange(len(left))
+        blocks[row[left], :, column[left], :] = (_FIRST_LIST - np.arange(len(left)))[:, None, None]
         return codes[: squares.rows, : squares.columns]
 
     def _candidates(

@@ -29,6 +29,9 @@ _DOUBT_M: Final = 0.2
 _WIDEST_DEG: Final = 1.5
 """Half the greatest side of a rectangle that is computed; its table then takes some 20 MB, Hanoi's takes 1.5."""
 
+_POLAR_DEG: Final = 85.0
+"""Nearer to the poles the meridians run together."""
+
 _PARENT: Final = 5
 """Resolution of the coarse cells from which the fine ones are named, 8 km from their middle to a side."""
 
@@ -46,7 +49,7 @@ class Hexagons:
         self._half_deg = (bounds.north_deg - bounds.south_deg) / 2, (bounds.east_deg - bounds.west_deg) / 2
         self._sine, self._cosine = (turn(math.radians(self._middle_deg[0])) for turn in (math.sin, math.cos))
         self._cells: CellArray = np.zeros(0, np.uint64)
-        if max(self._half_deg) <= _WIDEST_DEG:
+        if max(self._half_deg) <= _WIDEST_DEG and abs(self._middle_deg[0]) <= _POLAR_DEG:
             try:
                 self._fit(bounds)
             except h3.H3BaseException:
@@ -168,7 +171,7 @@ class Hexagons:
     def _centres(self, cells: list[int]) -> tuple[FloatArray, FloatArray]:
         """Return where the centres of cells are, in degrees from the middle."""
         centres = np.array([_h3.cell_to_latlng(cell) for cell in cells]) - self._middle_deg
-        return centres[:, 0], centres[:, 1]
+        return centres[:, 0], (centres[:, 1] + 180.0) % 360.0 - 180.0
 
     def _sides(self) -> tuple[FloatArray, FloatArray]:
         """Return points along the sides of the rectangle, in degrees from the middle."""

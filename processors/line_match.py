@@ -1,7 +1,7 @@
 """Map matching without memory: the nearest line, or the device's own, with offset and cross-track distance."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -21,8 +21,10 @@ NOT_GIVEN: Final = -1
 
 UNKNOWN: Final = -1
 
-WAYS: Final = 2
-"""Directions that a line can have: 0 and 1."""
+EITHER: Final = 2
+"""Next to the directions 0 and 1: whichever is nearer."""
+
+_BITS: Final = 64
 
 _STRAYED_AT_ONCE: Final = 256
 """Points far from their line are compared with all of it, so in small groups."""
@@ -50,18 +52,18 @@ class LineMatcher:
                 x_m, y_m = plane.xy(pattern.latitude_deg, pattern.longitude_deg)
                 parts.append((x_m[:-1], y_m[:-1], np.diff(x_m), np.diff(y_m), pattern.offset_m[:-1]))
                 parts[-1] += (np.diff(pattern.offset_m),)
-                way_of += [index * WAYS + pattern.direction_id] * (len(x_m) - 1)
+                way_of += [2 * index + pattern.direction_id] * (len(x_m) - 1)
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)] or [np.empty(0)] * 6
         self._segments = Segments(columns[0], columns[1], columns[2], columns[3])
         self._offset_m, self._length_m = columns[4], columns[5]
         self._way = np.array(way_of, np.int64)
-        """Line index times WAYS plus direction, rising."""
-        self._ways = len(lines) * WAYS
-        counts = np.bincount(self._way, minlength=self._ways)
-        self._ends = np.cumsum(counts)
-        self._has_way = counts > 0
-        self._near = NearSegments(self._segments, ANY_LINE_REACH_M, squares)
-        self._listed_way = self._near.block * self._ways + self._way[self._near.items]
+        """Line index times 2 plus direction, rising."""
+        counts = np.bincount(self._way, minlength=2 * len(lines)).reshape(-1, 2)
+        self._has_way = (counts > 0).ravel()
+        self._course = _either(np.cumsum(counts).reshape(-1, 2) - counts, counts)
+        near = NearSegments(self._segments, ANY_LINE_REACH_M, squares)
+        self._near, self._own = near, OwnLines(near.block, self._way[near.items], len(lines))
+        self._items = np.concatenate([near.part_items, near.items])
 
     def match(
         self, x_m: FloatArray, y_m: FloatArray, places: tuple[IntArray, IntArray], line: IntArray, told: SmallArray
@@ -71,14 +73,28 @@ class LineMatcher:
         A told direction binds if the line has it.
         """
         matched = _nothing(len(x_m))
-        if len(self._way):
-            square, part = places
-            block = self._near.blocks(square)
-            row = np.flatnonzero((block >= 0) & (line < 0))
-            self._enter(matched, self._near.nearest(row, block[row], part[row], x_m[row], y_m[row]))
-            row = np.flatnonzero(line >= 0)
-            if len(row):
-                self._match_own(matched, row, block[row], x_m[row], y_m[row], *self._bound(line[row], told[row]))
+        if not len(self._way):
+            return matched
+        square, part = places
+        block = self._near.blocks(square)
+        own = (line >= 0).nonzero()[0]
+        choice = self._choice(line.take(own), told.take(own))
+        listed = block.take(own)
+        near = (listed >= 0).nonzero()[0]
+        row = ((block >= 0) & (line < 0)).nonzero()[0]
+        start, count = self._near.in_parts(block.take(row), part.take(row))
+        own_start, own_count = self._own.find(listed.take(near), choice.take(near))
+        row = np.concatenate([row, own.take(near)])
+        start = np.concatenate([start, own_start + len(self._near.part_items)])
+        count = np.concatenate([count, own_count])
+        self._enter(matched, self._nearest(self._items, row, start, count, x_m, y_m, ANY_LINE_REACH_M))
+        # What is nearest within 60 m is nearest of all, so only the others meet every segment of their line.
+        strayed = (matched.line.take(own) < 0).nonzero()[0]
+        every = np.arange(len(self._way)) if len(strayed) else own
+        for at in range(0, len(strayed), _STRAYED_AT_ONCE):
+            some = strayed[at : at + _STRAYED_AT_ONCE]
+            start, count = (side.take(choice[some]) for side in self._course)
+            self._enter(matched, self._nearest(every, own[some], start, count, x_m, y_m, OWN_LINE_REACH_M))
         return matched
 
     def near(self, x_m: FloatArray, y_m: FloatArray, within_m: float) -> list[tuple[int, int, float, float]]:
@@ -91,52 +107,28 @@ class LineMatcher:
         best = close[first_of_group(away_m[close], rows, counts)]
         return [
             (
-                int(self._way[item]) // WAYS,
-                int(self._way[item]) % WAYS,
+                int(self._way[item]) // 2,
+                int(self._way[item]) % 2,
                 float(away_m[item]),
                 float(self._offset_m[item] + passed[item] * self._length_m[item]),
             )
             for item in best
         ]
 
-    def _bound(self, line: IntArray, direction_id: SmallArray) -> tuple[IntArray, IntArray]:
-        """Return the first and the last way that n points of a line may be on."""
-        first = line * WAYS
-        way = first + (direction_id == 1)
-        binds = (direction_id >= 0) & (direction_id < WAYS) & self._has_way.take(way)
-        return np.where(binds, way, first), np.where(binds, way, first + WAYS - 1)
+    def _choice(self, line: IntArray, told: SmallArray) -> IntArray:
+        """Return where n points with a line may be: line times 3 plus the direction that binds, or 2 = either."""
+        way = 2 * line + (told == 1)
+        binds = ((told == 0) | (told == 1)) & self._has_way.take(way)
+        return 3 * line + np.where(binds, told, EITHER)
 
-    def _match_own(
-        self,
-        matched: Matched,
-        row: IntArray,
-        block: IntArray,
-        x_m: FloatArray,
-        y_m: FloatArray,
-        first: IntArray,
-        last: IntArray,
-    ) -> None:
-        """Match k points, in their blocks, to the ways `first` to `last`; row (k,): where they are in `matched`."""
-        base = block * self._ways
-        start = np.searchsorted(self._listed_way, base + first)
-        count = np.searchsorted(self._listed_way, base + last, side="right") - start
-        count[block < 0] = 0
-        some = np.flatnonzero(count)
-        found = nearest_of(self._segments, self._near.items, start[some], count[some], x_m[some], y_m[some])
-        found = within(found, some, ANY_LINE_REACH_M)
-        strayed = np.ones(len(row), bool)
-        strayed[found.row] = False
-        self._enter(matched, replace(found, row=row[found.row]))
-        # What is nearest within 60 m is nearest of all, so only the others meet every segment of their line.
-        every = np.arange(len(self._way))
-        left = np.flatnonzero(strayed)
-        for at in range(0, len(left), _STRAYED_AT_ONCE):
-            some = left[at : at + _STRAYED_AT_ONCE]
-            start = np.where(first[some] > 0, self._ends[first[some] - 1], 0)
-            count = self._ends[last[some]] - start
-            some, start, count = some[count > 0], start[count > 0], count[count > 0]
-            found = nearest_of(self._segments, every, start, count, x_m[some], y_m[some])
-            self._enter(matched, within(found, row[some], OWN_LINE_REACH_M))
+    def _nearest(
+        self, items: IntArray, row: IntArray, start: IntArray, count: IntArray, x_m: FloatArray, y_m: FloatArray,
+        reach_m: float,
+    ) -> Nearest:  # fmt: skip
+        some = count.nonzero()[0]
+        row = row.take(some)
+        found = nearest_of(self._segments, items, start.take(some), count.take(some), x_m.take(row), y_m.take(row))
+        return within(found, row, reach_m)
 
     def _enter(self, matched: Matched, found: Nearest) -> None:
         row, segment = found.row, found.segment
@@ -145,6 +137,48 @@ class LineMatcher:
         matched.direction_id[row] = way & 1
         matched.offset_m[row] = self._offset_m.take(segment) + found.share * self._length_m.take(segment)
         matched.distance_m[row] = found.distance_m
+
+
+class OwnLines:
+    """Which of the segments listed for a block are on a line: for 0 and 1 in that direction, for EITHER in both.
+
+    Of a block the lists that are there are set bits; how many bits are set before one tells which list it is.
+    """
+
+    def __init__(self, block: IntArray, way: IntArray, lines: int) -> None:
+        """Index k listed segments by block (k,), rising, and by way within it: line times 2 plus direction."""
+        self._words = -(-3 * lines // _BITS)
+        keys, starts, counts = [], [], []
+        for size, key in ((1, block * 2 * lines + way), (2, block * lines + way // 2)):
+            distinct, start, count = np.unique(key, return_index=True, return_counts=True)
+            at, which = np.divmod(distinct, max(2 * lines // size, 1))
+            choice = 3 * (which // 2) + which % 2 if size == 1 else 3 * which + EITHER
+            keys.append(at * self._words * _BITS + choice)
+            starts.append(start)
+            counts.append(count)
+        order = np.argsort(np.concatenate(keys))
+        key = np.concatenate(keys)[order]
+        self._starts, self._counts = np.concatenate(starts)[order], np.concatenate(counts)[order]
+        blocks = int(block[-1]) + 1 if len(block) else 0
+        self._bits = np.zeros(blocks * self._words, np.uint64)
+        np.bitwise_or.at(self._bits, key // _BITS, np.uint64(1) << (key % _BITS).astype(np.uint64))
+        set_bits = np.bitwise_count(self._bits).astype(np.int64)
+        self._before = np.cumsum(set_bits) - set_bits
+
+    def find(self, block: IntArray, choice: IntArray) -> tuple[IntArray, IntArray]:
+        """Return where the lists (n,) start among the listed segments, and how long they are."""
+        word = block * self._words + choice // _BITS
+        bits = self._bits.take(word)
+        bit = np.uint64(1) << (choice % _BITS).astype(np.uint64)
+        which = self._before.take(word) + np.bitwise_count(bits & (bit - np.uint64(1)))
+        there = (bits & bit) != 0
+        which *= there
+        return self._starts.take(which), self._counts.take(which) * there
+
+
+def _either(starts: IntArray, counts: IntArray) -> tuple[IntArray, IntArray]:
+    """Return starts and counts (3 * lines,) of each direction and of both from those of each (lines, 2)."""
+    return np.column_stack([starts, starts[:, 0]]).ravel(), np.column_stack([counts, counts.sum(axis=1)]).ravel()
 
 
 def _nothing(points: int) -> Matched:

@@ -108,11 +108,16 @@ class NearSegments:
 
     def nearest(self, row: IntArray, block: IntArray, part: IntArray, x_m: FloatArray, y_m: FloatArray) -> Nearest:
         """Return the nearest segment within reach of k points; block >= 0, row names the points in the answer."""
+        start, count = self.in_parts(block, part)
+        some = count.nonzero()[0]
+        start, count = start.take(some), count.take(some)
+        found = nearest_of(self._segments, self.part_items, start, count, x_m.take(some), y_m.take(some))
+        return within(found, row.take(some), self._reach_m)
+
+    def in_parts(self, block: IntArray, part: IntArray) -> tuple[IntArray, IntArray]:
+        """Return where the lists (n,) of parts of blocks start in `part_items`, and how long they are."""
         at = part * self._listed + block
-        start, count = self._starts.take(at), self._counts.take(at)
-        some = np.flatnonzero(count)
-        found = nearest_of(self._segments, self._part_items, start[some], count[some], x_m[some], y_m[some])
-        return within(found, row[some], self._reach_m)
+        return self._starts.take(at), self._counts.take(at)
 
     def _list_parts(self, square: IntArray, starts: IntArray, squares: Squares) -> None:
         """List for every part what can be nearest to a point of it, ascending."""
@@ -133,7 +138,7 @@ class NearSegments:
                 listed |= square == squares.beyond
                 items.append(self.items[listed])
                 counts[part] = np.bincount(self.block[listed], minlength=len(starts))
-        self._part_items = np.concatenate(items) if items else np.empty(0, np.int64)
+        self.part_items = np.concatenate(items) if items else np.empty(0, np.int64)
         self._counts = counts.ravel()
         self._starts = np.cumsum(self._counts) - self._counts
 
@@ -154,8 +159,8 @@ def nearest_of(
 
 def within(found: Nearest, row: IntArray, reach_m: float) -> Nearest:
     """Return those within reach; row (k,): the name of each point."""
-    near = np.flatnonzero(found.distance_m <= reach_m)
-    return Nearest(row[found.row[near]], found.segment[near], found.distance_m[near], found.share[near])
+    near = (found.distance_m <= reach_m).nonzero()[0]
+    return Nearest(row.take(near), found.segment.take(near), found.distance_m.take(near), found.share.take(near))
 
 
 def _pairs(segments: Segments, reach_m: float, squares: Squares) -> tuple[IntArray, IntArray]:
@@ -163,7 +168,8 @@ def _pairs(segments: Segments, reach_m: float, squares: Squares) -> tuple[IntArr
     count = len(segments.x_m)
     items = np.arange(count)
     found = [_keys(segments, items[at : at + _AT_ONCE], reach_m, squares, count) for at in range(0, count, _AT_ONCE)]
-    key = np.unique(np.concatenate(found)) if found else items
+    key = np.sort(np.concatenate(found)) if found else items
+    key = key[np.diff(key, prepend=-1) > 0]
     square, near = np.divmod(key, max(count, 1))
     return square, near
 
@@ -171,21 +177,24 @@ def _pairs(segments: Segments, reach_m: float, squares: Squares) -> tuple[IntArr
 def _keys(segments: Segments, items: IntArray, reach_m: float, squares: Squares, count: int) -> IntArray:
     """Return square * count + segment for some segments; what leaves the rectangle is beyond it too."""
     side_m = squares.square_m
+    apart_m = 2 * side_m
     length_m = np.hypot(segments.dx_m[items], segments.dy_m[items])
-    owner, step = spread(np.zeros(len(items), np.int64), np.ceil(length_m / side_m).astype(np.int64) + 1)
+    owner, step = spread(np.zeros(len(items), np.int64), np.ceil(length_m / apart_m).astype(np.int64) + 1)
     item = items[owner]
-    share = step * np.divide(side_m, length_m, out=np.zeros_like(length_m), where=length_m > 0.0)[owner]
+    share = step * np.divide(apart_m, length_m, out=np.zeros_like(length_m), where=length_m > 0.0)[owner]
     np.minimum(share, 1.0, out=share)
     column = np.floor((segments.x_m[item] + share * segments.dx_m[item] - squares.west_m) / side_m).astype(np.int64)
     row = np.floor((segments.y_m[item] + share * segments.dy_m[item] - squares.south_m) / side_m).astype(np.int64)
-    # A point within reach is within reach and half a square of one of those places.
-    ring = math.ceil((reach_m + SLACK_M) / side_m + 0.5)
+    # A point within reach is within reach and a square of one of those places.
+    ring = math.ceil((reach_m + SLACK_M) / side_m + 1.0)
     around = np.arange(-ring, ring + 1)
     columns = (column[:, None] + np.tile(around, len(around))).ravel()
     rows = (row[:, None] + np.repeat(around, len(around))).ravel()
     item = np.repeat(item, len(around) ** 2)
-    inside = (columns >= 0) & (columns < squares.columns) & (rows >= 0) & (rows < squares.rows)
-    square, near = (rows * squares.columns + columns)[inside], item[inside]
-    away_m, _ = segments.project(near, *squares.middles(square))
+    x_m = np.asarray(squares.west_m + (columns + 0.5) * side_m, np.float64)
+    y_m = np.asarray(squares.south_m + (rows + 0.5) * side_m, np.float64)
+    away_m, _ = segments.project(item, x_m, y_m)
     close = away_m <= reach_m + SLACK_M + side_m * _HALF_DIAGONAL
-    return np.concatenate([square[close] * count + near[close], squares.beyond * count + np.unique(item[~inside])])
+    columns, rows, item = columns[close], rows[close], item[close]
+    inside = (columns >= 0) & (columns < squares.columns) & (rows >= 0) & (rows < squares.rows)
+    return np.where(inside, rows * squares.columns + columns, squares.beyond) * count + item

@@ -1,3 +1,4 @@
+import math
 from random import Random
 
 import h3
@@ -7,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.batches import FloatArray
-from processors.city import City, Line, Located, Venue, load_city
+from processors.city import Bounds, City, Line, Located, Venue, load_city
+from processors.geo import Segments, points_as_segments
 from schemas.dictionary import DictionaryArray, dictionary_array
 from tests.city.builders import HANOI, METRES_PER_DEGREE, bus_line, metro_line, pattern, small_city
 
@@ -130,6 +132,76 @@ def test_locate_of_a_point_depends_on_that_point_alone(
     order = list(range(len(points)))
     chance.shuffle(order)
     assert [together[index] for index in order] == located(HANOI_CITY, [points[index] for index in order])
+
+
+def slowly_located(city: City, point: tuple[float, float, str, int]) -> tuple[object, ...]:
+    """Locate one point by measuring everything there is, in the order in which ties are settled."""
+    latitude_deg, longitude_deg, line_id, direction_id = point
+    plane = Bounds(city.south_deg, city.west_deg, city.north_deg, city.east_deg).plane()
+    x_m, y_m = plane.xy(latitude_deg, longitude_deg)
+    assert city._areas is not None
+    unit = int(city._areas.containing(x_m[None], y_m[None])[0])
+    told = next((line for line in city.lines if line.line_id == line_id), None)
+    best: tuple[float, str, int, float] = (60.0 if told is None else 1_000.0, "", -1, math.nan)
+    for line in city.lines if told is None else (told,):
+        has_told = direction_id in [pattern.direction_id for pattern in line.patterns]
+        for way in sorted(line.patterns, key=lambda pattern: pattern.direction_id):
+            if told is not None and has_told and way.direction_id != direction_id:
+                continue
+            way_x_m, way_y_m = plane.xy(way.latitude_deg, way.longitude_deg)
+            course = Segments(way_x_m[:-1], way_y_m[:-1], np.diff(way_x_m), np.diff(way_y_m))
+            away_m, share = course.project(np.arange(len(way_x_m) - 1), x_m, y_m)
+            at = int(np.argmin(away_m))
+            if away_m[at] < best[0] or (away_m[at] == best[0] and not best[1]):
+                offset_m = way.offset_m[at] + share[at] * (way.offset_m[at + 1] - way.offset_m[at])
+                best = float(away_m[at]), line.line_id, way.direction_id, float(offset_m)
+    stops = points_as_segments(*plane.xy(
+        np.array([stop.latitude_deg for stop in city.stops]), np.array([stop.longitude_deg for stop in city.stops])
+    ))  # fmt: skip
+    stop_m, _ = stops.project(np.arange(len(city.stops)), x_m, y_m)
+    stop = int(np.argmin(stop_m))
+    return (
+        city.units[unit].unit_code if unit >= 0 else "",
+        best[1],
+        best[2],
+        float(np.float32(best[3])).hex(),
+        float(np.float32(best[0] if best[1] else math.nan)).hex(),
+        city.stops[stop].stop_id if stop_m[stop] <= 50.0 else "",
+        h3.str_to_int(h3.latlng_to_cell(latitude_deg, longitude_deg, 9)),
+    )
+
+
+def test_locate_says_what_measuring_everything_says() -> None:
+    chance = np.random.default_rng(11)
+    lines = [*(line.line_id for line in HANOI_CITY.lines), "", "", "unknown"]
+    points = [
+        (*corner, str(chance.choice(lines)), int(chance.integers(-1, 2)))
+        for corner in (
+            *zip(chance.uniform(20.4, 21.5, 300).tolist(), chance.uniform(105.2, 106.1, 300).tolist(), strict=True),
+            *zip(chance.uniform(20.97, 21.07, 700).tolist(), chance.uniform(105.77, 105.87, 700).tolist(), strict=True),
+            *((stop.latitude_deg, stop.longitude_deg) for stop in HANOI_CITY.stops),
+        )
+    ]
+    found = located(HANOI_CITY, points)
+    assert found == [slowly_located(HANOI_CITY, point) for point in points]
+    assert {line_id for _, line_id, *_ in found} == {"", *(line.line_id for line in HANOI_CITY.lines)}
+
+
+def test_on_told_line_is_said_of_the_line_told_only() -> None:
+    longitude_deg, no_direction = np.full(4, 105.79), np.full(4, -1, np.int8)
+    told = texts("01", "", "999", "01")
+    found = CITY.locate(np.array([21.0, 21.0, 21.0, 21.05]), longitude_deg, told, no_direction)
+    assert found.matched_line_id.tolist() == ["01", "01", "01", ""]
+    assert found.on_told_line.tolist() == [True, False, False, False]
+
+
+def test_a_city_with_more_lines_than_bits_in_a_word_finds_each() -> None:
+    city = small_city(lines=tuple(bus_line(f"{number:03}") for number in range(150)))
+    told = [f"{number:03}" for number in range(150)]
+    for direction_id in (0, 1):
+        found = city.locate(np.full(150, 21.0), np.full(150, 105.79), texts(*told), np.full(150, direction_id, np.int8))
+        assert found.matched_line_id.tolist() == told
+        assert set(found.direction_id.tolist()) == {direction_id}
 
 
 @settings(max_examples=40, deadline=None)
