@@ -8,13 +8,14 @@ from processors.batches import IntArray, PositionBatch
 from processors.city import City
 from processors.domain import Mistakes, Rows
 from processors.frames_in import FramePositions
-from processors.ingest import TEXT_CHARACTERS, check_positions, device_mistake, sound_shard, text_mistake
+from processors.ingest import TEXT_CHARACTERS, check_positions, device_mistake, text_mistake
 from processors.network import Vehicle
 from processors.positions_in import PerWord, RegisteredVehicles, SinglePositions
 from processors.records_in import RawRecord
 from schemas.codec import Codec
-from schemas.dictionary import Dictionary
+from schemas.dictionary import BytesArray, Dictionary
 from schemas.errors import Reason
+from schemas.ids import SHARDS, murmur2_of_words
 
 CHECKED_TEXTS = ("line_id", "trip_id")
 
@@ -82,12 +83,14 @@ class PositionRows:
 
 def shards_of_words(vehicles: Dictionary) -> PerWord:
     """Return the shard of each vehicle's id, -1 where it is not sound."""
-    return PerWord(vehicles, _shard, np.int8)
+    return PerWord(vehicles, _shards, np.int8)
 
 
-def _shard(word: bytes) -> int:
-    return sound_shard(word.decode())
+def _shards(words: BytesArray) -> IntArray:
+    shard = (murmur2_of_words(words) & np.uint32(0x7FFFFFFF)) % np.uint32(SHARDS)
+    sound = [not device_mistake(word.decode()) for word in words.tolist()]
+    return np.where(sound, shard.astype(np.int64), -1)
 
 
-def _unsound(word: bytes) -> bool:
-    return bool(text_mistake(word.decode(), TEXT_CHARACTERS))
+def _unsound(words: BytesArray) -> list[bool]:
+    return [bool(text_mistake(word.decode(), TEXT_CHARACTERS)) for word in words.tolist()]

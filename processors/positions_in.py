@@ -52,7 +52,10 @@ _OFFSET: Final = attrgetter("offset")
 class PerWord:
     """What follows from each word of a growing dictionary, worked out once a word."""
 
-    def __init__(self, dictionary: Dictionary, follows: Callable[[bytes], float], dtype: npt.DTypeLike) -> None:
+    def __init__(
+        self, dictionary: Dictionary, follows: Callable[[BytesArray], npt.ArrayLike], dtype: npt.DTypeLike
+    ) -> None:
+        """follows: of m words what follows from each (m,)."""
         self.dictionary, self._follows = dictionary, follows
         self._known = np.zeros(0, dtype)
 
@@ -60,8 +63,7 @@ class PerWord:
         """Return what follows from the words of those numbers (n,)."""
         have, total = len(self._known), len(self.dictionary)
         if total > have:
-            fresh = self.dictionary.words[have:].tolist()
-            more = np.array([self._follows(word) for word in fresh], self._known.dtype)
+            more = np.asarray(self._follows(self.dictionary.words[have:]), self._known.dtype)
             self._known = np.concatenate([self._known, more])
         found: npt.NDArray[Any] = self._known[numbers]
         return found
@@ -76,7 +78,7 @@ class Vocabulary:
     def __init__(self, vehicles: Dictionary) -> None:
         self.vehicles = vehicles
         self.texts = {name: Dictionary([b""]) for name in TEXTS}
-        self._hash = {name: PerWord(dictionary, _text_hash, np.uint64) for name, dictionary in self.texts.items()}
+        self._hash = {name: PerWord(dictionary, _text_hashes, np.uint64) for name, dictionary in self.texts.items()}
 
     def batch(self, columns: Columns) -> PositionBatch:
         """Return the columns as a batch, with the hash of each row's content."""
@@ -185,14 +187,12 @@ class SinglePositions:
         """Return for n string tails (n, 5): where they end, -1 = unreadable, and the numbers of the four strings."""
         number = self._tails.numbers(tails)
         if len(self._tails) > len(self._parsed):
-            fresh = [_strings(tail) for tail in self._tails.words[len(self._parsed) :].tolist()]
-            words = [self._words.vehicles, *self._words.texts.values()]
-            columns = [np.array([-1 if one is None else one[0] for one in fresh], np.int32)]
-            for place, dictionary in enumerate(words):
-                columns.append(np.full(len(fresh), -1, np.int32))
-                told = [row for row, one in enumerate(fresh) if one is not None]
-                columns[-1][told] = dictionary.numbers([fresh[row][1][place] for row in told])  # type: ignore[index]
-            self._parsed = np.concatenate([self._parsed, np.stack(columns, axis=1)])
+            end, strings = _parsed_tails(self._tails.words[len(self._parsed) :])
+            numbers = np.full((len(end), 5), -1, np.int32)
+            numbers[:, 0] = end
+            for place, dictionary in enumerate((self._words.vehicles, *self._words.texts.values()), start=1):
+                numbers[end >= 0, place] = dictionary.numbers(strings[place - 1][end >= 0])
+            self._parsed = np.concatenate([self._parsed, numbers])
         return self._parsed[number]
 
     def _one_by_one(
@@ -235,7 +235,7 @@ class RegisteredVehicles:
     def __init__(self, registered: Mapping[str, Vehicle], vehicles: Dictionary) -> None:
         self.registered, self.vehicles = registered, vehicles
         places = {name.encode(): place for place, name in enumerate(registered)}
-        self._place = PerWord(vehicles, lambda word: places.get(word, -1), np.int32)
+        self._place = PerWord(vehicles, lambda words: [places.get(word, -1) for word in words.tolist()], np.int32)
         self._class = np.array([CLASS_NUMBERS[one.vehicle_class] for one in registered.values()], np.uint8)
         self._line = np.array([one.line_id.encode() for one in registered.values()], np.bytes_)
 
@@ -305,25 +305,45 @@ def _times(wire: npt.NDArray[np.uint64]) -> IntArray:
     return (number >> np.uint64(1)).astype(np.int64)
 
 
-def _strings(tail: bytes) -> tuple[int, list[bytes]] | None:
-    """Return where the four strings of a tail end and what they are; None = not four short strings in UTF-8.
+def _parsed_tails(tails: BytesArray) -> tuple[IntArray, list[BytesArray]]:
+    """Return where the four strings of n tails end (n,), -1 = not four short strings in UTF-8, and the strings.
 
-    The tail's last zeros are not there; an empty string is one zero.
+    The last zeros of a tail may be missing or too many: an empty string is one zero.
     """
-    at, words = 0, []
+    count, width = len(tails), tails.itemsize
+    octets = np.zeros((count, 2 * width + 64), np.uint8)
+    octets[:, :width] = np.ascontiguousarray(tails).view(np.uint8).reshape(count, width)
+    rows, at, sound = np.arange(count), np.zeros(count, np.int64), np.ones(count, bool)
+    strings = []
     for _ in range(4):
-        size = tail[at] if at < len(tail) else 0
-        if size & 0x81:
-            return None
-        word = tail[at + 1 : at + 1 + size // 2].ljust(size // 2, b"\0")
-        words.append(storable(word))
-        at += 1 + size // 2
-        try:
-            word.decode()
-        except UnicodeDecodeError:
-            return None
-    return at, words
+        size = octets[rows, at]
+        sound &= (size & 0x81) == 0
+        length = np.where(sound, size >> 1, 0).astype(np.int64)
+        strings.append(_cut(octets, at + 1, length))
+        at = np.minimum(at + 1 + length, width)
+    for row in np.flatnonzero((octets >= 0x80).any(axis=1) & sound).tolist():
+        sound[row] = all(_is_utf8(column[row]) for column in strings)
+    return np.where(sound, at, -1), strings
 
 
-def _text_hash(word: bytes) -> int:
-    return int.from_bytes(blake2b(word, digest_size=8).digest(), "little") if word else 0
+def _cut(octets: npt.NDArray[np.uint8], start: IntArray, length: IntArray) -> BytesArray:
+    """Return of each row the bytes from a start (n,) on, so many (n,), as a dictionary can hold them (`storable`)."""
+    within = np.arange(max(int(length.max(initial=0)), 1))
+    told = octets[np.arange(len(octets))[:, None], start[:, None] + within]
+    inside = within < length[:, None]
+    told = np.where(inside, np.where(told == 0, 1, told), 0).astype(np.uint8)
+    words: BytesArray = np.ascontiguousarray(told).view(f"S{len(within)}")[:, 0]
+    return words
+
+
+def _is_utf8(word: bytes) -> bool:
+    try:
+        word.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _text_hashes(words: BytesArray) -> HashArray:
+    hashes = [blake2b(word, digest_size=8).digest() if word else bytes(8) for word in words.tolist()]
+    return np.frombuffer(b"".join(hashes), "<u8")

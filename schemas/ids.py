@@ -3,6 +3,9 @@
 from hashlib import blake2b
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 SHARDS: Final = 64
 """Virtual shards; every partition count divides it."""
 
@@ -45,6 +48,23 @@ def murmur2(key: bytes) -> int:
     h ^= h >> 13
     h = (h * m) & _MASK
     return h ^ (h >> 15)
+
+
+def murmur2_of_words(words: npt.NDArray[np.bytes_]) -> npt.NDArray[np.uint32]:
+    """Return `murmur2` (n,) of keys that do not end in NUL."""
+    length = np.char.str_len(words).astype(np.uint32)
+    width = -(-words.itemsize // 4) + 1
+    four = np.ascontiguousarray(words, dtype=f"S{4 * width}").view("<u4").reshape(len(words), width)
+    m = np.uint32(0x5BD1E995)
+    h = np.uint32(0x9747B28C) ^ length
+    for place in range(width):
+        k = four[:, place] * m
+        k = (k ^ (k >> np.uint32(24))) * m
+        h = np.where(length >= 4 * (place + 1), (h * m) ^ k, h)
+    rest = four[np.arange(len(words)), length // 4]
+    h = np.where(length % 4 > 0, (h ^ rest) * m, h)
+    h = (h ^ (h >> np.uint32(13))) * m
+    return np.asarray(h ^ (h >> np.uint32(15)), np.uint32)
 
 
 def shard_of(device_id: str) -> int:

@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.ids import SHARDS, content_id, murmur2, shard_of
+from schemas.ids import SHARDS, content_id, murmur2, murmur2_of_words, shard_of
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,9 @@ def test_content_id_depends_on_the_parts_alone() -> None:
     assert content_id("o", "crash", "c-1", 250) != content_id("o", "crash", "c-12", 50)
     assert content_id("o", "a", "b") != content_id("o", "ab")
     assert content_id("o", "a").startswith("o-")
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=30), min_size=1))
+def test_murmur2_of_many_words_is_that_of_each(words: list[str]) -> None:
+    keys = [word.encode() for word in words]
+    assert murmur2_of_words(np.array(keys, np.bytes_)).tolist() == [murmur2(key) for key in keys]
