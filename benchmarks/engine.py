@@ -46,8 +46,7 @@ class EngineRun:
     peak_mb, resident_mb: of the largest worker, at its most and at the end.
     """
 
-    positions: int
-    detections: int
+    written: Written
     cpu_s: float
     wall_s: float
     peak_mb: float
@@ -56,16 +55,21 @@ class EngineRun:
     observations: int
 
     @property
+    def positions(self) -> int:
+        """Return how many positions the log held."""
+        return self.written.positions
+
+    @property
     def cpu_us(self) -> float:
         """Processor time a position in microseconds."""
         return self.cpu_s / self.positions * 1e6
 
 
 class BenchWorker(WorkerProcess):
-    """An ordinary worker that is watched from outside."""
+    """An ordinary worker that is watched from outside; command: None = the ordinary one."""
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, command: Sequence[str] | None = None) -> None:
+        super().__init__(settings, command)
         self.seen = psutil.Process(self.process.pid)
         self.begun_cpu_s = 0.0
         self.begun_s = time.monotonic()
@@ -82,6 +86,10 @@ class BenchWorker(WorkerProcess):
             self.begun_cpu_s, self.begun_s = cpu_s, now_s
             time.sleep(START_LOOK_S)
         raise NotWorkedOff(f"the worker was not ready after {READY_S:.0f} s: read {self.log_path}")
+
+    def begin_now(self) -> None:
+        """Count from now on."""
+        self.begun_cpu_s, self.begun_s = self.cpu_s(), time.monotonic()
 
     def cpu_s(self) -> float:
         """Return user and system time of the process and all its threads so far."""
@@ -117,13 +125,13 @@ def make_run(settings: Settings) -> None:
 
 
 @contextmanager
-def workers(settings: Settings, count: int = 1) -> Iterator[list[BenchWorker]]:
+def workers(settings: Settings, count: int = 1, command: Sequence[str] | None = None) -> Iterator[list[BenchWorker]]:
     """Start ordinary workers of one run; they are ended on the way out."""
     started: list[BenchWorker] = []
     try:
         for number in range(count):
             own = replace(settings, web_port=free_port(), worker_id=f"{settings.run}-{number}")
-            started.append(BenchWorker(own))
+            started.append(BenchWorker(own, command))
         yield started
     finally:
         for worker in started:
@@ -137,17 +145,20 @@ def run_engine(
     on_progress: Callable[[int], None] = lambda left: None,
     on_begun: Callable[[Sequence[BenchWorker]], None] = lambda started: None,
     on_end: Callable[[Sequence[BenchWorker]], None] = lambda started: None,
+    command: Sequence[str] | None = None,
 ) -> EngineRun:
     """Let workers of a run made by `make_run` work a log off.
 
     written: the log, or what writes it once all workers are ready. Raises NotWorkedOff for a worker that ended, a
     standstill, or rows that are not those that were written.
     """
-    with workers(settings, count) as started:
+    with workers(settings, count, command) as started:
         for worker in started:
             worker.wait_begun()
         on_begun(started)
         if callable(written):
+            for worker in started:
+                worker.begin_now()
             written = written()
         ended_s, cpu_s = _worked_off(settings, started, written, on_progress)
         resident_mb = max(worker.look() for worker in started)
@@ -155,8 +166,7 @@ def run_engine(
         on_end(started)
     stored = check_rows(settings, written)
     return EngineRun(
-        positions=written.positions,
-        detections=written.detections,
+        written=written,
         cpu_s=cpu_s - sum(worker.begun_cpu_s for worker in started),
         wall_s=ended_s - min(worker.begun_s for worker in started),
         peak_mb=max(worker.peak_mb for worker in started),

@@ -101,7 +101,7 @@ def measure_latency(runs: Runs, options: LatencyOptions) -> LatencyResult:
         provisional=percentiles(found.latencies_ms(of[True])),
         stored=percentiles(found.latencies_ms(stored)),
         positions=run.positions,
-        detections=run.detections,
+        detections=run.written.detections,
         late_s=done[0].late_s,
         cpu_cores=run.cpu_s / run.wall_s,
         peak_mb=run.peak_mb,

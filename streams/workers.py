@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from socket import socket
 from typing import Final
@@ -93,8 +93,10 @@ def _servers(settings: Settings) -> dict[str, str]:
 class WorkerProcess:
     """One worker, its log and its status page."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, command: Sequence[str] | None = None) -> None:
+        """Start it; command: None = `worker_command`."""
         self.settings = settings
+        self._command = list(command or worker_command())
         self.log_path = settings.home / "logs" / f"worker-{settings.run or 'live'}.log"
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         self._log = self.log_path.open("ab")
@@ -107,7 +109,7 @@ class WorkerProcess:
 
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            worker_command(),
+            self._command,
             env=environment(self.settings, PYTHONUNBUFFERED="1"),
             cwd=PROJECT,  # Faust looks for modules in the working folder first: docs/adr/0007
             stdin=subprocess.DEVNULL,
