@@ -189,22 +189,41 @@ def _rows(found: Positions) -> Iterator[tuple[int, str, int, float, float, float
 
 
 def _frames(found: Positions, codec: Codec) -> Iterator[Message]:
-    """Return frames of one shard each, in the order in which their last position came."""
-    by_shard = np.argsort(found.shard, kind="stable")
-    ends = np.flatnonzero(np.diff(found.shard[by_shard])) + 1
-    pieces = [
-        shard[start : start + FRAME_ROWS]
-        for shard in np.split(by_shard, ends)
-        for start in range(0, len(shard), FRAME_ROWS)
-    ]
-    for rows in sorted(pieces, key=lambda piece: int(piece[-1])):
-        frame = _frame(found, rows)
+    """Return the frames of gateways, each for about FRAME_ROWS vehicles of one shard, in the order in which they close.
+
+    A frame holds one report of each vehicle of its gateway and goes when the last has come. Its dictionaries name all
+    vehicles and lines of the gateway, the same in every frame.
+    """
+    gateway = _gateways(found)[found.vehicle]
+    report = np.arange(len(found)) // len(found.vehicle_ids)
+    by_frame = np.lexsort((report, gateway))
+    ends = np.flatnonzero(np.diff(gateway[by_frame]) | np.diff(report[by_frame])) + 1
+    named: dict[int, tuple[IntArray, IntArray]] = {}
+    for rows in sorted(np.split(by_frame, ends), key=lambda frame: int(frame[-1])):
+        number = int(gateway[rows[0]])
+        if number not in named:  # its first frame names them all: every vehicle reports once before one does again
+            named[number] = found.vehicle[rows], np.unique(found.line[rows])
+        frame = _frame(found, rows, number, *named[number])
         yield int(found.shard[rows[0]]) % PARTITIONS, frame.vehicle_ids[0].encode(), codec.encode(frame)
 
 
-def _frame(found: Positions, rows: IntArray) -> VehicleFrame:
-    vehicles, vehicle_index = np.unique(found.vehicle[rows], return_inverse=True)
-    lines, line_index = np.unique(found.line[rows], return_inverse=True)
+def _gateways(found: Positions) -> IntArray:
+    """Return the gateway (m,) of each vehicle: neighbours in the order of reports, of one shard, share one."""
+    first = found.first(len(found.vehicle_ids))
+    gateway = np.zeros(len(found.vehicle_ids), np.int64)
+    total = 0
+    for shard in np.unique(first.shard):
+        vehicles = first.vehicle[first.shard == shard]
+        count = max(1, round(len(vehicles) / FRAME_ROWS))
+        gateway[vehicles] = total + np.arange(len(vehicles)) * count // len(vehicles)
+        total += count
+    return gateway
+
+
+def _frame(found: Positions, rows: IntArray, number: int, vehicles: IntArray, lines: IntArray) -> VehicleFrame:
+    place = np.zeros(len(found.vehicle_ids), np.int64)
+    place[vehicles] = np.arange(len(vehicles))
+    vehicle_index, line_index = place[found.vehicle[rows]], np.searchsorted(lines, found.line[rows])
     line_ids = tuple(found.line_ids[line] for line in lines.tolist())
     count = len(rows)
     return VehicleFrame(
@@ -219,7 +238,7 @@ def _frame(found: Positions, rows: IntArray) -> VehicleFrame:
         line_index=line_index.astype("<i4").tobytes(),
         vehicle_ids=tuple(found.vehicle_ids[vehicle] for vehicle in vehicles.tolist()),
         line_ids=line_ids,
-        gateway_id="gateway-1",
+        gateway_id=f"gateway-{number}",
         direction_id=np.zeros(count, np.int8).tobytes(),
         accuracy_m=np.full(count, 5.0, "<f4").tobytes(),
         trip_index=line_index.astype("<i4").tobytes(),

@@ -88,7 +88,7 @@ def rows_of(form: Form, value: bytes) -> list[tuple[str, str, int, float, float,
         place = position.latitude_deg, position.longitude_deg
         return [(position.vehicle_id, position.line_id, position.at_ms, *place, position.speed_mps)]
     frame = CODEC.read(value, VehicleFrame)
-    assert 0 < frame.rows <= 500
+    assert 0 < frame.rows <= 750
     assert len({shard_of(vehicle) for vehicle in frame.vehicle_ids}) == 1
     vehicles = [frame.vehicle_ids[at] for at in np.frombuffer(frame.vehicle_index, "<u4")]
     lines = [frame.line_ids[at] for at in np.frombuffer(frame.line_index, "<i4")]
