@@ -224,6 +224,9 @@ class SinglePositions:
         return columns, np.array(read, np.int64)
 
 
+_FOUR_STRINGS: Final = 4 * 64
+"""Bytes that four strings whose lengths take one byte can take with them."""
+
 _PLACES: Final = ("latitude_deg", "longitude_deg")
 _NUMBERS: Final = ("speed_mps", "bearing_deg", "accuracy_m")
 _SYMBOL_ENDS: Final = np.array([2 * len(VehicleClass), *[2 * len(Switch)] * 3], np.uint8)
@@ -311,7 +314,7 @@ def _parsed_tails(tails: BytesArray) -> tuple[IntArray, list[BytesArray]]:
     The last zeros of a tail may be missing or too many: an empty string is one zero.
     """
     count, width = len(tails), tails.itemsize
-    octets = np.zeros((count, 2 * width + 64), np.uint8)
+    octets = np.zeros((count, width + _FOUR_STRINGS), np.uint8)
     octets[:, :width] = np.ascontiguousarray(tails).view(np.uint8).reshape(count, width)
     rows, at, sound = np.arange(count), np.zeros(count, np.int64), np.ones(count, bool)
     strings = []
@@ -320,7 +323,7 @@ def _parsed_tails(tails: BytesArray) -> tuple[IntArray, list[BytesArray]]:
         sound &= (size & 0x81) == 0
         length = np.where(sound, size >> 1, 0).astype(np.int64)
         strings.append(_cut(octets, at + 1, length))
-        at = np.minimum(at + 1 + length, width)
+        at = at + 1 + length
     for row in np.flatnonzero((octets >= 0x80).any(axis=1) & sound).tolist():
         sound[row] = all(_is_utf8(column[row]) for column in strings)
     return np.where(sound, at, -1), strings
