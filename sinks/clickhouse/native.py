@@ -115,8 +115,13 @@ class BlockClient(Client):  # type: ignore[misc]  # clickhouse-driver has no typ
         """Send the block and the empty one that ends it; `execute` calls this when the server asks for the rows."""
         (block,) = data
         given = [(column.name, column.stored_as) for column in block.columns]
-        if sample_block.columns_with_types != given:
-            raise FrameRefused(f"ClickHouse wants the columns {sample_block.columns_with_types}, not {given}")
+        other = [
+            f"{name} is {held} instead of {stored_as}"
+            for (name, stored_as), (_, held) in zip(given, sample_block.columns_with_types, strict=True)
+            if held != stored_as
+        ]
+        if other:
+            raise FrameRefused(f"ClickHouse has other columns: {'; '.join(other)}")
         self._send(block)
         self._send(Block((), 0))
         return int(block.rows)

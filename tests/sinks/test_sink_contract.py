@@ -20,7 +20,7 @@ from schemas.tables import TABLES
 from sinks.clickhouse.migrations import drop_database, migrate
 from sinks.clickhouse.queries import count_rows, query
 from sinks.clickhouse.server import start_server
-from sinks.clickhouse.writer import Writer
+from sinks.clickhouse.writer import SETTINGS, Writer
 from sinks.contract import FrameRefused, RowSink, WriteResult
 from tests.sinks.frames import NOON_MS, frame, full_columns
 
@@ -215,6 +215,24 @@ def test_table_or_database_gone_is_no_reason_to_retry(url: str, database: str) -
     drop_database(url, database)
     with pytest.raises(FrameRefused):
         sink.write(GOOD)
+
+
+def test_column_of_another_type_refuses_the_frame_and_names_it(url: str, database: str) -> None:
+    sink = Writer(url, database)
+    sink._client.execute(f"ALTER TABLE {database}.heartbeats MODIFY COLUMN firmware_version String")
+    with pytest.raises(FrameRefused, match=r"firmware_version is String instead of LowCardinality\(String\)$"):
+        sink.write(GOOD)
+    assert count_rows(url, database)["heartbeats"] == 0
+    sink._client.execute(f"ALTER TABLE {database}.heartbeats MODIFY COLUMN firmware_version LowCardinality(String)")
+    sink.write(GOOD)
+    assert count_rows(url, database)["heartbeats"] == 2
+
+
+def test_server_that_tells_of_its_work_is_listened_to(url: str, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one does that does not know `send_profile_events`."""
+    monkeypatch.setitem(SETTINGS, "send_profile_events", 1)
+    written(Writer(url, database), [positions(0), positions(1), positions(0)])
+    assert (count_rows(url, database)["positions"], total(url, database)) == (14, 14)
 
 
 @pytest.mark.parametrize(
