@@ -44,16 +44,18 @@ def index_areas(areas: Areas, squares: Squares) -> AreaIndex:
 
 
 class PolygonIndex:
-    """Polygons by squares: only in those that an edge passes are points put to the polygons."""
+    """Polygons by squares of half the side: only in those that an edge passes are points put to the polygons."""
 
     def __init__(self, areas: Polygons, squares: Squares) -> None:
         """Index the polygons."""
+        half_m = squares.square_m / 2
         self._areas = areas
-        self._codes = _narrow(_filled(areas, squares))
+        self._fine = Squares(squares.west_m, squares.south_m, half_m, 2 * squares.columns, 2 * squares.rows)
+        self._codes = _narrow(_filled(areas, self._fine))
 
     def containing(self, x_m: FloatArray, y_m: FloatArray, square: IntArray) -> IntArray:
         """Return for n points the index of the area that contains each, -1 = none."""
-        found: IntArray = self._codes.take(square).astype(np.int64)
+        found: IntArray = self._codes.take(self._fine.places(x_m, y_m)[0]).astype(np.int64)
         row = np.flatnonzero(found == UNSURE)
         if len(row):
             found[row] = self._areas.containing(x_m[row], y_m[row])
