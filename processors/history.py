@@ -4,7 +4,7 @@ What counts is a function of the retained records alone; how they are held is no
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from processors.batches import BoolArray, HashArray, IntArray
 from processors.key_blocks import BLOCK, KeyBlocks, RowArray, SlotArray
+from processors.packing import SPARE, TIE, Packing, canonical
 from processors.rows import Columns
 from processors.tracks import Track
 from schemas import columns as wire
@@ -28,8 +29,6 @@ EMPTY_MS: Final = np.iinfo(np.int64).min
 PART_FORMAT: Final = 2
 SWEEPS: Final = 8
 """Calls of `seal` in which every key is looked at once for records that no longer matter."""
-SPARE: Final = 1024
-"""Dead keys and words that are kept at least, so that few of them cause no work."""
 LOADED_ROWS: Final = 1 << 18
 """Rows that are sorted at once when parts are loaded."""
 
@@ -73,9 +72,20 @@ class _Rows:
     """n packed records of some slots."""
 
     slot: SlotArray
+    at_ms: IntArray
     row: RowArray
     offset: IntArray
     anchor: BoolArray
+
+    def take(self, rows: npt.NDArray[Any]) -> "_Rows":
+        """Return those rows."""
+        return _Rows(self.slot[rows], self.at_ms[rows], self.row[rows], self.offset[rows], self.anchor[rows])
+
+
+def _joined(pieces: Sequence[_Rows]) -> _Rows:
+    if len(pieces) == 1:
+        return pieces[0]
+    return _Rows(*(np.concatenate([getattr(piece, one.name) for piece in pieces]) for one in fields(_Rows)))
 
 
 class History:
@@ -92,14 +102,8 @@ class History:
         self.live: dict[str, int] = {}
         """Sealed parts that are still needed, oldest first: name -> the latest at_ms in it."""
         self._whole_ms = whole_ms
-        self._words = {name: Dictionary() for name, dtype in dtypes.items() if dtype is DictionaryArray}
-        self._others: dict[str, tuple[Dictionary, npt.NDArray[np.int32]]] = {}
-        """The dictionary in which a text was last told, and its words' numbers in the own one, -1 = not looked up."""
-        self._words_limit = dict.fromkeys(self._words, SPARE)
-        kept = {name: np.int32 if name in self._words else dtype for name, dtype in dtypes.items()}
-        self._dtype = np.dtype([("order", np.uint32), ("content_hash", np.uint32), *kept.items()])
-        self._names = ("content_hash", *kept)
-        self._blocks = KeyBlocks(self._dtype)
+        self._packing = Packing(dtypes)
+        self._blocks = KeyBlocks(self._packing.dtype)
         self._begin_ms = EMPTY_MS
         """Where `order`, the time in a row, begins; it moves so that whoever may still come fits in."""
         self._newest_ms = np.zeros(0, np.int64)
@@ -146,17 +150,19 @@ class History:
         """
         self._make_room()
         self._move_begin(entries.at_ms)
-        rows = self._packed(entries, columns)
+        rows = self._packing.pack(entries.content_hash, entries.tie, columns)
+        self._packing.order(rows)[:] = self._order(entries.at_ms)
         self._tail.append((entries.slot, entries.at_ms, rows))
         plain = (entries.at_ms > self._newest_ms[entries.slot]) & self._alone(entries.slot) & ~whole
         row = np.flatnonzero(plain)
-        after = [self._in_order(entries.slot, rows, offset, np.flatnonzero(plain & candidate))]
-        before = _Rows(entries.slot[:0], rows[:0], offset[:0], whole[:0])
+        asked = np.flatnonzero(plain & candidate)
+        after = [self._in_order(entries.take(asked), rows[asked], offset[asked])]
+        before = _Rows(entries.slot[:0], entries.at_ms[:0], rows[:0], offset[:0], whole[:0])
         self._blocks.append(entries.slot[row], None, rows[row])
         self._newest_ms[entries.slot[row]] = entries.at_ms[row]
         if len(row) < len(rows):
             odd = np.flatnonzero(~plain)
-            odd = odd[self._sorted(entries.slot[odd], rows[odd])]
+            odd = odd[np.lexsort((entries.tie[odd], entries.at_ms[odd], entries.slot[odd]))]
             before, changed = self._inserted(entries.take(odd), rows[odd], offset[odd], whole[odd], candidate[odd])
             after.append(changed)
         return self._track([before]), self._track(after)
@@ -173,8 +179,7 @@ class History:
         if latest_ms >= horizon_ms and tail:
             name = f"{self.record}/{first_offset}"
             slot, at_ms, rows = (np.concatenate(pieces) for pieces in zip(*tail, strict=True))
-            columns = {"key": _canonical(slot, self.keys), "at_ms": at_ms, **self._unpacked(rows)}
-            parts[name] = msgspec.msgpack.encode(Part(PART_FORMAT, self.record, wire.pack(columns)))
+            parts[name] = self._part(slot, at_ms, rows)
             self.live[name] = latest_ms
         self.live = {name: latest_ms for name, latest_ms in self.live.items() if latest_ms >= horizon_ms}
         self._forget(horizon_ms, late_ms)
@@ -194,10 +199,9 @@ class History:
             key, at_ms = columns["key"], columns["at_ms"]
             self.live[name] = int(at_ms.max())
             slot = self.keys.numbers(key.dictionary.words)[key.numbers]
-            tie = columns.get("tie", np.zeros(0, np.uint64))
+            tie = columns.get(TIE, np.zeros(0, np.uint64))
             self._make_room()
-            self._move_begin(at_ms)
-            pieces.append((slot, at_ms, self._packed(Entries(slot, at_ms, tie, columns["content_hash"]), columns)))
+            pieces.append((slot, at_ms, self._packing.pack(columns["content_hash"], tie, columns)))
             if sum(len(slot) for slot, _, _ in pieces) >= LOADED_ROWS:
                 self._take_back(pieces, late_ms)
         if pieces:
@@ -206,23 +210,29 @@ class History:
     def _take_back(self, pieces: list[tuple[SlotArray, IntArray, RowArray]], late_ms: int) -> None:
         slot, at_ms, rows = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
         pieces.clear()
-        order = self._sorted(slot, rows)
+        self._move_begin(at_ms)
+        self._packing.order(rows)[:] = self._order(at_ms)
+        order = self._by_time(slot, rows)
         starts = _starts(slot[order])
         self._add(slot[order], at_ms[order], rows[order], starts)
         self._drop_before(slot[order][starts], late_ms)
 
-    def _in_order(self, slot: SlotArray, rows: RowArray, offset: IntArray, asked: IntArray) -> _Rows:
-        """Return the newest rows of the slots in rows `asked`, that are alone and in order, and these behind them."""
-        position, there = self._blocks.newest(slot[asked], DEPTH)
-        table = np.concatenate([self._blocks.rows.take(position), rows[asked][:, None]], axis=1)
-        there = np.pad(there, ((0, 0), (0, 1)), constant_values=True)
-        offsets = np.full(table.shape, -1)
-        offsets[:, -1] = offset[asked]
-        slots = np.repeat(slot[asked], DEPTH + 1)
-        if there.all():
-            return _Rows(slots, table.ravel(), offsets.ravel(), offsets.ravel() >= 0)
-        there, offsets = there.ravel(), offsets[there]
-        return _Rows(slots[there], table.ravel()[there], offsets, offsets >= 0)
+    def _in_order(self, entries: Entries, rows: RowArray, offset: IntArray) -> _Rows:
+        """Return n rows that are alone and newest of their slots, each behind the newest that is retained of its."""
+        position, there = self._blocks.newest(entries.slot, DEPTH)
+        table = np.concatenate([self._blocks.rows.take(position), rows[:, None]], axis=1)
+        there = np.pad(there, ((0, 0), (0, 1)), constant_values=True).ravel()
+        offsets, at_ms = np.full(table.shape, -1), np.empty(table.shape, np.int64)
+        at_ms[:, :-1] = self._times(table[:, :-1].ravel()).reshape(len(rows), DEPTH)
+        at_ms[:, -1], offsets[:, -1] = entries.at_ms, offset
+        columns = (
+            np.repeat(entries.slot, DEPTH + 1),
+            at_ms.ravel(),
+            table.ravel(),
+            offsets.ravel(),
+            offsets.ravel() >= 0,
+        )
+        return _Rows(*columns if there.all() else (column[there] for column in columns))
 
     def _inserted(
         self, entries: Entries, rows: RowArray, offset: IntArray, whole: BoolArray, candidate: BoolArray
@@ -233,27 +243,28 @@ class History:
         late = first_ms <= self._newest_ms[touched]
         deep = late | np.logical_or.reduceat(whole, starts)
         asked = deep | np.logical_or.reduceat(candidate, starts)
-
-        def of_touched(slot: SlotArray, row: RowArray, offset: IntArray) -> _Rows:
-            order = self._sorted(slot, row)
-            slot, row, offset = slot[order], row[order], offset[order]
-            first = self._order(first_ms)[np.searchsorted(touched, slot)]
-            return _Rows(slot, row, offset, row.view(self._dtype)["order"] >= first)
-
         position, owner = self._blocks.all(touched[deep])
-        old_slot, old = touched[deep][owner], self._blocks.rows.take(position)
+        old = self._retained(touched[deep][owner], position)
         near = touched[asked & ~deep]
         position, there = self._blocks.newest(near, DEPTH)
-        near_slot, near_row = np.repeat(near, DEPTH)[there.ravel()], self._blocks.rows.take(position[there])
-        follows, wanted = late[deep][owner], asked[np.searchsorted(touched, slot)]
-        before = of_touched(old_slot[follows], old[follows], np.full(np.count_nonzero(follows), -1))
-        after = of_touched(
-            np.concatenate([old_slot, near_slot, slot[wanted]]),
-            np.concatenate([old, near_row, rows[wanted]]),
-            np.concatenate([np.full(len(old) + len(near_row), -1), offset[wanted]]),
-        )
+        near_rows = self._retained(np.repeat(near, DEPTH)[there.ravel()], position[there])
+        wanted = asked[np.searchsorted(touched, slot)]
+        new = _Rows(slot[wanted], entries.at_ms[wanted], rows[wanted], offset[wanted], wanted[wanted])
+        follows = old.take(late[deep][owner])
         self._add(slot, entries.at_ms, rows, starts)
-        return before, after
+        return self._compared([follows], touched, first_ms), self._compared([old, near_rows, new], touched, first_ms)
+
+    def _retained(self, slot: SlotArray, position: IntArray) -> _Rows:
+        """Return the retained rows of slots in those positions."""
+        row = self._blocks.rows.take(position)
+        return _Rows(slot, self._times(row), row, np.full(len(row), -1), np.zeros(len(row), bool))
+
+    def _compared(self, pieces: Sequence[_Rows], touched: SlotArray, first_ms: IntArray) -> _Rows:
+        """Return rows by slot and time, as anchors those not before the first new one of their slot."""
+        rows = _joined(pieces)
+        tie = (rows.row.view(self._packing.dtype)[TIE],) if self._packing.has_tie else ()
+        rows = rows.take(np.lexsort((*tie, rows.at_ms, rows.slot)))
+        return replace(rows, anchor=rows.at_ms >= first_ms[np.searchsorted(touched, rows.slot)])
 
     def _add(self, slot: SlotArray, at_ms: IntArray, rows: RowArray, starts: IntArray) -> None:
         """Add sorted rows, and put those that are late where they belong. starts: the first row of each slot."""
@@ -263,14 +274,14 @@ class History:
         if len(late):
             position, owner = self._blocks.all(late)
             found = self._blocks.rows.take(position)
-            self._blocks.rows[position] = found[self._sorted(owner, found)]
+            self._blocks.rows[position] = found[self._by_time(owner, found)]
         self._newest_ms[touched] = np.maximum(self._newest_ms[touched], at_ms[ends - 1])
 
     def _known(self, entries: Entries) -> npt.NDArray[np.int8]:
         """Return the Verdict (n,) of records by those of earlier intervals alone."""
         slot, owner = np.unique(entries.slot, return_inverse=True)
         position, whose = self._blocks.all(slot)
-        found = self._blocks.rows.take(position).view(self._dtype)
+        found = self._blocks.rows.take(position).view(self._packing.dtype)
         order, same_hash = self._order(entries.at_ms), entries.content_hash.astype(np.uint32)
         place = whose << 32 | found["order"]
         wanted = owner << 32 | order
@@ -284,7 +295,7 @@ class History:
                 return verdict
             rows = found[index[left]]
             same = np.where(rows["content_hash"] == same_hash[left], Verdict.DUPLICATE, Verdict.CONFLICT)
-            hit = rows["tie"] == entries.tie[left] if "tie" in self._names else np.ones(len(left), bool)
+            hit = rows[TIE] == entries.tie[left] if self._packing.has_tie else np.ones(len(left), bool)
             verdict[left[hit]] = same[hit]
             left = left[~hit]
             index[left] += 1
@@ -299,65 +310,42 @@ class History:
         self._mark[slot[~last]] = -1
         return np.asarray(self._mark[slot] >= 0)
 
-    def _sorted(self, slot: npt.NDArray[np.integer[Any]], rows: RowArray) -> IntArray:
-        """Return the order of rows by (slot, time, tie)."""
-        fields = rows.view(self._dtype)
-        if "tie" in self._names:
-            return np.lexsort((fields["tie"], fields["order"], slot))
-        return np.argsort(slot.astype(np.int64) << 32 | fields["order"])
-
-    def _packed(self, entries: Entries, columns: Columns) -> RowArray:
-        packed = np.empty(len(entries.slot), self._dtype)
-        packed["order"] = self._order(entries.at_ms)
-        packed["content_hash"] = entries.content_hash.astype(np.uint32)
-        for name in self._names[1:]:
-            values = entries.tie if name == "tie" else columns[name]
-            packed[name] = self._numbers(name, values) if isinstance(values, DictionaryArray) else values
-        return packed.view(self._blocks.rows.dtype)
-
-    def _numbers(self, name: str, told: DictionaryArray) -> npt.NDArray[np.int32]:
-        """Return texts (n,) as numbers of the own dictionary; what each of the other is, is kept."""
-        dictionary, own = self._others.get(name, (None, np.zeros(0, np.int32)))
-        if dictionary is not told.dictionary or len(own) < len(told.dictionary):
-            have = own if dictionary is told.dictionary else own[:0]
-            own = np.pad(have, (0, len(told.dictionary) - len(have)), constant_values=-1)
-            self._others[name] = told.dictionary, own
-        numbers = own[told.numbers]
-        if (numbers < 0).any():
-            new = np.unique(told.numbers[numbers < 0])
-            own[new] = self._words[name].numbers(told.dictionary.words[new])
-            numbers = own[told.numbers]
-        return numbers
-
-    def _unpacked(self, rows: RowArray) -> dict[str, Any]:
-        fields = rows.view(self._dtype)
-        return {
-            name: _canonical(fields[name], self._words[name]) if name in self._words else fields[name]
-            for name in self._names
-        }
+    def _by_time(self, slot: npt.NDArray[np.integer[Any]], rows: RowArray) -> IntArray:
+        """Return the order of rows by slot, time and tie."""
+        order = self._packing.order(rows)
+        if self._packing.has_tie:
+            return np.lexsort((rows.view(self._packing.dtype)[TIE], order, slot))
+        return np.argsort(slot.astype(np.int64) << 32 | order)
 
     def _track(self, pieces: Sequence[_Rows]) -> Track:
-        fields = np.concatenate([piece.row for piece in pieces]).view(self._dtype)
-        return Track(
-            slot=np.concatenate([piece.slot for piece in pieces]),
-            at_ms=fields["order"].astype(np.int64) + self._begin_ms,
-            columns={name: np.ascontiguousarray(fields[name]) for name in self._names if name not in self._words},
-            texts={name: DictionaryArray(fields[name], words) for name, words in self._words.items()},
-            offset=np.concatenate([piece.offset for piece in pieces]),
-            anchor=np.concatenate([piece.anchor for piece in pieces]),
-        )
+        rows = _joined(pieces)
+        columns, texts = self._packing.columns(rows.row), self._packing.texts(rows.row)
+        return Track(rows.slot, rows.at_ms, columns, texts, rows.offset, rows.anchor)
+
+    def _part(self, slot: SlotArray, at_ms: IntArray, rows: RowArray) -> bytes:
+        columns = {"at_ms": at_ms, **self._packing.columns(rows)}
+        del columns["order"]
+        texts = {"key": DictionaryArray(slot, self.keys), **self._packing.texts(rows)}
+        packed = wire.pack(columns) + wire.pack({name: canonical(told) for name, told in texts.items()})
+        return msgspec.msgpack.encode(Part(PART_FORMAT, self.record, packed))
 
     def _order(self, at_ms: IntArray) -> npt.NDArray[np.uint32]:
         return np.maximum(at_ms - self._begin_ms, 0).astype(np.uint32)
 
+    def _times(self, rows: RowArray) -> IntArray:
+        return self._packing.order(rows).astype(np.int64) + self._begin_ms
+
     def _move_begin(self, at_ms: IntArray) -> None:
-        """Let 24 days before the latest time have room, and as many after it; what is older seems to be of then."""
+        """Let 24 days before the latest time have room, and as many after it.
+
+        What is older is older than any lateness bound: it need not be told apart once its interval is over.
+        """
         latest_ms = int(at_ms.max(initial=EMPTY_MS))
         if latest_ms == EMPTY_MS or latest_ms - self._begin_ms < 1 << 32:
             return
         begin_ms = latest_ms - (1 << 31)
-        if len(self._blocks.rows):
-            order = self._blocks.rows.view(self._dtype)["order"]
+        if self._begin_ms != EMPTY_MS:
+            order = self._packing.order(self._blocks.rows)
             by = np.uint32(min(begin_ms - self._begin_ms, (1 << 32) - 1))
             order[:] = np.maximum(order, by) - by
         self._begin_ms = begin_ms
@@ -386,19 +374,7 @@ class History:
             self._blocks.keep_slots(kept)
             self._newest_ms = self._newest_ms[kept]
             self._mark = self._mark[kept]
-        for name, words in self._words.items():
-            if len(words) > self._words_limit[name]:
-                self._forget_words(name)
-
-    def _forget_words(self, name: str) -> None:
-        """Drop the words that no row tells any more, so that invented ones do not fill the memory."""
-        numbers = self._blocks.rows.view(self._dtype)[name]
-        told = DictionaryArray(numbers, self._words[name])
-        place, words = told.compact()
-        numbers[:] = place
-        self._words[name] = Dictionary.of_distinct(words)
-        self._others.pop(name, None)
-        self._words_limit[name] = 2 * len(words) + SPARE
+        self._packing.forget_words(self._blocks.rows)
 
     def _drop_before(self, slot: SlotArray, late_ms: int) -> None:
         order = late_ms - self._whole_ms - self._begin_ms
@@ -416,15 +392,3 @@ def _equal_neighbours(*columns: npt.NDArray[Any]) -> BoolArray:
     equal = np.zeros(len(columns[0]), bool)
     equal[1:] = np.logical_and.reduce([values[1:] == values[:-1] for values in columns])
     return equal
-
-
-def _canonical(numbers: npt.NDArray[Any], dictionary: Dictionary) -> DictionaryArray:
-    """Return texts over a dictionary of their own, in the order in which they first come: a function of the texts."""
-    words, number = dictionary.words, np.arange(len(numbers), dtype=np.int32)
-    first = np.zeros(len(words), np.int32)
-    first[numbers[::-1]] = number[::-1]
-    used = numbers[first[numbers] == number]
-    place = np.zeros(len(words), np.int32)
-    place[used] = np.arange(len(used))
-    width = max(1, int(np.char.str_len(words[used]).max(initial=0)))
-    return DictionaryArray(place[numbers], Dictionary.of_distinct(words[used].astype(f"S{width}")))

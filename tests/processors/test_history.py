@@ -2,14 +2,16 @@ import random
 from collections import defaultdict
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.history import DEPTH, Entries, History, Verdict
+from processors.history import DEPTH, Entries, History, Part, Verdict
 from processors.key_blocks import BLOCK
 from processors.tracks import Track
+from schemas.columns import unpack
 from schemas.dictionary import DictionaryArray, dictionary_array
 
 DAY_MS = 86_400_000
@@ -111,6 +113,16 @@ def test_a_record_in_order_at_which_nothing_is_claimed_is_only_remembered() -> N
     assert after == [("a", 10, False), ("a", 15, True), ("a", 20, True)]
     _, after = kept.add(("b", 23, 1))
     assert after == [("b", at_ms, at_ms == 23) for at_ms in (10, 20, 21, 22, 23)]
+
+
+def test_records_of_one_interval_may_be_any_time_apart() -> None:
+    kept = Kept()
+    times = [0, 7, 3 * DAY_MS, 60 * DAY_MS, 20_000 * DAY_MS]
+    before, after = kept.add(*(("a", at_ms, 1) for at_ms in reversed(times)), ("b", 5, 1))
+    assert before == []
+    assert sorted(after) == [("a", at_ms, True) for at_ms in times] + [("b", 5, True)]
+    (part,) = kept.history.seal(0, horizon_ms=0, late_ms=0).values()
+    assert sorted(unpack(msgspec.msgpack.decode(part, type=Part).columns)["at_ms"].tolist()) == sorted([*times, 5])
 
 
 def test_ticks_far_apart_leave_room_for_any_time() -> None:
