@@ -32,6 +32,7 @@ EVERYDAY: Final = (("vehicle", "car"), ("vehicle", "motorcycle"), ("vehicle", "b
 STREETS_WITHIN_M: Final = 1500.0
 """Standard deviation of how far a street runs beside the line's road it copies: north and east each."""
 
+GATEWAY_VEHICLES: Final = 500
 SITE_EVERY_M: Final = 700.0
 SITE_MARGIN_M: Final = 3000.0
 SCENE_CAMERAS: Final = 2
@@ -116,13 +117,19 @@ class LoadInterval:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """All vehicles by number: ordinary ones first, then those that crash, which take turns."""
+    """All vehicles by number: ordinary ones first, then those that crash, which take turns.
+
+    gateway: who sends a vehicle's positions, place: its number among at most GATEWAY_VEHICLES of that gateway, which
+    are of one shard.
+    """
 
     vehicle_id: tuple[str, ...]
     vehicle_class: npt.NDArray[np.uint8]
     line_id: tuple[str, ...]
     trip_id: tuple[str, ...]
     shard: IntArray
+    gateway: IntArray
+    place: IntArray
     ordinary: int
 
 
@@ -171,8 +178,6 @@ class Load:
         self._cruise_mps = rng.uniform(*rule.cruise_mps, count)
         self._stands_until_ms = np.where(on_street & (rng.random(count) < rule.parked), np.inf, -np.inf)
         self._every_ms = 1000.0 * count / rule.positions_per_s
-        self._last_ms = self._start_ms - rng.uniform(0.0, 1.0, count) * self._every_ms
-        self._next_ms = self._last_ms + self._every_ms
         kinds = [MODE_CLASS.get(paths.mode[one], VehicleClass.OTHER) for one in path[:transit].tolist()]
         kinds += [STREET_CLASSES[one] for one in rng.choice(len(STREET_CLASSES), count - transit, p=STREET_SHARES)]
         lines = [paths.line_id[one] for one in path.tolist()]
@@ -181,12 +186,18 @@ class Load:
         names += [f"taxi-x{number:05d}" for number in range(wrecks)]
         classes = [CLASS_NUMBER[kind] for kind in [*kinds, *[VehicleClass.TAXI] * wrecks]]
         none = [""] * wrecks
+        shard = np.array([shard_of(name) for name in names], np.int64)
+        gateway, place = _gateways(shard)
+        self._next_ms = self._start_ms + self._first_ms(gateway[:count])
+        self._last_ms = self._next_ms - self._every_ms
         self.fleet = Fleet(
             vehicle_id=tuple(names),
             vehicle_class=np.array(classes, np.uint8),
             line_id=(*lines, *none),
             trip_id=(*(f"{line}-{number:05d}" if line else "" for number, line in enumerate(lines)), *none),
-            shard=np.array([shard_of(name) for name in names], np.int64),
+            shard=shard,
+            gateway=gateway,
+            place=place,
             ordinary=count,
         )
 
@@ -196,6 +207,12 @@ class Load:
         self._next_ms = self._last_ms + (self._next_ms - self._last_ms) * every_ms / self._every_ms
         self._next_ms = np.maximum(self._next_ms, self._tick_ms)
         self._every_ms = every_ms
+
+    def _first_ms(self, gateway: IntArray) -> FloatArray:
+        """Return when each vehicle reports first: those of one gateway between two ticks, where there is time."""
+        slots = max(1, round(self._every_ms / TICK_MS))
+        slot = self._rng.integers(0, slots, int(gateway.max()) + 1)[gateway]
+        return slot * TICK_MS + self._rng.uniform(0.0, min(TICK_MS, self._every_ms), len(gateway))
 
     def _driven(self, tick_ms: int) -> list[Fixes]:
         """Return the fixes that fall before a tick, each vehicle's in order; a piece a round of due vehicles."""
@@ -211,7 +228,7 @@ class Load:
         at_ms = self._next_ms[due]
         gone_s = (at_ms - self._last_ms[due]) / 1000.0
         self._last_ms[due] = at_ms
-        self._next_ms[due] = at_ms + self._every_ms * rng.uniform(0.98, 1.02, len(due))
+        self._next_ms[due] = at_ms + self._every_ms
         moves = self._stands_until_ms[due] <= at_ms
         cruise_mps = self._cruise_mps[due] * rng.uniform(0.8, 1.2, len(due))
         path, before_m = self._path[due], self._offset_m[due]
@@ -241,7 +258,10 @@ class Load:
         )
 
     def _disturbed(self, fresh: Fixes) -> tuple[Fixes, list[Fixes]]:
-        """Keep a few rows back until a later tick, and plan copies of a few; return the rest and the copies due."""
+        """Keep a few rows back until a later tick, and plan copies of a few; return the rest and the copies due.
+
+        They come with a later report of their gateway.
+        """
         rule, rng = self.rule, self._rng
         fate = rng.random(len(fresh))
         late, twice = fate < rule.delayed, (fate >= rule.delayed) & (fate < rule.delayed + rule.duplicate)
@@ -251,7 +271,8 @@ class Load:
         return fresh.take(~late), self._again.pop(self._tick_ms, [])
 
     def _tick_after(self, later_ms: float) -> int:
-        return self._tick_ms + TICK_MS * (1 + int(later_ms) // TICK_MS)
+        reports = max(1, round(later_ms / self._every_ms))
+        return self._tick_ms + TICK_MS * max(1, round(reports * self._every_ms / TICK_MS))
 
 
 class _Stage:
@@ -375,6 +396,16 @@ class _Background:
             Claim(at, f"sen-{one:05d}", where[0], where[1], "sound_level", level, "dB")
             for at, one, where, level in columns
         ]
+
+
+def _gateways(shard: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the gateway of each vehicle and its place there, given the vehicles' shards."""
+    order = np.argsort(shard, kind="stable")
+    first = np.searchsorted(shard[order], shard[order])
+    rank = np.empty(len(shard), np.int64)
+    rank[order] = np.arange(len(shard)) - first
+    _, gateway = np.unique(shard * len(shard) + rank // GATEWAY_VEHICLES, return_inverse=True)
+    return gateway, rank % GATEWAY_VEHICLES
 
 
 def _wrecks(rule: LoadRule) -> int:

@@ -52,6 +52,19 @@ class Messages:
     values: list[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class _Gateway:
+    """What is the same in every frame of a gateway.
+
+    dictionaries: its vehicles by their place, their lines, its name. line, trip: of each place, -1 = none.
+    """
+
+    dictionaries: bytes
+    line: npt.NDArray[np.int32]
+    trip: npt.NDArray[np.int32]
+    trips: bytes
+
+
 class Wire:
     """Writes a fleet's positions, and claims, for so many partitions a topic."""
 
@@ -63,10 +76,7 @@ class Wire:
         ends = zip(self._names, fleet.line_id, fleet.trip_id, strict=True)
         self._ends = [name + _string(line) + _string(trip) + _string("") for name, line, trip in ends]
         self._partition = fleet.shard % partitions
-        lines = sorted(set(fleet.line_id) - {""})
-        number = {line: index for index, line in enumerate(lines)} | {"": -1}
-        self._line = np.array([number[line] for line in fleet.line_id], "<i4")
-        self._lines = _array([_string(line) for line in lines])
+        self._gateways: dict[int, _Gateway] = {}
         self._devices: dict[str, tuple[int, bytes]] = {}
 
     def tick(self, at_ms: int) -> bytes:
@@ -91,22 +101,25 @@ class Wire:
             yield one, Messages([self._keys[vehicle] for vehicle in vehicles], values)
 
     def frames(self, fixes: Fixes) -> Iterator[tuple[int, Messages]]:
-        """Yield (partition, its messages), one message up to FRAME_ROWS positions of a shard."""
-        shard = self._fleet.shard[fixes.vehicle]
-        order = np.argsort(shard, kind="stable")
-        starts = np.flatnonzero(np.diff(shard[order], prepend=-1))
+        """Yield (partition, its messages), one message up to FRAME_ROWS positions of a gateway."""
+        gateway = self._fleet.gateway[fixes.vehicle]
+        order = np.argsort(gateway, kind="stable")
+        starts = np.flatnonzero(np.diff(gateway[order], prepend=-1))
         found: dict[int, Messages] = {}
         for begin, end in zip(starts.tolist(), [*starts[1:].tolist(), len(order)], strict=True):
             for first in range(begin, end, FRAME_ROWS):
                 rows = order[first : min(first + FRAME_ROWS, end)]
-                messages = found.setdefault(int(shard[rows[0]]) % self._partitions, Messages([], []))
-                messages.keys.append(self._keys[int(fixes.vehicle[rows[0]])])
-                messages.values.append(self._frame(fixes.take(rows)))
+                vehicle = int(fixes.vehicle[rows[0]])
+                messages = found.setdefault(int(self._partition[vehicle]), Messages([], []))
+                messages.keys.append(self._keys[vehicle])
+                messages.values.append(self._frame(fixes.take(rows), int(gateway[rows[0]])))
         yield from found.items()
 
-    def _frame(self, fixes: Fixes) -> bytes:
-        vehicles, index = np.unique(fixes.vehicle, return_inverse=True)
-        line = self._line[fixes.vehicle]
+    def _frame(self, fixes: Fixes, gateway: int) -> bytes:
+        known = self._gateways.get(gateway)
+        if known is None:
+            known = self._gateways[gateway] = self._gateway(gateway)
+        place = self._fleet.place[fixes.vehicle]
         return b"".join(
             (
                 self._head("VehicleFrame"),
@@ -117,26 +130,25 @@ class Wire:
                 _bytes(fixes.speed_mps.astype("<f4")),
                 _bytes(fixes.bearing_deg.astype("<f4")),
                 _bytes(self._fleet.vehicle_class[fixes.vehicle]),
-                _bytes(index.astype("<u4")),
-                _bytes(line),
-                _array([self._names[vehicle] for vehicle in vehicles.tolist()]),
-                self._lines,
-                _string(""),
+                _bytes(place.astype("<u4")),
+                _bytes(known.line[place]),
+                known.dictionaries,
                 _bytes(fixes.direction_id.astype("i1")),
                 _bytes(np.full(len(fixes), ACCURACY_M, "<f4")),
                 b"\0\0\0",  # ignition, door, sos: unknown
-                *self._trips(vehicles, index),
+                _bytes(known.trip[place]),
+                known.trips,
                 b"\0\0",  # operators: unknown
             )
         )
 
-    def _trips(self, vehicles: IntArray, index: IntArray) -> tuple[bytes, bytes]:
-        trips = [self._fleet.trip_id[vehicle] for vehicle in vehicles.tolist()]
-        told = np.array([bool(trip) for trip in trips])
-        if not told.any():
-            return b"\0", b"\0"
-        number = np.where(told, np.cumsum(told) - 1, -1)
-        return _bytes(number[index].astype("<i4")), _array([_string(trip) for trip in trips if trip])
+    def _gateway(self, number: int) -> "_Gateway":
+        fleet = self._fleet
+        vehicles = np.flatnonzero(fleet.gateway == number).tolist()
+        names = [self._names[vehicle] for vehicle in vehicles]
+        line, lines = _indices([fleet.line_id[vehicle] for vehicle in vehicles])
+        trip, trips = _indices([fleet.trip_id[vehicle] for vehicle in vehicles])
+        return _Gateway(_array(names) + lines + _string(f"gateway-{number:04d}"), line, trip, trips)
 
     def detections(self, claims: Sequence[Claim]) -> Iterator[tuple[int, Messages]]:
         """Yield (partition, its messages)."""
@@ -224,6 +236,13 @@ def _bytes(column: npt.NDArray[np.generic]) -> bytes:
 def _string(text: str) -> bytes:
     content = text.encode()
     return _number(len(content)) + content
+
+
+def _indices(items: Sequence[str]) -> tuple[npt.NDArray[np.int32], bytes]:
+    """Return the index of each text among the distinct ones that are not empty, -1 = empty, and those as an array."""
+    words = list(dict.fromkeys(item for item in items if item))
+    numbers = {word: number for number, word in enumerate(words)} | {"": -1}
+    return np.array([numbers[item] for item in items], "<i4"), _array([_string(word) for word in words])
 
 
 def _array(items: Sequence[bytes]) -> bytes:
