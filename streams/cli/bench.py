@@ -1,23 +1,22 @@
 """The command bench."""
 
-import importlib
-import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import click
 
 from schemas.errors import UsageError
+from streams.cli import bench_engine
+from streams.cli.checkout import from_checkout
 from streams.cli.options import NEW_FILE
 from streams.cli.terminal import terminal
-from streams.settings import PROJECT, settings_from_env
+from streams.settings import settings_from_env
 
 ROUNDS = 3
 QUICK_ROUNDS = 1
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--quick", is_flag=True, help="Fewer positions and one round: under three minutes.")
 @click.option("--rounds", type=click.IntRange(1), help="Rounds; the variants take turns in each. Default 3.")
 @click.option(
@@ -25,19 +24,29 @@ QUICK_ROUNDS = 1
 )
 @click.option("--json", "json_path", type=NEW_FILE, metavar="FILE", help="Write the result as JSON.")
 @click.option("--png", "png_path", type=NEW_FILE, metavar="FILE", help="Write the result as a picture.")
+@click.pass_context
 def bench(
-    *, quick: bool, rounds: int | None, only: tuple[str, ...], json_path: Path | None, png_path: Path | None
+    ctx: click.Context,
+    *,
+    quick: bool,
+    rounds: int | None,
+    only: tuple[str, ...],
+    json_path: Path | None,
+    png_path: Path | None,
 ) -> None:
     """Measure cityops beside other ways to do the same, on the real Kafka of this machine.
 
     Every variant reads the same positions; its answer is checked before its rate is shown. Peers that are not
     installed are left out: pip install -e '.[bench]' brings them. Needs a checkout. docs/performance.md says more.
+    The commands below measure the whole engine.
 
     \b
     Example:
       cityops bench --quick --json bench.json
     """
-    command = _from_checkout("command")
+    if ctx.invoked_subcommand is not None:
+        return
+    command = from_checkout("command")
     if png_path is not None and find_spec("matplotlib") is None:
         raise UsageError("--png needs matplotlib: pip install -e '.[bench]'")
     wanted = rounds or (QUICK_ROUNDS if quick else ROUNDS)
@@ -46,13 +55,8 @@ def bench(
     if json_path is not None:
         command.write_json(report, json_path)
     if png_path is not None:
-        _from_checkout("plot").draw(report, png_path)
+        from_checkout("plot").draw(report, png_path)
 
 
-def _from_checkout(module: str) -> Any:
-    """Return a module of the folder benchmarks, which no wheel carries. Raises UsageError where there is none."""
-    if not (PROJECT / "benchmarks" / "command.py").exists():
-        raise UsageError("the benchmarks are not installed with cityops: run this in a checkout of it")
-    if str(PROJECT) not in sys.path:
-        sys.path.insert(0, str(PROJECT))
-    return importlib.import_module(f"benchmarks.{module}")
+for _one in ("latency", "growth", "soak", "burst", "memory", "profile"):
+    bench.add_command(getattr(bench_engine, _one))
