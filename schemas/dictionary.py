@@ -166,12 +166,11 @@ class DictionaryArray:
 
         The narrowest unsigned dtype is taken. What is returned depends on the texts alone.
         """
-        words, rows = self.dictionary.words, np.arange(len(self.numbers))
-        first = np.full(len(words), -1)
+        words, rows = self.dictionary.words, np.arange(len(self.numbers), dtype=np.int32)
+        first = np.empty(len(words), np.int32)  # only what is written is read: a large dictionary costs nothing
         first[self.numbers[::-1]] = rows[::-1]  # of several rows of one word the first is written last
-        used = np.flatnonzero(first >= 0)
-        used = used[np.argsort(first[used])]
-        place = np.zeros(len(words), np.min_scalar_type(max(len(used) - 1, 0)))
+        used = self.numbers[first[self.numbers] == rows]
+        place = np.empty(len(words), np.min_scalar_type(max(len(used) - 1, 0)))
         place[used] = np.arange(len(used))
         return place[self.numbers], narrowed(words[used])
 
