@@ -1,8 +1,14 @@
-"""The result: as JSON, as tables in the terminal and as the tables of docs/performance.md."""
+"""The result: as JSON, as tables in the terminal and as the tables of docs/performance.md.
 
+python -m benchmarks.report bench.json prints the last.
+"""
+
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import msgspec
 from rich.table import Table
 from rich.text import Text
 
@@ -167,3 +173,7 @@ def _short(value: float) -> str:
 
 def _range(values: tuple[float, float]) -> str:
     return f"{_short(values[0])}-{_short(values[1])}"
+
+
+if __name__ == "__main__":
+    print(markdown(msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Report)))
