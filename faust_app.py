@@ -1,8 +1,9 @@
 """The whole flow, top to bottom: what comes in, who judges it, what goes out.
 
-devices.v1 -> register_devices -> the three input topics below
+devices.v1 -> register_devices -> the four topics of devices below
 
 vehicle.positions.v1  -> watch_fleet   -+
+vehicle.frames.v1     -> watch_frames  -+
 camera.detections.v1  -> watch_cameras -+-> observations.v1 -> conclude_incidents -> incidents.v1, incident.changes.v1
 sensor.readings.v1    -> watch_sensors -+
 operator.actions.v1   -> watch_actions -+
@@ -16,7 +17,7 @@ from collections.abc import AsyncIterator
 
 from processors.actions import action_domain
 from processors.camera import camera_domain
-from processors.fleet import fleet_domain
+from processors.fleet import fleet_domain, frame_domain
 from processors.sensors import sensor_domain
 from streams import topics
 from streams.transport import Poll
@@ -25,6 +26,7 @@ from streams.worker import build_worker
 app, engine = build_worker()
 
 engine.domain(topics.POSITIONS, fleet_domain)
+engine.domain(topics.FRAMES, frame_domain)
 engine.domain(topics.DETECTIONS, camera_domain)
 engine.domain(topics.READINGS, sensor_domain)
 engine.domain(topics.ACTIONS, action_domain)
@@ -40,6 +42,13 @@ async def register_devices(polls: AsyncIterator[Poll]) -> None:
 @app.agent(app.polls(engine.name(topics.POSITIONS)))
 async def watch_fleet(polls: AsyncIterator[Poll]) -> None:
     """Positions of vehicles: hard stops and stationary vehicles."""
+    async for poll in polls:
+        await engine.observe(poll)
+
+
+@app.agent(app.polls(engine.name(topics.FRAMES)))
+async def watch_frames(polls: AsyncIterator[Poll]) -> None:
+    """Frames, each many positions of one gateway's vehicles: what watch_fleet finds."""
     async for poll in polls:
         await engine.observe(poll)
 

@@ -36,6 +36,7 @@ from streams.settings import Settings
 
 USED_IN: Final = {
     topics.POSITIONS.name: (POSITIONS, DEVICE_LOG),
+    topics.FRAMES.name: (POSITIONS, DEVICE_LOG),
     topics.DETECTIONS.name: (DETECTIONS, HEARTBEATS, DEVICE_LOG),
     topics.READINGS.name: (READINGS, HEARTBEATS, DEVICE_LOG),
     topics.ACTIONS.name: (ACTIONS,),
@@ -142,16 +143,19 @@ class _Numbered:
         """How many numbers there are."""
         return int(self.rows.sum())
 
-    def of(self, entries: Entries) -> tuple[IntArray, IntArray]:
-        """Return the numbers that entries stand for, sorted, and the offsets of entries for nothing that is there."""
+    def of(self, entries: Entries, *, in_turn: bool) -> tuple[IntArray, IntArray]:
+        """Return the numbers that entries stand for, sorted, and the offsets of entries for nothing that is there.
+
+        in_turn: a record as a whole is entered once for each of its rows, otherwise once for all of them.
+        """
         if not len(self.offset):
             return self.offset, entries.offset
         place = np.minimum(np.searchsorted(self.offset, entries.offset), len(self.offset) - 1)
         rows, whole = self.rows[place], entries.index == WHOLE
         there = (self.offset[place] == entries.offset) & (entries.index < rows)
-        first = (np.cumsum(self.rows) - self.rows)[place]
-        count = np.where(whole, rows, 1)[there]
-        start = (first + np.where(whole, 0, entries.index))[there]
+        index = np.where(whole, _turns(entries.offset) % rows if in_turn else 0, entries.index)
+        count = np.where(whole & (not in_turn), rows, 1)[there]
+        start = ((np.cumsum(self.rows) - self.rows)[place] + index)[there]
         within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
         return np.sort(np.repeat(start, count) + within), entries.offset[~there]
 
@@ -176,7 +180,7 @@ def _judge_topic(topic: str, facts: LogFacts, stored: Stored, reasons: list[str]
         hits = np.zeros(numbered.total, dtype=np.int64)
         for account, every in _entries(topic, partition, stored).items():
             entries = every.take((every.offset >= part.begin) & (every.offset < part.decided))
-            numbers, astray = numbered.of(entries)
+            numbers, astray = numbered.of(entries, in_turn=account == "forwarded")
             np.add.at(hits, numbers, 1)
             counts[account] += len(np.unique(numbers))
             if len(astray):
@@ -273,6 +277,12 @@ def _stored_by(settings: Settings) -> Stored:
 
 def _within(place: Place, part: InputPart) -> bool:
     return part.begin <= place.offset < part.decided
+
+
+def _turns(offset: IntArray) -> IntArray:
+    """Return for sorted offsets (n,) how many equal ones stand before each."""
+    turns: IntArray = np.arange(len(offset)) - np.searchsorted(offset, offset)
+    return turns
 
 
 def _few(told: Sequence[int | str]) -> str:

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 TOPICS_OF: Final = {
     DeviceKind.CAMERA: (topics.DETECTIONS,),
     DeviceKind.SENSOR: (topics.READINGS,),
-    DeviceKind.VEHICLE: (topics.POSITIONS,),
+    DeviceKind.VEHICLE: (topics.POSITIONS, topics.FRAMES),
 }
 """Where devices of a kind write, and so where they are registered."""
 

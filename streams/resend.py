@@ -16,7 +16,7 @@ from processors.actions import action_domain
 from processors.camera import camera_domain
 from processors.city import City
 from processors.domain import Domain
-from processors.fleet import fleet_domain
+from processors.fleet import fleet_domain, frame_domain
 from processors.partition_engine import IngestRule
 from processors.recheck import Refusal, device_of, refusals, right_partition, was_cut
 from processors.records_in import RawRecord
@@ -42,6 +42,7 @@ AT_ONCE: Final = 500
 
 DOMAINS: Final[dict[str, tuple[Topic, Callable[[], Domain]]]] = {
     topics.POSITIONS.name: (topics.POSITIONS, fleet_domain),
+    topics.FRAMES.name: (topics.FRAMES, frame_domain),
     topics.DETECTIONS.name: (topics.DETECTIONS, camera_domain),
     topics.READINGS.name: (topics.READINGS, sensor_domain),
     topics.ACTIONS.name: (topics.ACTIONS, action_domain),

@@ -44,12 +44,13 @@ READINGS: Final = Topic(
 )  # fmt: skip
 OBSERVATIONS: Final = Topic(
     "observations.v1", ("ObservationBlock",), "region", 1, 7 * DAY_MS,
-    ("watch_fleet", "watch_cameras", "watch_sensors", "watch_actions"), ("conclude_incidents",),
+    ("watch_fleet", "watch_frames", "watch_cameras", "watch_sensors", "watch_actions"), ("conclude_incidents",),
     max_message_bytes=8_388_608,
 )  # fmt: skip
 ROWS: Final = Topic(
     "rows.v1", ("RowFrame",), "source_topic/source_partition/table", 4, 7 * DAY_MS,
-    ("watch_fleet", "watch_cameras", "watch_sensors", "watch_actions", "conclude_incidents"), ("write_rows",),
+    ("watch_fleet", "watch_frames", "watch_cameras", "watch_sensors", "watch_actions", "conclude_incidents"),
+    ("write_rows",),
     max_message_bytes=16_777_216,
 )  # fmt: skip
 INCIDENTS: Final = Topic(
@@ -61,17 +62,18 @@ CHANGES: Final = Topic(
     ("conclude_incidents",), ("demo", "alerts"), max_message_bytes=8_388_608,
 )  # fmt: skip
 REJECTED: Final = Topic(
-    "records.rejected.v1", ("Rejected",), "source_topic/source_partition/source_offset", 1, 30 * DAY_MS,
-    ("watch_fleet", "watch_cameras", "watch_sensors", "watch_actions"), ("rejected list|show|replay",),
+    "records.rejected.v1", ("Rejected",), "source_topic/source_partition/source_offset[/source_index]", 1, 30 * DAY_MS,
+    ("watch_fleet", "watch_frames", "watch_cameras", "watch_sensors", "watch_actions"), ("rejected list|show|replay",),
     max_message_bytes=4_194_304,
 )  # fmt: skip
 RESENT: Final = Topic(
-    "records.resent.v1", ("Resent",), "source_topic/source_partition/source_offset", 1, 30 * DAY_MS,
+    "records.resent.v1", ("Resent",), "source_topic/source_partition/source_offset[/source_index]", 1, 30 * DAY_MS,
     ("rejected replay", "register_devices"), ("rejected list|show|replay",),
 )  # fmt: skip
 CHECKPOINTS: Final = Topic(
     "checkpoints.v1", (), "source_topic/source_partition/part", 1, FOREVER,
-    ("watch_fleet", "watch_cameras", "watch_sensors", "watch_actions", "conclude_incidents"), ("the same, on start",),
+    ("watch_fleet", "watch_frames", "watch_cameras", "watch_sensors", "watch_actions", "conclude_incidents"),
+    ("the same, on start",),
     compacted=True, settings={"segment.bytes": "16777216", "segment.ms": "60000", "delete.retention.ms": "60000"},
 )  # fmt: skip
 TRUTH: Final = Topic(
@@ -100,7 +102,7 @@ DELIVERIES: Final = Topic(
     ("deliver_notifications",), ("deliver_notifications", "alerts deliveries"), compacted=True,
 )  # fmt: skip
 
-OF_DEVICES: Final = (POSITIONS, DETECTIONS, READINGS)
+OF_DEVICES: Final = (POSITIONS, FRAMES, DETECTIONS, READINGS)
 """The topics that devices write, equally partitioned: a device's shard is its partition on each."""
 
 INPUTS: Final = (*OF_DEVICES, ACTIONS)

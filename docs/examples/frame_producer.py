@@ -17,7 +17,8 @@ from confluent_kafka import Producer
 kafka, registry, topic = [*sys.argv[1:], "vehicle.frames.v1"][:3]
 subject = f"{registry}/subjects/vehicle.frames.v1-cityops.VehicleFrame/versions/latest"
 registered = json.load(urllib.request.urlopen(subject))  # noqa: S310
-schema = fastavro.parse_schema(json.loads(registered["schema"]))
+schema: Any = fastavro.parse_schema(json.loads(registered["schema"]))
+columns = [field["name"] for field in schema["fields"] if field["type"] == "bytes"]
 options = {"enable.idempotence": True, "partitioner": "murmur2_random", "compression.type": "zstd", "linger.ms": 50}
 producer = Producer({"bootstrap.servers": kafka, **options})
 
@@ -34,7 +35,8 @@ def shard_of(key: bytes, m: int = 0x5BD1E995, mask: int = 0xFFFFFFFF) -> int:
 
 def send(rows: list[dict[str, Any]]) -> None:
     """Send positions of one virtual shard as one frame; its key is the first vehicle."""
-    frame: dict[str, Any] = {"rows": len(rows), "vehicle_class": bytes([1] * len(rows))}  # 1 = bus
+    frame: dict[str, Any] = dict.fromkeys(columns, b"")  # empty = unknown, where that may be
+    frame |= {"rows": len(rows), "vehicle_class": bytes([1] * len(rows))}  # 1 = bus
     for name, dtype in (("vehicle", "<u4"), ("line", "<i4")):
         number = {text: place for place, text in enumerate(dict.fromkeys(one[f"{name}_id"] for one in rows))}
         index = np.array([number[one[f"{name}_id"]] for one in rows], dtype).tobytes()

@@ -181,7 +181,9 @@ def test_only_a_whole_account_balances(told: list[tuple[int, str | list[str]]], 
     sizes: dict[int, int] = {}
     for offset, (count, fate) in enumerate(told):
         sizes[offset] = count if isinstance(fate, str) else len(fate)
-        of_record = [(fate, WHOLE)] if isinstance(fate, str) else [(one, row) for row, one in enumerate(fate)]
+        times = count if fate == "forwarded" else 1  # a forwarded frame has a row for each of its positions
+        whole = [(fate, WHOLE)] * times if isinstance(fate, str) else []
+        of_record = whole or [(one, row) for row, one in enumerate(fate)]
         entries += [(table, (offset, row)) for table, row in of_record]
     for table, entry in entries:
         rows.setdefault((table, POSITIONS, 0), []).append(entry)

@@ -9,8 +9,9 @@ from kafka import KafkaProducer
 from rich.console import Console
 from rich.table import Table
 
+from processors.framing import frame_of
 from schemas.errors import UsageError
-from schemas.records import Change, Header, IncidentState, OperatorAction, Rejected
+from schemas.records import Change, Header, IncidentState, OperatorAction, Rejected, VehiclePosition
 from streams import topics
 from streams.admin import ensure_topics
 from streams.cli import cli
@@ -24,6 +25,7 @@ from tests.streams.incidents import change, incident
 
 RUN = "cli-reading"
 PLACE = "vehicle.positions.v1/2/17"
+FRAMES = topics.FRAMES.name
 
 
 def test_hex_dump_shows_offset_bytes_and_text() -> None:
@@ -74,10 +76,19 @@ def filled(stack_with_registry: Settings) -> Settings:
         key=b"bus-1", value=b"garbage", headers=(Header(name="gateway", value=b"g7"),),
     )  # fmt: skip
     late = replace(reject, source_offset=18, reason="late", errors=("11 min late",))
+    one = VehiclePosition(
+        at_ms=1_700_000_000_000, latitude_deg=0.0, longitude_deg=0.0, speed_mps=float("nan"), bearing_deg=90.0,
+        accuracy_m=3.0, vehicle_id="bus-9",
+    )  # fmt: skip
+    row = replace(
+        reject, source_topic=FRAMES, source_index=3, reason="null_island", value=codec.encode(frame_of([one], "gw-7"))
+    )
+    other = replace(row, source_index=4)
     opened = incident()
     confirmed = replace(opened, revision=2, state=IncidentState.CONFIRMED)
     plan: Sequence[tuple[topics.Topic, bytes, object]] = (
         (topics.REJECTED, b"1", reject), (topics.REJECTED, b"1", reject), (topics.REJECTED, b"2", late),
+        (topics.REJECTED, b"3", row), (topics.REJECTED, b"4", other), (topics.REJECTED, b"3", row),
         (topics.INCIDENTS, b"i-1", opened), (topics.INCIDENTS, b"i-1", confirmed),
         (topics.INCIDENTS, b"i-1", opened), (topics.INCIDENTS, b"i-2", incident("i-2", kind="fire")),
         (topics.CHANGES, b"i-1", change(opened)), (topics.CHANGES, b"i-1", change(opened)),
@@ -111,7 +122,8 @@ def said(settings: Settings, *arguments: str) -> str:
 def test_rejected_are_listed_once_and_by_reason(filled: Settings) -> None:
     text = said(filled, "rejected", "list")
     assert text.count(PLACE) == 1
-    assert "2 records, 2 shown: not_avro 1, late 1" in text
+    assert [text.count(f"{FRAMES}/2/17/{row} ") for row in (3, 4)] == [1, 1]
+    assert "4 records, 4 shown: null_island 2, not_avro 1, late 1" in text
     listed = json.loads(said(filled, "rejected", "list", "--reason", "late", "--json"))
     assert listed["reasons"] == {"late": 1}
     assert listed["records"][0]["errors"] == ["11 min late"]
@@ -125,6 +137,10 @@ def test_one_rejected_record_is_shown_whole(filled: Settings) -> None:
     shown = json.loads(said(filled, "rejected", "show", PLACE, "--json"))
     assert shown["decoded"].startswith("the message does not begin")
     assert shown["record"]["value"] == "Z2FyYmFnZQ=="
+    framed = json.loads(said(filled, "rejected", "show", f"{FRAMES}/2/17/4", "--json"))
+    (position,) = framed["decoded"]["positions"]
+    assert (framed["place"], framed["decoded"]["record"]) == (f"{FRAMES}/2/17/4", "VehicleFrame")
+    assert (position["vehicle_id"], position["bearing_deg"], position["speed_mps"]) == ("bus-9", 90.0, None)
 
 
 @pytest.mark.stack
