@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from processors.batches import BoolArray, HashArray, IntArray
 from processors.key_blocks import BLOCK, KeyBlocks, RowArray, SlotArray
-from processors.packing import SPARE, TIE, Packing, canonical
+from processors.packing import SPARE, TIE, Packing
 from processors.rows import Columns
 from processors.tracks import Track
 from schemas import columns as wire
@@ -27,7 +27,7 @@ assert DEPTH <= BLOCK
 
 EMPTY_MS: Final = np.iinfo(np.int64).min
 PART_FORMAT: Final = 2
-SWEEPS: Final = 8
+SWEEPS: Final = 4
 """Calls of `seal` in which every key is looked at once for records that no longer matter."""
 LOADED_ROWS: Final = 1 << 18
 """Rows that are sorted at once when parts are loaded."""
@@ -326,8 +326,7 @@ class History:
         columns = {"at_ms": at_ms, **self._packing.columns(rows)}
         del columns["order"]
         texts = {"key": DictionaryArray(slot, self.keys), **self._packing.texts(rows)}
-        packed = wire.pack(columns) + wire.pack({name: canonical(told) for name, told in texts.items()})
-        return msgspec.msgpack.encode(Part(PART_FORMAT, self.record, packed))
+        return msgspec.msgpack.encode(Part(PART_FORMAT, self.record, wire.pack(columns) + wire.pack(texts)))
 
     def _order(self, at_ms: IntArray) -> npt.NDArray[np.uint32]:
         return np.maximum(at_ms - self._begin_ms, 0).astype(np.uint32)

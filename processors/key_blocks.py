@@ -16,7 +16,7 @@ SlotArray = npt.NDArray[np.int32]
 """Numbers of keys."""
 BlockArray = npt.NDArray[np.int32]
 
-BLOCK: Final = 6
+BLOCK: Final = 5
 """Rows of a block. Fewer waste less at both ends of a key, more make shorter chains."""
 FEW: Final = 32
 """Up to so many slots it is faster to follow chains one by one."""
@@ -183,7 +183,7 @@ class KeyBlocks:
     def _give_back(self, blocks: BlockArray) -> None:
         end = self._free_blocks + len(blocks)
         if end > len(self._free):
-            self._free = np.concatenate([self._free, np.zeros(len(self._newer) - len(self._free), np.int32)])
+            self._free = np.concatenate([self._free, np.zeros(end, np.int32)])
         self._free[self._free_blocks : end] = blocks
         self._free_blocks = end
 

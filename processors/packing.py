@@ -81,18 +81,3 @@ class Packing:
             own[new] = self._words[name].numbers(told.dictionary.words[new])
             numbers = own[told.numbers]
         return numbers
-
-
-def canonical(told: DictionaryArray) -> DictionaryArray:
-    """Return the same texts over a dictionary of their own, in the order in which they first come.
-
-    What it is packed to is then a function of the texts alone.
-    """
-    words, number = told.dictionary.words, np.arange(len(told), dtype=np.int32)
-    first = np.zeros(len(words), np.int32)
-    first[told.numbers[::-1]] = number[::-1]
-    used = told.numbers[first[told.numbers] == number]
-    place = np.zeros(len(words), np.int32)
-    place[used] = np.arange(len(used))
-    width = max(1, int(np.char.str_len(words[used]).max(initial=0)))
-    return DictionaryArray(place[told.numbers], Dictionary.of_distinct(words[used].astype(f"S{width}")))

@@ -134,6 +134,17 @@ def test_ticks_far_apart_leave_room_for_any_time() -> None:
     assert after[-2:] == [("a", 20_000 * DAY_MS, False), ("a", 20_000 * DAY_MS + 1, True)]
 
 
+def test_texts_that_nothing_tells_any_more_are_forgotten() -> None:
+    kept = Kept()
+    for start in range(0, 60_000, 1000):
+        kept.add(*(("a", at_ms, 1) for at_ms in range(start, start + 1000)))
+        kept.history.seal(start, horizon_ms=start - 2000, late_ms=start - 1000)
+    _, after = kept.add(("a", 59_500, 2, 1))
+    assert [at_ms for _, at_ms, _ in after][-400:] == list(range(59_600, 60_000)), "whose texts add() looks at"
+    told = kept.history._packing.texts(kept.history._blocks.rows)["note"]
+    assert len(told.dictionary) < 20_000, "of 60,001"
+
+
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 1 << 32), st.sampled_from([0, 30_000]))
 def test_every_record_finds_what_matters_however_late_and_after_any_restart(seed: int, whole_ms: int) -> None:
