@@ -96,16 +96,16 @@ def test_terminal_shows_the_verdict_and_its_reasons() -> None:
 
 def test_recorded_positions_that_did_not_arrive_unbalance_it() -> None:
     sent = SentSummary(
-        rows=28, placed=2, registrations=2, sent=28, refused=2, first_at_ms=AT_MS, last_at_ms=AT_MS, ticks=5
+        rows=36, placed=2, registrations=4, sent=36, refused=2, first_at_ms=AT_MS, last_at_ms=AT_MS, ticks=5
     )
     good = report(sent=sent)
     assert good.balances
     assert as_json(good)["recorded"]["refused"] == 2
     assert as_json(good)["latency_ms"] is None
-    assert "28 rows, 2 lines refused" in shown(good)
-    lost = report(sent=replace(sent, sent=29))
+    assert "36 rows, 2 lines refused" in shown(good)
+    lost = report(sent=replace(sent, sent=37))
     assert not lost.balances
-    assert "31 records were sent, 30 arrived" in as_json(lost)["reasons"]
+    assert "41 records were sent, 40 arrived" in as_json(lost)["reasons"]
 
 
 @pytest.mark.stack
