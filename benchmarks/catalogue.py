@@ -12,5 +12,5 @@ from streams.settings import Settings
 def all_variants(settings: Settings, *, quick: bool, on_progress: OnProgress) -> tuple[Variant, ...]:
     """Return every variant there is; nothing is started or written before `prepare`."""
     size = QUICK if quick else FULL
-    same_task = same_task_variants(Logs(settings, size.every, on_progress), size)
+    same_task = same_task_variants(Logs(settings, size.every, size.vehicles, on_progress), size)
     return *same_task, *engine_variants(Runs(settings, city_of(settings), on_progress), quick=quick)

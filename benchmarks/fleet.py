@@ -17,7 +17,6 @@ SEED: Final = 20_261_122
 START_MS: Final = 1_795_385_530_000
 """Ten seconds before the second half of a minute: a minute ends early in every log."""
 REPORT_MS: Final = 10_000
-VEHICLES: Final = 100_000
 LINES: Final = 130
 
 IntArray = npt.NDArray[np.int64]
@@ -62,7 +61,7 @@ class Positions:
         )
 
 
-def positions(count: int, vehicles: int = VEHICLES, lines: int = LINES, seed: int = SEED) -> Positions:
+def positions(count: int, vehicles: int, lines: int = LINES, seed: int = SEED) -> Positions:
     """Return `count` positions: the vehicles report one after the other, each every ten seconds."""
     chance = np.random.default_rng(seed)
     row = np.arange(count)

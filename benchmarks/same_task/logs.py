@@ -56,8 +56,9 @@ class Log:
 class Logs:
     """The topics of one measurement: each form and length is written once, when it is first asked for."""
 
-    def __init__(self, settings: Settings, count: int, on_progress: OnProgress) -> None:
-        self.settings, self.count = settings, count
+    def __init__(self, settings: Settings, count: int, vehicles: int, on_progress: OnProgress) -> None:
+        self.settings = settings
+        self._count, self._vehicles = count, vehicles
         self._on_progress = on_progress
         self._generated: Positions | None = None
         self._written: dict[tuple[Form, int], Log] = {}
@@ -79,7 +80,7 @@ class Logs:
 
     def _first(self, count: int) -> Positions:
         if self._generated is None:
-            self._generated = positions(self.count)
+            self._generated = positions(self._count, self._vehicles)
         return self._generated.first(count)
 
 

@@ -22,15 +22,16 @@ HERE: Final = "benchmarks.same_task"
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many positions there are in all, and how many of them, the first ones, slow variants read."""
+    """How many vehicles and positions there are in all, and how many of them, the first ones, slow variants read."""
 
+    vehicles: int
     every: int
     some: int
     few: int
 
 
-FULL: Final = Size(every=1_000_000, some=100_000, few=25_000)
-QUICK: Final = Size(every=300_000, some=40_000, few=8_000)
+FULL: Final = Size(vehicles=100_000, every=1_000_000, some=100_000, few=25_000)
+QUICK: Final = Size(vehicles=30_000, every=300_000, some=40_000, few=8_000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from schemas.errors import UsageError
 from streams.cli import bench as module
+from streams.cli import checkout
 
 
 def test_a_name_that_no_variant_has_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,7 +18,7 @@ def test_a_name_that_no_variant_has_is_told(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_without_a_checkout_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PROJECT", tmp_path)
+    monkeypatch.setattr(checkout, "PROJECT", tmp_path)
     ended = CliRunner().invoke(module.bench, [])
     assert isinstance(ended.exception, UsageError)
     assert str(ended.exception) == "the benchmarks are not installed with cityops: run this in a checkout of it"

@@ -177,8 +177,8 @@ def test_the_report_says_what_was_reached_and_what_was_not(tmp_path: Path) -> No
 
 
 def test_every_goal_names_variants_that_there_are(stackless: Settings) -> None:
-    logs = Logs(stackless, 1, lambda *_: None)
-    names = {variant.name for variant in same_task_variants(logs, Size(1, 1, 1))}
+    logs = Logs(stackless, 1, 1, lambda *_: None)
+    names = {variant.name for variant in same_task_variants(logs, Size(1, 1, 1, 1))}
     asked = {name for goal in GOALS for name in (goal.variant, goal.against) if name and not name.startswith("engine")}
     assert asked <= names
 
@@ -202,8 +202,8 @@ def test_a_child_that_fails_is_told_with_its_log(stackless: Settings) -> None:
 
 @pytest.mark.stack
 def test_our_variants_answer_right_on_the_real_kafka(stack: Settings) -> None:
-    size = Size(every=20_000, some=2000, few=1000)
-    every = same_task_variants(Logs(stack, size.every, lambda *_: None), size)
+    size = Size(vehicles=2000, every=20_000, some=2000, few=1000)
+    every = same_task_variants(Logs(stack, size.every, size.vehicles, lambda *_: None), size)
     ours = [variant for variant in every if variant.name in ("cityops_single", "cityops_frames", "limit")]
     try:
         outcomes = measure(ours, 1, lambda _: None)
