@@ -202,11 +202,11 @@ class Load:
         )
 
     def turn_to(self, positions_per_s: float) -> None:
-        """Let all vehicles report at another rate from their next positions on."""
+        """Let all vehicles report at another rate from now on."""
         every_ms = 1000.0 * self.rule.vehicles / positions_per_s
-        self._next_ms = self._last_ms + (self._next_ms - self._last_ms) * every_ms / self._every_ms
-        self._next_ms = np.maximum(self._next_ms, self._tick_ms)
-        self._every_ms = every_ms
+        if every_ms != self._every_ms:
+            self._every_ms = every_ms
+            self._next_ms = self._tick_ms + self._first_ms(self.fleet.gateway[: self.rule.vehicles])
 
     def _first_ms(self, gateway: IntArray) -> FloatArray:
         """Return when each vehicle reports first: those of one gateway between two ticks, where there is time."""

@@ -1,5 +1,6 @@
 """What a run published and when, and when the broker appended the records that led to it."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,7 @@ from streams.settings import Settings
 from streams.watching import watcher_settings
 
 AT_ONCE: Final = 10_000
+GATHER_S: Final = 0.1
 SILENT_S: Final = 10.0
 
 
@@ -104,9 +106,11 @@ def _times(settings: Settings, name: str, partition: int, offsets: set[int]) -> 
     consumer.assign([TopicPartition(name, partition, first)])
     found: dict[int, int] = {}
     try:
+        heard_s = time.monotonic()
         while last not in found:
-            messages = consumer.consume(AT_ONCE, timeout=SILENT_S)
-            if not messages:
+            messages = consumer.consume(AT_ONCE, timeout=GATHER_S)
+            heard_s = time.monotonic() if messages else heard_s
+            if time.monotonic() - heard_s > SILENT_S:
                 raise Retryable(f"Kafka did not show offset {last} of {name}/{partition} within {SILENT_S:.0f} s")
             for message in messages:
                 if message.offset() in offsets:
