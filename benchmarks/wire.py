@@ -56,13 +56,13 @@ class Messages:
 class _Gateway:
     """What is the same in every frame of a gateway.
 
-    dictionaries: its vehicles by their place, their lines, its name. line, trip: of each place, -1 = none.
+    dictionaries: its vehicles by their place, their lines, their trips. line, trip: of each place, -1 = none.
     """
 
+    name: bytes
     dictionaries: bytes
     line: npt.NDArray[np.int32]
     trip: npt.NDArray[np.int32]
-    trips: bytes
 
 
 class Wire:
@@ -132,23 +132,24 @@ class Wire:
                 _bytes(self._fleet.vehicle_class[fixes.vehicle]),
                 _bytes(place.astype("<u4")),
                 _bytes(known.line[place]),
-                known.dictionaries,
+                known.name,
                 _bytes(fixes.direction_id.astype("i1")),
                 _bytes(np.full(len(fixes), ACCURACY_M, "<f4")),
                 b"\0\0\0",  # ignition, door, sos: unknown
                 _bytes(known.trip[place]),
-                known.trips,
-                b"\0\0",  # operators: unknown
+                b"\0",  # operators: unknown
+                known.dictionaries,
+                b"\0\0",  # words of operators: none
             )
         )
 
     def _gateway(self, number: int) -> "_Gateway":
         fleet = self._fleet
         vehicles = np.flatnonzero(fleet.gateway == number).tolist()
-        names = [self._names[vehicle] for vehicle in vehicles]
+        names = _words([fleet.vehicle_id[vehicle] for vehicle in vehicles])
         line, lines = _indices([fleet.line_id[vehicle] for vehicle in vehicles])
         trip, trips = _indices([fleet.trip_id[vehicle] for vehicle in vehicles])
-        return _Gateway(_array(names) + lines + _string(f"gateway-{number:04d}"), line, trip, trips)
+        return _Gateway(_string(f"gateway-{number:04d}"), names + lines + trips, line, trip)
 
     def detections(self, claims: Sequence[Claim]) -> Iterator[tuple[int, Messages]]:
         """Yield (partition, its messages)."""
@@ -239,14 +240,16 @@ def _string(text: str) -> bytes:
 
 
 def _indices(items: Sequence[str]) -> tuple[npt.NDArray[np.int32], bytes]:
-    """Return the index of each text among the distinct ones that are not empty, -1 = empty, and those as an array."""
+    """Return the index of each text among the distinct ones that are not empty, -1 = empty, and those as words."""
     words = list(dict.fromkeys(item for item in items if item))
     numbers = {word: number for number, word in enumerate(words)} | {"": -1}
-    return np.array([numbers[item] for item in items], "<i4"), _array([_string(word) for word in words])
+    return np.array([numbers[item] for item in items], "<i4"), _words(words)
 
 
-def _array(items: Sequence[bytes]) -> bytes:
-    return _number(len(items)) + b"".join(items) + b"\0" if items else b"\0"
+def _words(texts: Sequence[str]) -> bytes:
+    """Return the two fields that hold texts: the words, each padded with NUL, and the bytes of each."""
+    packed = np.array([text.encode() for text in texts], np.bytes_)
+    return _bytes(packed) + _number(packed.itemsize) if len(packed) else b"\0\0"
 
 
 _MODEL: Final = _string(MODEL) + _string("") + _string("")

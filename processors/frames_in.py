@@ -13,16 +13,20 @@ import numpy.typing as npt
 from processors.batches import IntArray, PositionBatch
 from processors.domain import Mistakes, Unread
 from processors.framing import DICTIONARIES, DTYPES, UNKNOWN, key_of, row_of
-from processors.ingest import DEVICE_CHARACTERS, TEXT_CHARACTERS
-from processors.positions_in import CLASSES, PerWord, Vocabulary, storable
+from processors.ingest import TEXT_CHARACTERS
+from processors.positions_in import CLASSES, PerWord, Vocabulary
 from processors.records_in import RawRecord
 from schemas.codec import Codec
-from schemas.dictionary import Dictionary
+from schemas.dictionary import BytesArray, Dictionary
 from schemas.errors import Reason, Rejected
 from schemas.records import Switch, VehicleFrame
 
 RECORD: Final = "VehicleFrame"
 MOST_ROWS: Final = 65_536
+MOST_WIDTH: Final = 4 * TEXT_CHARACTERS
+"""Of a word in a frame: so many bytes can the longest text that is taken have."""
+
+_WIDTHS: Final = {name: np.dtype(dtype).itemsize for name, dtype in DTYPES.items()}
 
 _SYMBOLS: Final = {"vehicle_class": len(CLASSES), "ignition": len(Switch), "door": len(Switch), "sos": len(Switch)}
 
@@ -55,7 +59,7 @@ class FramePositions:
         frames = []
         for number, raw in enumerate(records):
             try:
-                fields = codec.decode_frame(raw.value)
+                fields = codec.decode(raw.value)[1]
             except Rejected as refusal:
                 unread.note(number, refusal.reason, *refusal.errors)
                 continue
@@ -91,9 +95,8 @@ class FramePositions:
 
     def _of_one_shard(self, frames: list[_Sound], shards: PerWord, unread: Unread) -> list[_Sound]:
         """Return the frames whose sound vehicles share a shard; the others are refused whole."""
-        words = self._words.vehicles.numbers(_words_of(frames, "vehicle_ids"))
-        shard = shards.of(words)
-        ends = np.cumsum([len(frame.fields["vehicle_ids"]) for frame in frames]).tolist()
+        shard = shards.of(self._words.vehicles.numbers(_words_of(frames, "vehicle")))
+        ends = np.cumsum([_count(frame, "vehicle") for frame in frames]).tolist()
         kept, start = [], 0
         for frame, end in zip(frames, ends, strict=True):
             told = shard[start:end]
@@ -108,9 +111,9 @@ class FramePositions:
 
     def _numbers(self, column: str, dictionary: Dictionary, frames: Sequence[_Sound]) -> npt.NDArray[np.int32]:
         """Return the numbers (n,) of a text column; the empty word stands for an index of -1."""
-        field = DICTIONARIES[column]
-        number = dictionary.numbers(_words_of(frames, field))
-        sizes = np.array([len(frame.fields[field]) for frame in frames], np.int64)
+        name = DICTIONARIES[column]
+        number = dictionary.numbers(_words_of(frames, name))
+        sizes = np.array([_count(frame, name) for frame in frames], np.int64)
         first = np.repeat(np.cumsum(sizes) - sizes, [frame.rows for frame in frames])
         index = _end_to_end(column, frames).astype(np.int64)
         told = index >= 0
@@ -120,38 +123,52 @@ class FramePositions:
 
 
 def frame_mistakes(fields: Mapping[str, Any]) -> list[str]:
-    """Return everything by which the columns of a decoded frame do not fit together.
-
-    Texts are bytes here: those that are not UTF-8 are a mistake too.
-    """
+    """Return everything by which the columns of a decoded frame do not fit together."""
     rows = fields["rows"]
     if not 1 <= rows <= MOST_ROWS:
         return [f"rows is {rows}, a frame has 1 to {MOST_ROWS}"]
     mistakes = []
-    for name, dtype in DTYPES.items():
-        have, want = len(fields[name]), rows * np.dtype(dtype).itemsize
-        if have != want and not (have == 0 and name in UNKNOWN):
-            mistakes.append(f"{name} has {have} bytes instead of {want}")
-    for name, field in DICTIONARIES.items():
-        words = fields[field]
-        try:
-            b"\n".join(words).decode()
-        except UnicodeDecodeError:
-            mistakes.append(f"{field} are not all UTF-8")
-        if len(fields[name]) != rows * 4:
-            continue
-        index = np.frombuffer(fields[name], DTYPES[name])
-        last = int(index.max())
-        if last >= len(words) or index.min() < -1:
-            worst = last if last >= len(words) else int(index.min())
-            mistakes.append(f"{name} points to {worst}, {field} has {len(words)}")
+    for name, width in _WIDTHS.items():
+        have = len(fields[name])
+        if have != rows * width and not (have == 0 and name in UNKNOWN):
+            mistakes.append(f"{name} has {have} bytes instead of {rows * width}")
+    for column, name in DICTIONARIES.items():
+        wrong = _words_mistake(fields, name)
+        if wrong:
+            mistakes.append(wrong)
+        elif len(fields[column]) == rows * 4:
+            index, words = np.frombuffer(fields[column], DTYPES[column]), _word_count(fields, name)
+            last, first = int(index.max()), int(index.min())
+            if last >= words or first < -1:
+                mistakes.append(f"{column} points to {last if last >= words else first}, there are {words} words")
     return mistakes
+
+
+def _words_mistake(fields: Mapping[str, Any], name: str) -> str:
+    """Say what is wrong with one dictionary of a frame, "" = nothing."""
+    words, width = fields[f"{name}_words"], fields[f"{name}_width"]
+    if not words:
+        return ""
+    if not 1 <= width <= MOST_WIDTH:
+        return f"{name}_width is {width}, a word has 1 to {MOST_WIDTH} bytes"
+    if len(words) % width:
+        return f"{name}_words has {len(words)} bytes, which are not words of {width}"
+    if not words.isascii():
+        for start in range(0, len(words), width):
+            try:
+                words[start : start + width].decode()
+            except UnicodeDecodeError:
+                return f"{name}_words are not all UTF-8"
+    return ""
+
+
+def _word_count(fields: Mapping[str, Any], name: str) -> int:
+    return len(fields[f"{name}_words"]) // fields[f"{name}_width"] if fields[f"{name}_words"] else 0
 
 
 def alone(record: RawRecord, index: int, codec: Codec) -> RawRecord:
     """Return the record that holds nothing but one position of a well-formed frame, its bytes as they were."""
-    fields = codec.decode(record.value)[1]
-    row = row_of(VehicleFrame(**{**fields, **{name: tuple(fields[name]) for name in DICTIONARIES.values()}}), index)
+    row = row_of(VehicleFrame(**codec.decode(record.value)[1]), index)
     return RawRecord(record.offset, key_of(row).encode(), codec.encode(row), tuple(record.headers))
 
 
@@ -163,10 +180,12 @@ def _end_to_end(name: str, frames: Sequence[_Sound]) -> npt.NDArray[Any]:
     return np.frombuffer(content, dtype).astype(dtype.newbyteorder("="))
 
 
-def _words_of(frames: Sequence[_Sound], field: str) -> list[bytes]:
-    """Return the texts of one dictionary of all frames, end to end, as a dictionary can hold them."""
-    words = [word for frame in frames for word in frame.fields[field]]
-    characters = DEVICE_CHARACTERS if field == "vehicle_ids" else TEXT_CHARACTERS
-    if b"\0" in b"".join(words) or max(map(len, words), default=0) > characters:
-        return [storable(word, characters) for word in words]
-    return words
+def _count(frame: _Sound, name: str) -> int:
+    return _word_count(frame.fields, name)
+
+
+def _words_of(frames: Sequence[_Sound], name: str) -> BytesArray:
+    """Return the words of one dictionary of all frames, end to end."""
+    told = [(frame.fields[f"{name}_words"], frame.fields[f"{name}_width"]) for frame in frames]
+    found = [np.frombuffer(words, f"S{width}") for words, width in told if words]
+    return np.concatenate(found) if found else np.zeros(0, "S1")

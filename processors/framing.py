@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.codec import Codec
+from schemas.dictionary import storable
 from schemas.errors import Rejected
 from schemas.ids import shard_of
 from schemas.records import Switch, VehicleClass, VehicleFrame, VehiclePosition
@@ -42,13 +43,8 @@ DTYPES: Final = {
 }
 """Column of a frame -> type of its values, little-endian."""
 
-DICTIONARIES: Final = {
-    "vehicle_index": "vehicle_ids",
-    "line_index": "line_ids",
-    "trip_index": "trip_ids",
-    "operator_index": "operator_ids",
-}
-"""Column of indices -> the field that holds the texts."""
+DICTIONARIES: Final = {f"{name}_index": name for name in ("vehicle", "line", "trip", "operator")}
+"""Column of indices -> what its words are of: NAME_words holds them, each NAME_width bytes wide."""
 
 UNKNOWN: Final = {
     "direction_id": -1, "accuracy_m": np.nan, "ignition": 0, "door": 0, "sos": 0,
@@ -130,9 +126,10 @@ def frame_of(positions: Sequence[VehiclePosition], gateway_id: str = "") -> Vehi
     one: it is out of range all the same.
     """
     assert positions
-    texts: dict[str, tuple[npt.NDArray[Any], tuple[str, ...]]] = {}
-    for column, field in DICTIONARIES.items():
-        texts[column] = _indices([getattr(one, f"{column.removesuffix('_index')}_id") for one in positions], field)
+    texts = {
+        column: _indices([getattr(one, f"{name}_id") for one in positions], name)
+        for column, name in DICTIONARIES.items()
+    }
     numbers: dict[str, Sequence[float]] = {
         name: [getattr(one, name) for one in positions]
         for name in ("at_ms", "latitude_deg", "longitude_deg", "speed_mps", "bearing_deg", "accuracy_m")
@@ -145,7 +142,8 @@ def frame_of(positions: Sequence[VehiclePosition], gateway_id: str = "") -> Vehi
         columns = {name: np.array(told, DTYPES[name]) for name, told in numbers.items()}
     columns |= {column: index for column, (index, _) in texts.items()}
     fields: dict[str, Any] = {"rows": len(positions), "gateway_id": gateway_id}
-    fields |= {DICTIONARIES[column]: words for column, (_, words) in texts.items()}
+    for column, (_, words) in texts.items():
+        fields |= packed_words(DICTIONARIES[column], words)
     for name, values in columns.items():
         fields[name] = b"" if name in UNKNOWN and _all_are(values, UNKNOWN[name]) else values.tobytes()
     return VehicleFrame(**fields)
@@ -154,10 +152,7 @@ def frame_of(positions: Sequence[VehiclePosition], gateway_id: str = "") -> Vehi
 def positions_of(frame: VehicleFrame) -> list[VehiclePosition]:
     """Return the positions of a sound frame, one of `frame_of` for example."""
     columns = {name: _column(frame, name) for name in DTYPES}
-    texts = {
-        field.removesuffix("s"): _texts(columns.pop(column), getattr(frame, field))
-        for column, field in DICTIONARIES.items()
-    }
+    texts = {f"{name}_id": _texts(columns.pop(column), words_of(frame, name)) for column, name in DICTIONARIES.items()}
     classes = [_CLASSES[index] for index in columns.pop("vehicle_class").tolist()]
     switches = {
         name: [_SWITCHES[index] for index in columns.pop(name).tolist()] for name in ("ignition", "door", "sos")
@@ -175,7 +170,9 @@ def row_of(frame: VehicleFrame, row: int) -> VehicleFrame:
         value = getattr(frame, name)[row * width : (row + 1) * width]
         if name in DICTIONARIES:
             at = int.from_bytes(value, "little", signed=name != "vehicle_index") if value else -1
-            told[DICTIONARIES[name]] = (getattr(frame, DICTIONARIES[name])[at],) if at >= 0 else ()
+            told |= packed_words(
+                DICTIONARIES[name], words_of(frame, DICTIONARIES[name])[at : at + 1] if at >= 0 else ()
+            )
             value = np.array(0, dtype).tobytes() if at >= 0 else value
         told[name] = value
     return VehicleFrame(**told)
@@ -192,15 +189,28 @@ def rows_in(codec: Codec, value: bytes | None) -> int:
 
 def key_of(frame: VehicleFrame) -> str:
     """Return the key of a well-formed frame: the id of its first vehicle."""
-    return frame.vehicle_ids[int.from_bytes(frame.vehicle_index[:4], "little")]
+    return words_of(frame, "vehicle")[int.from_bytes(frame.vehicle_index[:4], "little")]
 
 
-def _indices(items: Sequence[str], field: str) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
+def packed_words(name: str, words: Sequence[str]) -> dict[str, Any]:
+    """Return the fields NAME_words and NAME_width of a frame that hold m distinct texts."""
+    packed = np.array([storable(word.encode()) for word in words], np.bytes_)
+    return {f"{name}_words": packed.tobytes(), f"{name}_width": packed.itemsize} if len(packed) else {}
+
+
+def words_of(frame: VehicleFrame, name: str) -> tuple[str, ...]:
+    """Return the texts (m,) of a well-formed frame that are of vehicles, lines, trips or operators."""
+    width = getattr(frame, f"{name}_width")
+    packed = np.frombuffer(getattr(frame, f"{name}_words"), f"S{width}") if width else ()
+    return tuple(word.decode() for word in packed)
+
+
+def _indices(items: Sequence[str], name: str) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
     """Return indices (n,) into the distinct texts, in the order they first come; only a vehicle id may be empty."""
-    numbers: dict[str, int] = {} if field == "vehicle_ids" else {"": -1}
+    numbers: dict[str, int] = {} if name == "vehicle" else {"": -1}
     first = len(numbers)
     index = [numbers.setdefault(item, len(numbers) - first) for item in items]
-    dtype = "<u4" if field == "vehicle_ids" else "<i4"
+    dtype = "<u4" if name == "vehicle" else "<i4"
     return np.array(index, dtype), tuple(numbers)[first:]
 
 

@@ -20,7 +20,7 @@ from processors.ingest import DEVICE_CHARACTERS, TEXT_CHARACTERS
 from processors.network import Vehicle
 from processors.records_in import RawRecord
 from schemas.codec import HEADER_BYTES, Codec
-from schemas.dictionary import BytesArray, Dictionary, DictionaryArray
+from schemas.dictionary import BytesArray, Dictionary, DictionaryArray, storable
 from schemas.errors import Rejected
 from schemas.records import Switch, VehicleClass
 
@@ -259,20 +259,11 @@ class RegisteredVehicles:
         )
 
 
-def storable(word: bytes, characters: int = TEXT_CHARACTERS) -> bytes:
-    """Return a word as a dictionary can hold it; only what is not sound changes, and stays so.
-
-    NUL becomes another control character, and of an overlong word one character more than is taken is left.
-    """
-    if len(word) > characters:
-        word = word.decode()[: characters + 1].encode()
-    return word.replace(b"\0", b"\x01")
-
-
 def _storable_text(fields: Mapping[str, Any], name: str) -> bytes:
+    """Return a text as a dictionary can hold it; of an overlong one a character more than is taken is left."""
     if name == "vehicle":
-        return storable(fields["vehicle_id"].encode(), DEVICE_CHARACTERS)
-    return storable(fields[name].encode())
+        return storable(fields["vehicle_id"][: DEVICE_CHARACTERS + 1].encode())
+    return storable(fields[name][: TEXT_CHARACTERS + 1].encode())
 
 
 def _layout(width: int) -> np.dtype[Any]:

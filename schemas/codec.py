@@ -23,8 +23,6 @@ HEADER_BYTES: Final = 5
 NAMES: Final = tuple(sorted(path.stem for path in SCHEMA_FOLDER.glob("*.avsc")))
 """Short names of all records."""
 
-_FRAME_TEXTS: Final = ("vehicle_ids", "line_ids", "trip_ids", "operator_ids")
-
 T = TypeVar("T")
 
 
@@ -119,28 +117,15 @@ class Codec:
         if name not in NAMES:
             raise Rejected(Reason.WRONG_RECORD, (f"{name} is not a record of cityops",))
         writer, reader = self._writers[schema_id], parsed_schema(name)
-        return name, self._body(value, name, writer, None if writer == reader else reader)
-
-    def _body(self, value: bytes, name: str, writer: dict[str, Any], reader: dict[str, Any] | None) -> dict[str, Any]:
         body = BytesIO(value)
         body.seek(HEADER_BYTES)
         try:
-            fields = fastavro.schemaless_reader(body, writer, reader)
+            fields = fastavro.schemaless_reader(body, writer, None if schema_id in self._ours else reader)
         except Exception as error:  # fastavro raises whatever the bytes led it to
             raise Rejected(Reason.NOT_AVRO, (f"not a {name}: {type(error).__name__}: {error}"[:200],)) from error
         if body.tell() != len(value):
             raise Rejected(Reason.NOT_AVRO, (f"not a {name}: {len(value) - body.tell()} bytes left over",))
-        return dict(fields)
-
-    def decode_frame(self, value: bytes | None) -> dict[str, Any]:
-        """Return the fields of a VehicleFrame as `decode` does, its texts as bytes that may not be UTF-8.
-
-        Bytes and string are the same on the wire, and a frame has hundreds of them.
-        """
-        if value is not None and schema_id_of(value) in self.ids_as_ours("VehicleFrame"):
-            return self._body(value, "VehicleFrame", _frame_of_bytes(), None)
-        fields = self.decode(value)[1]
-        return {**fields, **{name: [text.encode() for text in fields[name]] for name in _FRAME_TEXTS}}
+        return name, dict(fields)
 
     def read(self, value: bytes, kind: type[T]) -> T:
         """Decode a message that our own programs wrote into its typed record."""
@@ -154,13 +139,6 @@ def local_codec() -> Codec:
     """Return a codec with ids of its own, for pure tests and benchmarks: no registry."""
     ids = {name: number for number, name in enumerate(NAMES, start=1)}
     return Codec(ids, {number: schema_text(name) for name, number in ids.items()})
-
-
-@cache
-def _frame_of_bytes() -> dict[str, Any]:
-    """Return the parsed schema of a VehicleFrame with bytes for strings."""
-    text = schema_text("VehicleFrame").replace('"items": "string"', '"items": "bytes"')
-    return _parse(text)
 
 
 def _parse(text: str) -> dict[str, Any]:

@@ -80,6 +80,8 @@ class Dictionary:
     def _as_integers(self, words: Sequence[bytes] | BytesArray) -> npt.NDArray[np.uint64]:
         """Return the bytes of n words as (n, k), all as wide as the words that are kept."""
         array = np.asarray(words, dtype=np.bytes_)
+        if array.itemsize > WORD_BYTES * self._bytes.shape[1]:
+            array = narrowed(array)
         width = -(-array.itemsize // WORD_BYTES)
         have = self._bytes.shape[1]
         if width > have:
@@ -175,9 +177,15 @@ class DictionaryArray:
         return place[self.numbers], narrowed(words[used])
 
 
+def storable(word: bytes) -> bytes:
+    """Return a word without NUL, which no sound text has and no dictionary keeps; it is no sounder than before."""
+    return word.replace(b"\0", b"\x01")
+
+
 def narrowed(words: BytesArray) -> BytesArray:
     """Return words (m,) in items no wider than the longest needs, in steps of eight bytes."""
-    wide = np.ascontiguousarray(words).view(np.uint64).reshape(len(words), words.itemsize // WORD_BYTES)
+    width = -(-words.itemsize // WORD_BYTES)
+    wide = np.ascontiguousarray(words, dtype=f"S{WORD_BYTES * width}").view(np.uint64).reshape(len(words), width)
     filled = np.flatnonzero(wide.any(axis=0))
     return words.astype(f"S{WORD_BYTES * (int(filled[-1]) + 1 if len(filled) else 1)}")
 

@@ -116,8 +116,6 @@ class VehicleFrame:
     vehicle_class: bytes
     vehicle_index: bytes
     line_index: bytes
-    vehicle_ids: tuple[str, ...] = ()
-    line_ids: tuple[str, ...] = ()
     gateway_id: str = ""
     direction_id: bytes = b""
     accuracy_m: bytes = b""
@@ -125,9 +123,15 @@ class VehicleFrame:
     door: bytes = b""
     sos: bytes = b""
     trip_index: bytes = b""
-    trip_ids: tuple[str, ...] = ()
     operator_index: bytes = b""
-    operator_ids: tuple[str, ...] = ()
+    vehicle_words: bytes = b""
+    vehicle_width: int = 0
+    line_words: bytes = b""
+    line_width: int = 0
+    trip_words: bytes = b""
+    trip_width: int = 0
+    operator_words: bytes = b""
+    operator_width: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

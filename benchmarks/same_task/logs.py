@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks.answer import reference
 from benchmarks.fleet import IntArray, Positions, positions
+from processors.framing import packed_words, words_of
 from schemas.codec import Codec, local_codec
 from schemas.errors import CityopsError
 from schemas.records import VehicleClass, VehicleFrame, VehiclePosition
@@ -205,7 +206,7 @@ def _frames(found: Positions, codec: Codec) -> Iterator[Message]:
         if number not in named:  # its first frame names them all: every vehicle reports once before one does again
             named[number] = found.vehicle[rows], np.unique(found.line[rows])
         frame = _frame(found, rows, number, *named[number])
-        yield int(found.shard[rows[0]]) % PARTITIONS, frame.vehicle_ids[0].encode(), codec.encode(frame)
+        yield int(found.shard[rows[0]]) % PARTITIONS, words_of(frame, "vehicle")[0].encode(), codec.encode(frame)
 
 
 def _gateways(found: Positions) -> IntArray:
@@ -237,15 +238,15 @@ def _frame(found: Positions, rows: IntArray, number: int, vehicles: IntArray, li
         vehicle_class=np.full(count, BUS, np.uint8).tobytes(),
         vehicle_index=vehicle_index.astype("<u4").tobytes(),
         line_index=line_index.astype("<i4").tobytes(),
-        vehicle_ids=tuple(found.vehicle_ids[vehicle] for vehicle in vehicles.tolist()),
-        line_ids=line_ids,
+        **packed_words("vehicle", [found.vehicle_ids[vehicle] for vehicle in vehicles.tolist()]),
+        **packed_words("line", line_ids),
         gateway_id=f"gateway-{number}",
         direction_id=np.zeros(count, np.int8).tobytes(),
         accuracy_m=np.full(count, 5.0, "<f4").tobytes(),
         trip_index=line_index.astype("<i4").tobytes(),
-        trip_ids=tuple(map(_trip, line_ids)),
+        **packed_words("trip", list(map(_trip, line_ids))),
         operator_index=np.zeros(count, "<i4").tobytes(),
-        operator_ids=(OPERATOR,),
+        **packed_words("operator", [OPERATOR]),
     )
 
 

@@ -40,7 +40,8 @@ def send(rows: list[dict[str, Any]]) -> None:
     for name, dtype in (("vehicle", "<u4"), ("line", "<i4")):
         number = {text: place for place, text in enumerate(dict.fromkeys(one[f"{name}_id"] for one in rows))}
         index = np.array([number[one[f"{name}_id"]] for one in rows], dtype).tobytes()
-        frame |= {f"{name}_ids": list(number), f"{name}_index": index}
+        words = np.array([text.encode() for text in number], np.bytes_)  # each padded with NUL to the longest
+        frame |= {f"{name}_words": words.tobytes(), f"{name}_width": words.itemsize, f"{name}_index": index}
     for name, dtype in (("at_ms", "<i8"), ("latitude_deg", "<f8"), ("longitude_deg", "<f8"), ("speed_mps", "<f4")):
         frame[name] = np.array([one[name] for one in rows], dtype).tobytes()
     frame["bearing_deg"] = np.full(len(rows), np.nan, "<f4").tobytes()  # NaN = unknown

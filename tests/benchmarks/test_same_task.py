@@ -20,6 +20,7 @@ from benchmarks.report import markdown, report_of
 from benchmarks.same_task.logs import Form, Logs, messages, remove_all
 from benchmarks.same_task.variants import SameTask, Size, run_child, same_task_variants
 from benchmarks.variant import Measured, WrongAnswer
+from processors.framing import words_of
 from schemas.codec import local_codec
 from schemas.errors import CityopsError
 from schemas.ids import shard_of
@@ -89,9 +90,9 @@ def rows_of(form: Form, value: bytes) -> list[tuple[str, str, int, float, float,
         return [(position.vehicle_id, position.line_id, position.at_ms, *place, position.speed_mps)]
     frame = CODEC.read(value, VehicleFrame)
     assert 0 < frame.rows <= 750
-    assert len({shard_of(vehicle) for vehicle in frame.vehicle_ids}) == 1
-    vehicles = [frame.vehicle_ids[at] for at in np.frombuffer(frame.vehicle_index, "<u4")]
-    lines = [frame.line_ids[at] for at in np.frombuffer(frame.line_index, "<i4")]
+    assert len({shard_of(vehicle) for vehicle in words_of(frame, "vehicle")}) == 1
+    vehicles = [words_of(frame, "vehicle")[at] for at in np.frombuffer(frame.vehicle_index, "<u4")]
+    lines = [words_of(frame, "line")[at] for at in np.frombuffer(frame.line_index, "<i4")]
     numbers = [
         np.frombuffer(column, dtype).tolist()
         for column, dtype in (

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from processors.city import City
-from processors.framing import FramingRule, frame_of, key_of, positions_of
+from processors.framing import FramingRule, frame_of, key_of, packed_words, positions_of, words_of
 from schemas.codec import Codec
 from schemas.ids import shard_of
 from schemas.records import Heartbeat, Rejected, VehicleFrame, VehiclePosition
@@ -100,7 +100,8 @@ def framed(stack_with_registry: Settings, codec: Codec, city: City) -> Framed:
     reports = [position(f"bus-{n}", 0.01 * k, line_id="01") for k in range(REPORTS) for n in range(VEHICLES)]
     good = of_one_shard("good", 3)
     sound = frame_of([position(name) for name in good])
-    mixed = replace(sound, vehicle_ids=(good[0], good[1], next(f"m-{n}" for n in range(99) if shard_of(f"m-{n}") == 7)))
+    stranger = next(f"m-{n}" for n in range(99) if shard_of(f"m-{n}") == 7)
+    mixed = replace(sound, **packed_words("vehicle", (good[0], good[1], stranger)))
     frames = {
         "cut": replace(sound, at_ms=sound.at_ms[:-1], line_index=b"\x05\0\0\0" * 3),
         "mixed": mixed,
@@ -175,7 +176,7 @@ def test_a_position_refused_alone_is_a_frame_of_one_row_byte_for_byte(framed: Fr
     row = codec.read(island.value or b"", VehicleFrame)
     sent = framed.frames["island"]
     assert (island.source_index, island.reason, island.key) == (1, "null_island", key_of(row).encode())
-    assert (row.rows, row.vehicle_ids) == (1, sent.vehicle_ids[1:])
+    assert (row.rows, words_of(row, "vehicle")) == (1, words_of(sent, "vehicle")[1:])
     assert (row.at_ms, row.latitude_deg, row.speed_mps) == (sent.at_ms[8:], sent.latitude_deg[8:], sent.speed_mps[4:])
     assert positions_of(row)[0].longitude_deg == 0.0
 
@@ -260,7 +261,9 @@ def framed_positions(settings: Settings, codec: Codec) -> list[VehiclePosition]:
             if codec.decode(value)[0] == "VehicleFrame":
                 frame = codec.read(value, VehicleFrame)
                 assert (message.key or b"").decode() == key_of(frame)
-                assert {shard_of(one) % topics.FRAMES.partitions for one in frame.vehicle_ids} == {message.partition}
+                assert {shard_of(one) % topics.FRAMES.partitions for one in words_of(frame, "vehicle")} == {
+                    message.partition
+                }
                 found += positions_of(frame)
     return found
 
