@@ -27,8 +27,8 @@ assert DEPTH <= BLOCK
 
 EMPTY_MS: Final = np.iinfo(np.int64).min
 PART_FORMAT: Final = 2
-SWEEPS: Final = 4
-"""Calls of `seal` in which every key is looked at once for records that no longer matter."""
+SWEEP_MS: Final = 8_000
+"""How often `seal` looks at every key for records that no longer matter."""
 LOADED_ROWS: Final = 1 << 18
 """Rows that are sorted at once when parts are loaded."""
 
@@ -110,7 +110,7 @@ class History:
         self._mark = np.zeros(0, np.int32)
         self._tail: list[tuple[SlotArray, IntArray, RowArray]] = []
         """The records that no part holds yet, in log order."""
-        self._sweep = 0
+        self._swept_ms = EMPTY_MS
 
     def key_of(self, slot: int) -> str:
         """Return the key that a track's slot stands for."""
@@ -363,9 +363,9 @@ class History:
         dead = np.flatnonzero((newest_ms < horizon_ms) & (newest_ms != EMPTY_MS)).astype(np.int32)
         self._blocks.drop(dead)
         newest_ms[dead] = EMPTY_MS
-        swept = np.arange(self._sweep, len(newest_ms), SWEEPS, dtype=np.int32)
-        self._sweep = (self._sweep + 1) % SWEEPS
-        self._drop_before(swept, late_ms)
+        if late_ms - self._swept_ms >= SWEEP_MS:
+            self._swept_ms = late_ms
+            self._drop_before(np.flatnonzero(newest_ms != EMPTY_MS).astype(np.int32), late_ms)
         alive = newest_ms != EMPTY_MS
         if len(self.keys) > 2 * np.count_nonzero(alive) + SPARE:
             kept = np.flatnonzero(alive).astype(np.int32)

@@ -136,11 +136,11 @@ def test_ticks_far_apart_leave_room_for_any_time() -> None:
 
 def test_texts_that_nothing_tells_any_more_are_forgotten() -> None:
     kept = Kept()
-    for start in range(0, 60_000, 1000):
-        kept.add(*(("a", at_ms, 1) for at_ms in range(start, start + 1000)))
-        kept.history.seal(start, horizon_ms=start - 2000, late_ms=start - 1000)
-    _, after = kept.add(("a", 59_500, 2, 1))
-    assert [at_ms for _, at_ms, _ in after][-400:] == list(range(59_600, 60_000)), "whose texts add() looks at"
+    for start in range(0, 600_000, 10_000):
+        kept.add(*(("a", at_ms, 1) for at_ms in range(start, start + 10_000, 10)))
+        kept.history.seal(start, horizon_ms=start - 20_000, late_ms=start - 10_000)
+    _, after = kept.add(("a", 595_005, 2))
+    assert [at_ms for _, at_ms, _ in after][-400:] == list(range(596_000, 600_000, 10)), "whose texts add() looks at"
     told = kept.history._packing.texts(kept.history._blocks.rows)["note"]
     assert len(told.dictionary) < 20_000, "of 60,001"
 
