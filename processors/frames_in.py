@@ -17,7 +17,7 @@ from processors.ingest import TEXT_CHARACTERS
 from processors.positions_in import CLASSES, PerWord, Vocabulary
 from processors.records_in import RawRecord
 from schemas.codec import Codec
-from schemas.dictionary import BytesArray, Dictionary
+from schemas.dictionary import Dictionary
 from schemas.errors import Reason, Rejected
 from schemas.records import Switch, VehicleFrame
 
@@ -25,6 +25,9 @@ RECORD: Final = "VehicleFrame"
 MOST_ROWS: Final = 65_536
 MOST_WIDTH: Final = 4 * TEXT_CHARACTERS
 """Of a word in a frame: so many bytes can the longest text that is taken have."""
+
+MET_BYTES: Final = 8_000_000
+"""Of frames' dictionaries that are remembered; then one begins anew."""
 
 _WIDTHS: Final = {name: np.dtype(dtype).itemsize for name, dtype in DTYPES.items()}
 
@@ -45,6 +48,8 @@ class FramePositions:
 
     def __init__(self) -> None:
         self._words = Vocabulary(Dictionary())
+        self._met: dict[tuple[str, bytes, int], npt.NDArray[np.int32]] = {}
+        self._met_bytes = 0
 
     def read(
         self, records: Sequence[RawRecord], codec: Codec, vehicles: Dictionary, shards: PerWord, mistakes: Mistakes
@@ -53,8 +58,8 @@ class FramePositions:
 
         shards: the shard of each vehicle id, -1 = unsound. Symbols out of range are noted and read as unknown.
         """
-        if vehicles is not self._words.vehicles:
-            self._words = Vocabulary(vehicles)
+        if vehicles is not self._words.vehicles or self._met_bytes > MET_BYTES:
+            self._words, self._met, self._met_bytes = Vocabulary(vehicles), {}, 0
         unread = Unread()
         frames = []
         for number, raw in enumerate(records):
@@ -95,13 +100,10 @@ class FramePositions:
 
     def _of_one_shard(self, frames: list[_Sound], shards: PerWord, unread: Unread) -> list[_Sound]:
         """Return the frames whose sound vehicles share a shard; the others are refused whole."""
-        shard = shards.of(self._words.vehicles.numbers(_words_of(frames, "vehicle")))
-        ends = np.cumsum([_count(frame, "vehicle") for frame in frames]).tolist()
-        kept, start = [], 0
-        for frame, end in zip(frames, ends, strict=True):
-            told = shard[start:end]
+        kept = []
+        for frame in frames:
+            told = shards.of(self._word_numbers(frame, "vehicle", self._words.vehicles))
             told = told[told >= 0]
-            start = end
             if len(told) and (told != told[0]).any():
                 mixed = ", ".join(str(one) for one in np.unique(told).tolist()[:8])
                 unread.note(frame.record, Reason.BAD_ID, f"the vehicles of a frame share a shard, these are of {mixed}")
@@ -111,15 +113,25 @@ class FramePositions:
 
     def _numbers(self, column: str, dictionary: Dictionary, frames: Sequence[_Sound]) -> npt.NDArray[np.int32]:
         """Return the numbers (n,) of a text column; the empty word stands for an index of -1."""
-        name = DICTIONARIES[column]
-        number = dictionary.numbers(_words_of(frames, name))
-        sizes = np.array([_count(frame, name) for frame in frames], np.int64)
+        words = [self._word_numbers(frame, DICTIONARIES[column], dictionary) for frame in frames]
+        number = np.concatenate([*words, np.zeros(0, np.int32)])
+        sizes = np.array([len(one) for one in words], np.int64)
         first = np.repeat(np.cumsum(sizes) - sizes, [frame.rows for frame in frames])
         index = _end_to_end(column, frames).astype(np.int64)
         told = index >= 0
         found = np.zeros(len(index), np.int32)  # the empty word is number 0 of every dictionary but the vehicles'
         found[told] = number[(first + index)[told]]
         return found
+
+    def _word_numbers(self, frame: _Sound, name: str, dictionary: Dictionary) -> npt.NDArray[np.int32]:
+        """Return the numbers (m,) of a frame's words; a gateway names its vehicles alike in every frame."""
+        packed, width = frame.fields[f"{name}_words"], frame.fields[f"{name}_width"]
+        known = self._met.get((name, packed, width))
+        if known is None:
+            words = np.frombuffer(packed, f"S{width}") if packed else np.zeros(0, "S1")
+            known = self._met[name, packed, width] = dictionary.numbers(words)
+            self._met_bytes += len(packed) + known.nbytes
+        return known
 
 
 def frame_mistakes(fields: Mapping[str, Any]) -> list[str]:
@@ -178,14 +190,3 @@ def _end_to_end(name: str, frames: Sequence[_Sound]) -> npt.NDArray[Any]:
     blank = np.array(UNKNOWN.get(name, 0), dtype).tobytes()
     content = b"".join([frame.fields[name] or blank * frame.rows for frame in frames])
     return np.frombuffer(content, dtype).astype(dtype.newbyteorder("="))
-
-
-def _count(frame: _Sound, name: str) -> int:
-    return _word_count(frame.fields, name)
-
-
-def _words_of(frames: Sequence[_Sound], name: str) -> BytesArray:
-    """Return the words of one dictionary of all frames, end to end."""
-    told = [(frame.fields[f"{name}_words"], frame.fields[f"{name}_width"]) for frame in frames]
-    found = [np.frombuffer(words, f"S{width}") for words, width in told if words]
-    return np.concatenate(found) if found else np.zeros(0, "S1")

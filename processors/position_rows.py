@@ -8,7 +8,7 @@ from processors.batches import IntArray, PositionBatch
 from processors.city import City
 from processors.domain import Mistakes, Rows
 from processors.frames_in import FramePositions
-from processors.ingest import TEXT_CHARACTERS, check_positions, device_mistake, text_mistake
+from processors.ingest import DEVICE_CHARACTERS, TEXT_CHARACTERS, check_positions, device_mistake, text_mistake
 from processors.network import Vehicle
 from processors.positions_in import PerWord, RegisteredVehicles, SinglePositions
 from processors.records_in import RawRecord
@@ -88,8 +88,12 @@ def shards_of_words(vehicles: Dictionary) -> PerWord:
 
 def _shards(words: BytesArray) -> IntArray:
     shard = (murmur2_of_words(words) & np.uint32(0x7FFFFFFF)) % np.uint32(SHARDS)
-    sound = [not device_mistake(word.decode()) for word in words.tolist()]
-    return np.where(sound, shard.astype(np.int64), -1)
+    octets = np.ascontiguousarray(words).view(np.uint8).reshape(len(words), words.itemsize)
+    plain = (((octets > 0x20) & (octets < 0x7F)) | (octets == 0)).all(axis=1)
+    plain &= (octets[:, 0] != 0) & (np.char.str_len(words) <= DEVICE_CHARACTERS)
+    for row in np.flatnonzero(~plain).tolist():  # all others are looked at by themselves
+        plain[row] = not device_mistake(words[row].decode())
+    return np.where(plain, shard.astype(np.int64), -1)
 
 
 def _unsound(words: BytesArray) -> list[bool]:

@@ -56,14 +56,14 @@ class PerWord:
         self, dictionary: Dictionary, follows: Callable[[BytesArray], npt.ArrayLike], dtype: npt.DTypeLike
     ) -> None:
         """follows: of m words what follows from each (m,)."""
-        self.dictionary, self._follows = dictionary, follows
+        self.dictionary, self.follows = dictionary, follows
         self._known = np.zeros(0, dtype)
 
     def of(self, numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return what follows from the words of those numbers (n,)."""
         have, total = len(self._known), len(self.dictionary)
         if total > have:
-            more = np.asarray(self._follows(self.dictionary.words[have:]), self._known.dtype)
+            more = np.asarray(self.follows(self.dictionary.words[have:]), self._known.dtype)
             self._known = np.concatenate([self._known, more])
         found: npt.NDArray[Any] = self._known[numbers]
         return found

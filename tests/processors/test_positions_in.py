@@ -13,7 +13,7 @@ from processors.domain import Mistakes
 from processors.fleet import fleet_domain, frame_domain
 from processors.frames_in import FramePositions
 from processors.framing import FramingRule, frame_of, frames_of, key_of
-from processors.ingest import IngestRule
+from processors.ingest import IngestRule, shards_of
 from processors.partition_engine import Outcome, PartitionEngine
 from processors.position_rows import shards_of_words
 from processors.positions_in import SinglePositions
@@ -217,6 +217,12 @@ def test_texts_that_no_dictionary_can_hold_stay_unsound(words: tuple[str, str]) 
     assert isinstance(batch.vehicle_id, DictionaryArray)
     assert batch.vehicle_id.text(1) == words[1]
     assert shards_of_words(batch.vehicle_id.dictionary).of(batch.vehicle_id.numbers).tolist()[0] == -1
+
+
+@given(st.lists(TEXT.map(lambda text: text.replace("\0", "")), min_size=1))
+def test_shards_of_many_ids_are_those_of_each(words: list[str]) -> None:
+    found = shards_of_words(Dictionary()).follows(np.array([word.encode() for word in words], np.bytes_))
+    assert np.asarray(found).tolist() == shards_of(words).tolist()
 
 
 def test_a_hash_is_the_same_in_every_process() -> None:
