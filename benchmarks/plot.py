@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.report import Report, machine_line
 
+TITLE = "The same task in many ways (engine: everything that a worker does)"
 OURS = "#1f6f78"
 OTHERS = "#9aa5b1"
 
@@ -40,7 +41,7 @@ def draw(report: Report, path: Path) -> None:
         axes.margins(x=0.25)
         axes.set_title(title, fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle("Last position a vehicle, count and mean speed a line and minute", fontsize=12)
+    figure.suptitle(TITLE, fontsize=12)
     machine = machine_line(report).partition(";")[0]
-    figure.supxlabel(f"{machine}; median of {report.rounds} rounds, lines from lowest to highest", fontsize=7)
+    figure.supxlabel(f"{machine}; {report.rounds} rounds: median, lowest and highest", fontsize=7)
     figure.savefig(path, dpi=110)

@@ -142,7 +142,8 @@ def machine_line(report: Report) -> str:
 def markdown(report: Report) -> str:
     """Return the tables of docs/performance.md."""
     lines = [
-        f"Measured {report.made_at[:10]}, {report.rounds} rounds: {machine_line(report)}.",
+        f"Measured {report.made_at[:10]}, {report.rounds} rounds{' (`--quick`)' if report.quick else ''}: "
+        f"{machine_line(report)}.",
         "",
         "| variant | CPU µs a position | lowest to highest | positions/s | lowest to highest | MB |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
