@@ -174,7 +174,7 @@ def _soak_table(result: SoakResult, _: Mapping[str, Any]) -> Table:
 
 def _burst_table(result: BurstResult, _: Mapping[str, Any]) -> Table:
     absorbed = "not yet when the load ended" if result.absorbed_s is None else f"after {result.absorbed_s:.0f} s"
-    one = result.detections
+    one = result.told
     told = "none" if one is None else f"p50 {one.p50:,.0f}, p99 {one.p99:,.0f}, most {one.most:,.0f} of {one.count:,}"
     return _facts(
         "burst",
@@ -183,7 +183,7 @@ def _burst_table(result: BurstResult, _: Mapping[str, Any]) -> Table:
             "live": f"{result.positions_per_s:,.0f} positions/s, {result.live_positions:,} in all",
             "absorbed": absorbed,
             "most lag": f"{result.most_lag:,} messages",
-            "detection to first publication, ms": told,
+            "evidence to first told, ms": told,
             "accounting": "balances" if result.balances else "does not balance",
             "memory, MB": f"most {result.peak_mb:.0f}",
             "producer late by": f"{result.late_s:.2f} s at most",

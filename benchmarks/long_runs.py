@@ -11,7 +11,6 @@ from benchmarks.producer import Job, Phase, PhaseDone, Producer
 from benchmarks.publications import Percentiles, percentiles, read_publications
 from benchmarks.runs import Runs, check_shape
 from benchmarks.watch import Sample, Watch, growth_mb_per_h
-from streams import topics
 from streams.accounting import account
 from streams.reading import reading
 
@@ -42,7 +41,7 @@ class SoakResult:
 
 @dataclass(frozen=True, slots=True)
 class BurstResult:
-    """detections: from the append of a detection that came during the backlog to the first publication it is part of.
+    """told: from the append of the evidence of a crash or fire that came after the burst to when it was first told.
 
     absorbed_s: until the lag of positions was gone, None = not before the end of the live load.
     """
@@ -52,7 +51,7 @@ class BurstResult:
     burst_positions: int
     live_positions: int
     absorbed_s: float | None
-    detections: Percentiles | None
+    told: Percentiles | None
     most_lag: int
     peak_mb: float
     balances: bool
@@ -157,14 +156,15 @@ def burst(runs: Runs, burst_s: float, live_s: float, shape: Shape, positions_per
     if not accounts.balances:
         raise NotWorkedOff(f"the accounting does not balance: {'; '.join(accounts.reasons)}")
     found = read_publications(own, codec)
-    caught_up = (one.after_s for one in watch.samples if one.lag < 2 * rate)
+    behind = [number for number, one in enumerate(watch.samples) if one.lag > 2 * rate]
+    caught_up = watch.samples[(behind[-1] if behind else -1) + 1 :]
     return BurstResult(
         shape=shape,
         positions_per_s=rate,
         burst_positions=preloaded.positions,
         live_positions=run.positions - preloaded.positions,
-        absorbed_s=next(caught_up, None),
-        detections=percentiles(found.first_ms(topics.DETECTIONS.name, begun[0])),
+        absorbed_s=caught_up[0].after_s if caught_up else None,
+        told=percentiles(found.first_told_ms(begun[0])),
         most_lag=max((one.lag for one in watch.samples), default=0),
         peak_mb=run.peak_mb,
         balances=accounts.balances,

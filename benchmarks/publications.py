@@ -11,14 +11,15 @@ from confluent_kafka import Consumer, TopicPartition
 from processors.batches import IntArray
 from schemas.codec import Codec
 from schemas.errors import Retryable
-from schemas.records import ObservationBlock
+from schemas.records import Change, ObservationBlock
 from streams import topics
-from streams.latency import CAUSED_BY_EVIDENCE, change_latencies_ms
+from streams.latency import change_latencies_ms
 from streams.log_facts import ChangeFact, InputPart, Place, read_changes
 from streams.reading import reading
 from streams.settings import Settings
 from streams.watching import watcher_settings
 
+OF_VEHICLES: Final = "vehicle."
 AT_ONCE: Final = 10_000
 GATHER_S: Final = 0.1
 SILENT_S: Final = 10.0
@@ -47,25 +48,29 @@ class Publications:
         """Return from append to publication of each change that new evidence caused."""
         return change_latencies_ms(changes, self.sources, self.inputs)
 
-    def first_ms(self, topic: str, from_ms: int) -> IntArray:
-        """Return how long after the append of each record of a topic that led to something it was first published.
+    def first_told_ms(self, from_ms: int) -> IntArray:
+        """Return for every incident whose evidence came from `from_ms` on how long after it somebody was told first.
 
-        Of records appended from `from_ms` on (the broker's time). Provisional incidents count: somebody was told.
+        From the append (the broker's time) of the last record that its first publication rests on. An incident that
+        was told provisionally counts by that, and not again when it is concluded in its order. Those that rest on
+        positions do not count: they wait for the positions before them.
         """
-        published: dict[str, int] = {}
-        for fact in self.changes:
-            if fact.change.change in CAUSED_BY_EVIDENCE:
-                for one in fact.change.incident.evidence:
-                    published.setdefault(one.observation_id, fact.appended_ms)
+        foretold = {fact.change.incident.incident_id for fact in self.changes if fact.change.incident.replaces}
         found = []
-        for observation_id, at_ms in published.items():
-            place = self.sources.get(observation_id)
-            if place is not None and place.topic == topic:
-                part = self.inputs[place.topic, place.partition]
-                appended_ms = int(part.appended_ms[np.searchsorted(part.offset, place.offset)])
-                if appended_ms >= from_ms:
-                    found.append(at_ms - appended_ms)
+        for fact in self.changes:
+            incident = fact.change.incident
+            if fact.change.change is Change.OPENED and incident.incident_id not in foretold:
+                names = [one.observation_id for one in incident.evidence]
+                appended_ms = [self._appended_ms(name) for name in names]
+                waits = any(self.sources[name].topic.startswith(OF_VEHICLES) for name in names)
+                if not waits and min(appended_ms) >= from_ms:
+                    found.append(fact.appended_ms - max(appended_ms))
         return np.array(found, np.int64)
+
+    def _appended_ms(self, observation_id: str) -> int:
+        place = self.sources[observation_id]
+        part = self.inputs[place.topic, place.partition]
+        return int(part.appended_ms[np.searchsorted(part.offset, place.offset)])
 
 
 def percentiles(values_ms: IntArray) -> Percentiles | None:
