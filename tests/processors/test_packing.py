@@ -11,7 +11,7 @@ def test_words_are_told_in_any_dictionary_and_forgotten_when_no_row_tells_them()
 
     def packed(texts: list[str], dictionary: Dictionary) -> np.ndarray:
         numbers = dictionary.numbers([text.encode() for text in texts])
-        columns = {
+        columns: Columns = {
             "line_id": DictionaryArray(numbers, dictionary),
             "speed_mps": np.arange(len(texts), dtype=np.float32),
         }
