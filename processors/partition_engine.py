@@ -132,7 +132,7 @@ class _Gathered:
         counts = Counts(
             used=sum(of[table] for table in USED_IN),
             duplicate=of["duplicates"],
-            forwarded=len(self.forwarded),
+            forwarded=of["forwarded"],
             ticks=of[TICK],
             rejected=Counter(rejected.reason for rejected in self.rejected),
             positions=of["positions"],
@@ -429,6 +429,7 @@ class PartitionEngine:
         gone = np.flatnonzero(astray)
         if not len(gone):
             return astray
+        gathered.counts["forwarded"] += len(gone)
         device_ids = [device(row) for row in gone.tolist()]
         self._rows.add(
             "forwarded",

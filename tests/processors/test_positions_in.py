@@ -206,7 +206,7 @@ def test_a_frame_of_another_partition_goes_there_whole() -> None:
     outcome = engine.push(log_of([tick(T0_MS), frame_of(positions), tick(T0_MS + 2000)]))
     (forwarded,) = outcome.forwarded
     assert (forwarded.to_partition, forwarded.key) == (5, same_shard(1)[0].encode())
-    assert outcome.rejected == ()
+    assert (outcome.rejected, outcome.counts.forwarded) == ((), 2)
     (table,) = [frame for frame in outcome.frames if frame.table == "forwarded"]
     assert table.rows == 2
 
