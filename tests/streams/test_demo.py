@@ -28,7 +28,8 @@ MPH_IN_MPS = 0.44704
 def test_a_minute_of_the_city_balances_and_finds_what_happened(minute_of_the_city: FinishedDemo) -> None:
     report: dict[str, Any] = json.loads(minute_of_the_city.report)
     assert report["balances"] is True
-    assert report["records"].pop("operator.actions.v1")["in"] == 0
+    for quiet in ("operator.actions.v1", "vehicle.frames.v1"):  # nobody decides, and the vehicles send single positions
+        assert report["records"].pop(quiet)["in"] == 0
     for topic, count in report["records"].items():
         parts = count["used"] + count["duplicate"] + count["rejected"] + count["forwarded"]
         assert count["in"] == parts > 0, topic
