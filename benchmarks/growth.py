@@ -20,15 +20,14 @@ WORKERS: Final = (1, 2)
 PARTITIONS: Final = (1, 4, 16)
 VEHICLES: Final = (1_000, 10_000, 50_000, 200_000)
 VEHICLES_OF_OTHERS: Final = 50_000
-QUICK_SECONDS: Final = 6.0
 
 
 @dataclass(frozen=True, slots=True)
 class GrowthOptions:
     """How long each log is, in event time."""
 
-    seconds: float = 20.0
-    positions_per_s: float = 40_000.0
+    seconds: float = 10.0
+    positions_per_s: float = 100_000.0
     scenes_per_s: float = 1.0
     shape: Shape = Shape.SINGLES
 

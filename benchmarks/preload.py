@@ -16,7 +16,7 @@ from streams.outbox import producer_settings
 from streams.settings import Settings
 from streams.topics import Topic
 
-TRAILING_TICKS: Final = 24
+TRAILING_TICKS: Final = 12
 """Ticks behind the last record: every block and checkpoint falls due."""
 QUEUED: Final = 1_000_000
 FULL_WAIT_S: Final = 0.01

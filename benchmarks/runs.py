@@ -1,8 +1,9 @@
 """The runs of engine measurements: each has a log of its own, and all of them are gone in the end."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from confluent_kafka.admin import AdminClient
@@ -38,10 +39,13 @@ class Runs:
     settings: Settings
     city: City
     on_progress: OnProgress = lambda said, part: None
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+    """Every run has a name of its own: a consumer group remembers topics that were deleted, and who was in it."""
 
     def log(self, name: str) -> tuple[Settings, Codec]:
         """Return the settings of an empty log of that name, and a codec for it."""
-        own = engine_settings(self.settings, f"{PREFIX}{name}", f"{PREFIX}{name}")
+        run = f"{PREFIX}{next(self._numbers)}-{name}"
+        own = engine_settings(self.settings, run, run)
         make_log(own)
         return own, load_codec(own)
 
@@ -62,7 +66,7 @@ class Runs:
 
         The ticker stays off: ticks are in the log.
         """
-        own = engine_settings(self.settings, f"{PREFIX}{name}", log.run)
+        own = engine_settings(self.settings, f"{PREFIX}{next(self._numbers)}-{name}", log.run)
         own = replace(own, provisional_after_ms=self.settings.provisional_after_ms) if live else own
         make_run(own)
         return own

@@ -56,13 +56,13 @@ class Messages:
 class _Gateway:
     """What is the same in every frame of a gateway.
 
-    dictionaries: its vehicles by their place, their lines, their trips. line, trip: of each place, -1 = none.
+    name: in Avro. line, trip: of each place, -1 = none. words: its vehicles by their place, lines, trips, operators.
     """
 
     name: bytes
-    dictionaries: bytes
     line: npt.NDArray[np.int32]
     trip: npt.NDArray[np.int32]
+    words: bytes
 
 
 class Wire:
@@ -138,18 +138,18 @@ class Wire:
                 b"\0\0\0",  # ignition, door, sos: unknown
                 _bytes(known.trip[place]),
                 b"\0",  # operators: unknown
-                known.dictionaries,
-                b"\0\0",  # words of operators: none
+                known.words,
             )
         )
 
     def _gateway(self, number: int) -> "_Gateway":
         fleet = self._fleet
         vehicles = np.flatnonzero(fleet.gateway == number).tolist()
-        names = _words([fleet.vehicle_id[vehicle] for vehicle in vehicles])
         line, lines = _indices([fleet.line_id[vehicle] for vehicle in vehicles])
         trip, trips = _indices([fleet.trip_id[vehicle] for vehicle in vehicles])
-        return _Gateway(_string(f"gateway-{number:04d}"), names + lines + trips, line, trip)
+        names = [fleet.vehicle_id[vehicle] for vehicle in vehicles]
+        words = b"".join(_dictionary(one) for one in (names, lines, trips, ()))
+        return _Gateway(_string(f"gateway-{number:04d}"), line, trip, words)
 
     def detections(self, claims: Sequence[Claim]) -> Iterator[tuple[int, Messages]]:
         """Yield (partition, its messages)."""
@@ -239,17 +239,17 @@ def _string(text: str) -> bytes:
     return _number(len(content)) + content
 
 
-def _indices(items: Sequence[str]) -> tuple[npt.NDArray[np.int32], bytes]:
-    """Return the index of each text among the distinct ones that are not empty, -1 = empty, and those as words."""
+def _indices(items: Sequence[str]) -> tuple[npt.NDArray[np.int32], list[str]]:
+    """Return the index of each text among the distinct ones that are not empty, -1 = empty, and those."""
     words = list(dict.fromkeys(item for item in items if item))
     numbers = {word: number for number, word in enumerate(words)} | {"": -1}
-    return np.array([numbers[item] for item in items], "<i4"), _words(words)
+    return np.array([numbers[item] for item in items], "<i4"), words
 
 
-def _words(texts: Sequence[str]) -> bytes:
-    """Return the two fields that hold texts: the words, each padded with NUL, and the bytes of each."""
-    packed = np.array([text.encode() for text in texts], np.bytes_)
-    return _bytes(packed) + _number(packed.itemsize) if len(packed) else b"\0\0"
+def _dictionary(words: Sequence[str]) -> bytes:
+    """Return the words of a frame, padded to one width, and that width."""
+    padded = np.array([word.encode() for word in words], np.bytes_)
+    return _bytes(padded) + _number(padded.itemsize) if words else b"\0\0"
 
 
 _MODEL: Final = _string(MODEL) + _string("") + _string("")

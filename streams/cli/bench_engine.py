@@ -57,8 +57,10 @@ def latency(
 
 
 @click.command()
-@click.option("--for", "seconds", type=Seconds(), default="20s", show_default=True, help="Event time of each log.")
-@click.option("--rate", type=click.FloatRange(100), default=40_000, show_default=True, help="Positions a second of it.")
+@click.option("--for", "seconds", type=Seconds(), default="10s", show_default=True, help="Event time of each log.")
+@click.option(
+    "--rate", type=click.FloatRange(100), default=100_000, show_default=True, help="Positions a second of it."
+)
 @SHAPE
 @JSON
 def growth(*, seconds: float, rate: float, shape: str, json_path: Path | None) -> None:
@@ -110,7 +112,7 @@ def burst(
 
 @click.command()
 @click.option("--for", "seconds", type=Seconds(), default="25m", show_default=True, help="Event time of the log.")
-@click.option("--rate", type=click.FloatRange(100), default=10_000, show_default=True, help="Positions a second of it.")
+@click.option("--rate", type=click.FloatRange(100), default=10_000, show_default=True, help="Positions a second.")
 @click.option("--vehicles", type=click.IntRange(100), default=100_000, show_default=True, help="Vehicles.")
 @SHAPE
 @JSON
