@@ -12,7 +12,7 @@ anything between the others: nobody else had chosen it.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -129,21 +129,36 @@ def home_of(one: Observation, helds: Iterable[Held], rule: Rule) -> Held | None:
 
 
 def gather(left: Sequence[Observation], rule: Rule) -> list[Cluster]:
-    """Return the clusters of passing claims that no firm cluster took, given in canonical order."""
+    """Return the clusters of passing claims that no firm cluster took, given in canonical order, by first member.
+
+    A claim is compared with the first claims of the squares around its own alone: most claims are far from all others.
+    """
     if rule.passing is None:
         return []
-    quiet_ms = rule.passing.quiet_s * 1000
-    closed: list[list[Observation]] = []
-    open_: list[list[Observation]] = []
+    quiet_ms, within_m = rule.passing.quiet_s * 1000, rule.passing.distance_m
+    square = _squares(left, within_m)
+    firsts: dict[tuple[int, int], list[int]] = {}
+    groups: list[list[Observation]] = []
     for one in left:
-        closed += [members for members in open_ if one.at_ms - members[0].at_ms > quiet_ms]
-        open_ = [members for members in open_ if one.at_ms - members[0].at_ms <= quiet_ms]
-        nearest = _nearest(one, [members[0] for members in open_], rule.passing.distance_m)
+        row, column = square(one)
+        around = (firsts.get((row + y, column + x), ()) for y in (-1, 0, 1) for x in (-1, 0, 1))
+        near = sorted(number for found in around for number in found)
+        near = [number for number in near if one.at_ms - groups[number][0].at_ms <= quiet_ms]
+        nearest = _nearest(one, [groups[number][0] for number in near], within_m)
         if nearest is None:
-            open_.append([one])
+            firsts.setdefault((row, column), []).append(len(groups))
+            groups.append([one])
         else:
-            open_[nearest].append(one)
-    return [Cluster(tuple(members)) for members in (*closed, *open_)]
+            groups[near[nearest]].append(one)
+    return [Cluster(tuple(members)) for members in groups]
+
+
+def _squares(places: Sequence[Observation], side_m: float) -> Callable[[Observation], tuple[int, int]]:
+    """Return what tells the square of a place: two places at most `side_m` apart are in the same or adjacent ones."""
+    farthest_deg = max((abs(one.latitude_deg) for one in places), default=0.0)
+    row_deg = side_m * 1.001 / METRES_PER_DEG
+    column_deg = row_deg / math.cos(math.radians(min(farthest_deg, 89.0)))
+    return lambda one: (math.floor(one.latitude_deg / row_deg), math.floor(one.longitude_deg / column_deg))
 
 
 def _nearest(one: Observation, anchors: Sequence[Observation], within_m: float) -> int | None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.incidents.cells import CellIndex, component
-from processors.incidents.clusters import Cluster, canonical, conclude, distance_m, firm_linked
+from processors.incidents.clusters import Cluster, canonical, conclude, distance_m, firm_linked, gather
 from processors.incidents.rules import Rule
 from processors.incidents.standing import Concluded, StandingClaims
 from schemas.records import Observation
@@ -131,3 +131,25 @@ def test_incremental_clusters_equal_the_whole_set(claims: list[Observation], rul
         assert all(now.get(name) is before.get(name) for name in {*before, *now} - touched)
         assert {id(now[name]) for name in touched & now.keys()} == {id(each) for each in concluded}
         before = now
+
+
+def gather_plainly(left: list[Observation], rule: Rule) -> list[list[str]]:
+    """Compare every claim with the first claims of all groups."""
+    passing = rule.passing
+    assert passing is not None
+    groups: list[list[Observation]] = []
+    for one in left:
+        able = [group for group in groups if one.at_ms - group[0].at_ms <= passing.quiet_s * 1000]
+        near = [group for group in able if distance_m(one, group[0]) <= passing.distance_m]
+        if near:
+            min(near, key=lambda group: distance_m(one, group[0])).append(one)
+        else:
+            groups.append([one])
+    return [[one.observation_id for one in group] for group in groups]
+
+
+@given(claims_of_a_few_minutes)
+def test_gather_compares_with_every_group_that_is_near(claims: list[Observation]) -> None:
+    left = [one for one in canonical(claims) if CRASH.is_passing(one.kind)]
+    found = [[one.observation_id for one in cluster.members] for cluster in gather(left, CRASH)]
+    assert found == gather_plainly(left, CRASH)
