@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
-TURN_S: Final = 0.02
-FEWEST, FIRST, MOST = 16, 256, 2_500
+TURN_S: Final = 0.01
+FEWEST, FIRST, MOST = 8, 64, 2_500
 """Records: however slow, at first, and however fast."""
 GROWTH: Final = 2.0
 

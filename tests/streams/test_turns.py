@@ -26,11 +26,11 @@ def test_slices_are_all_the_records_in_order_and_within_bounds(count: int, costs
 def test_size_follows_the_time_at_once_down_and_step_by_step_up() -> None:
     turns = Turns()
     turns.took(FIRST, FIRST * 0.001)  # a tick a record, a millisecond each
-    assert turns.size == 20
-    for expected in (40, 80, 160):
+    assert turns.size == 10
+    for expected in (20, 40, 80):
         turns.took(turns.size, 0.0)
         assert turns.size == expected
-    turns.took(160, 1000 * TURN_S)
+    turns.took(80, 1000 * TURN_S)
     assert turns.size == FEWEST
 
 
