@@ -47,7 +47,9 @@ WRECK_MPS: Final = 10.0
 class LoadRule:
     """How much there is of everything. Shares are 0 to 1, spans lowest and highest value.
 
-    halt_every_s, halt_s: lights and jams. parked: of the vehicles on streets, those that stand all the time.
+    halt_every_s, halt_s: lights and jams. transit_halt_every_s: the same between stops; a real city has a fifteenth of
+    these buses on its lines, and as they are they would stand in one queue. parked: of the vehicles on streets, those
+    that stand all the time.
     delayed, delayed_s: records that come late, all within the lateness bound. scenes: crashes (3 of 4) and fires.
     """
 
@@ -59,6 +61,7 @@ class LoadRule:
     transit_share: float = 0.3
     cruise_mps: tuple[float, float] = (4.0, 12.0)
     halt_every_s: float = 120.0
+    transit_halt_every_s: float = 600.0
     halt_s: tuple[float, float] = (10.0, 40.0)
     dwell_s: tuple[float, float] = (10.0, 35.0)
     parked: float = 0.1
@@ -233,7 +236,8 @@ class Load:
         cruise_mps = self._cruise_mps[due] * rng.uniform(0.8, 1.2, len(due))
         path, before_m = self._path[due], self._offset_m[due]
         after_m = before_m + np.where(moves, cruise_mps * gone_s, 0.0)
-        halts = moves & (rng.random(len(due)) < gone_s / rule.halt_every_s)
+        every_s = np.where(self._on_street[due], rule.halt_every_s, rule.transit_halt_every_s)
+        halts = moves & (rng.random(len(due)) < gone_s / every_s)
         stop = np.minimum(paths.next_stop(path, before_m), len(paths.stop_m) - 1)
         stop_m = paths.stop_m[stop] - paths.start_m[path]
         calls = moves & ~self._on_street[due] & (after_m >= stop_m)
