@@ -51,10 +51,20 @@ class Held:
         """Id of the first, which no other cluster has."""
         return self.members[0].observation_id
 
+    @property
+    def last_at_ms(self) -> int:
+        """Event time of the newest of them."""
+        return self.members[-1].at_ms
+
 
 def canonical(observations: Iterable[Observation]) -> list[Observation]:
     """Return observations in the order in which everything here takes them."""
-    return sorted(observations, key=lambda one: (one.at_ms, one.observation_id))
+    return sorted(observations, key=order_of)
+
+
+def order_of(one: Observation) -> tuple[int, str]:
+    """Return what that order goes by."""
+    return one.at_ms, one.observation_id
 
 
 def distance_m(a: Observation, b: Observation) -> float:

@@ -3,9 +3,9 @@
 Each rule has two evaluators, one for real observations and one for those of exercises: they never meet.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -18,12 +18,14 @@ from processors.incidents.rows import log_columns
 from processors.incidents.rules import RuleSet, RulesInvalid
 from processors.rows import RowBuffer
 from schemas.ids import is_exercise
-from schemas.records import Incident, IncidentChange, Observation, ObservationBlock, RowFrame
+from schemas.records import Incident, IncidentChange, ObservationBlock, RowFrame
 from schemas.tables import INCIDENT_LOG
 
 STATE_FORMAT: Final = 2
 """1 knew neither operator actions nor exercises: there were none, so it is read as it is."""
 SOURCE_TOPIC: Final = "observations.v1"
+
+Observed = TypeVar("Observed", ObservationBlock, MergedTick)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,33 +150,48 @@ class IncidentEngine:
             own = kept.get((evaluator.rule.id, evaluator.exercise))
             if own is not None:
                 evaluator.restore(own, checkpoint_parts, same_rules)
-        for block in self._merge.waiting():
-            self._wait(block)
+        if self._is_stalled():
+            for block in self._merge.waiting():
+                self._wait(block)
 
     def _take(self, block: ObservationBlock) -> list[IncidentChange]:
         if self._merge.repeats(block):
             return []
         stalled = self._is_stalled()
-        self._wait(block)
+        if stalled:
+            self._wait(block)
         changes: list[IncidentChange] = []
         for tick in self._merge.push(block):
             changes += self._advance(tick)
         if self._is_stalled():
-            fastest_ms = self._merge.fastest_ms
-            assert fastest_ms is not None
+            changes += self._look_ahead(block if stalled else None)
+        elif stalled:
             for evaluator in self._urgent:
-                own = _own(block.observations, evaluator.exercise)
-                changes += evaluator.look_ahead(fastest_ms, replace(block, observations=own) if stalled else None)
+                evaluator.stall_over()
+        return changes
+
+    def _look_ahead(self, block: ObservationBlock | None) -> list[IncidentChange]:
+        """Return what a block during a stall makes of life-safety rules; None: the stall begins."""
+        if block is None:
+            for waiting in self._merge.waiting():
+                self._wait(waiting)
+        fastest_ms = self._merge.fastest_ms
+        assert fastest_ms is not None
+        parts = (None, None) if block is None else _parted(block)
+        changes: list[IncidentChange] = []
+        for evaluator in self._urgent:
+            changes += evaluator.look_ahead(fastest_ms, parts[evaluator.exercise])
         return changes
 
     def _wait(self, block: ObservationBlock) -> None:
+        parts = _parted(block)
         for evaluator in self._urgent:
-            evaluator.wait(replace(block, observations=_own(block.observations, evaluator.exercise)))
+            evaluator.wait(parts[evaluator.exercise])
 
     def _advance(self, tick: MergedTick) -> list[IncidentChange]:
         self._tick_ms = tick.tick_ms
         acted = self._decisions.take(tick.tick_ms, tick.actions)
-        parts = [replace(tick, observations=_own(tick.observations, exercise)) for exercise in (False, True)]
+        parts = _parted(tick)
         changes: list[IncidentChange] = []
         for evaluator in self._evaluators:
             changes += evaluator.advance(parts[evaluator.exercise], acted)
@@ -223,5 +240,10 @@ class IncidentEngine:
         return Checkpoint(state.next_offset, state.tick_ms, new_parts, live, dropped)
 
 
-def _own(observations: Iterable[Observation], exercise: bool) -> tuple[Observation, ...]:
-    return tuple(one for one in observations if is_exercise(one.device_id) == exercise)
+def _parted(one: Observed) -> tuple[Observed, Observed]:
+    """Return it with its real observations alone, and with those of exercises."""
+    drill = tuple(each for each in one.observations if is_exercise(each.device_id))
+    real = one.observations
+    if drill:
+        real = tuple(each for each in real if not is_exercise(each.device_id))
+    return replace(one, observations=real), replace(one, observations=drill)

@@ -13,7 +13,7 @@ from processors.incidents.identity import heir_of, match_incidents, new_incident
 from processors.incidents.merge import MergedTick
 from processors.incidents.provisional import Early, Lookout
 from processors.incidents.rules import Rule
-from processors.incidents.standing import Concluded, Region, StandingClaims
+from processors.incidents.standing import Region, StandingClaims, Told
 from schemas.records import Evidence, Incident, IncidentChange, IncidentState, Observation, ObservationBlock
 
 LATITUDE_MARGIN_DEG: Final = 1.0
@@ -85,14 +85,6 @@ class RuleEvaluator:
         """Return the incidents that are not closed, as published last."""
         return [known.incident for known in self._known.values()]
 
-    def clusters(self) -> list[Concluded]:
-        """Return the clusters of everything that stands, by first member."""
-        concluded = {each.last_id: each for each in map(self._claims.concluded_of, self._claims.standing) if each}
-        first = {name: each.cluster.members[0] for name, each in concluded.items()}
-        return [
-            concluded[name] for name in sorted(first, key=lambda one: (first[one].at_ms, first[one].observation_id))
-        ]
-
     def advance(self, tick: MergedTick, acted: Iterable[str] = ()) -> list[IncidentChange]:
         """Take the observations of a tick, then the tick; return the revisions they make.
 
@@ -102,7 +94,7 @@ class RuleEvaluator:
         region = self._claims.apply(tick.observations, tick.tick_ms - self._horizon_ms)
         if self._unsettled:
             touched = self._unsettled.union(() if region is None else region.touched)
-            region, self._unsettled = Region(touched, tuple(self.clusters())), frozenset()
+            region, self._unsettled = Region(touched, self._claims.told()), frozenset()
         changes = [] if region is None else self._settle(tick.tick_ms, region)
         changes += self._decide(tick.tick_ms, acted)
         changes += self._pass_time(tick.tick_ms)
@@ -111,8 +103,12 @@ class RuleEvaluator:
         return changes
 
     def wait(self, block: ObservationBlock) -> None:
-        """Take note of a block that waits for the merge."""
+        """Take note of a block that waits for the merge during a stall."""
         self._lookout.wait(block)
+
+    def stall_over(self) -> None:
+        """Take note that the merge goes on."""
+        self._lookout.over()
 
     def look_ahead(self, tick_ms: int, block: ObservationBlock | None) -> list[IncidentChange]:
         """Return provisional incidents; see Lookout.look."""
@@ -141,7 +137,7 @@ class RuleEvaluator:
         self._withdrawn = {known.incident.incident_id: known for known in state.withdrawn}
         self._lookout.pending = {early.incident.incident_id: early for early in state.pending}
         self._claims.restore(state.claims, parts)
-        self._watch(self.clusters())
+        self._watch(self._claims.told())
         if not same_rules:
             self._unsettled = frozenset(self._claims.standing).union(*(known.evidence_ids for known in state.known))
 
@@ -149,8 +145,8 @@ class RuleEvaluator:
 
     def _settle(self, tick_ms: int, region: Region) -> list[IncidentChange]:
         """Give the clusters of a region their incidents, and say what that changes."""
-        found = [each for each in region.concluded if each.verdict is not None]
-        evidence = [_evidence_ids(each) for each in found]
+        found = region.told
+        evidence = [each.evidence_ids for each in found]
         names = sorted({self._incident_of[one] for one in region.touched if one in self._incident_of})
         old = {name: self._known.pop(name) for name in names}
         for known in old.values():
@@ -160,7 +156,7 @@ class RuleEvaluator:
             {name: frozenset(known.evidence_ids) for name, known in old.items()},
             evidence,
             {name: _claims_in(known.incident.evidence) for name, known in old.items()},
-            [_claims_in(each.verdict.evidence) for each in found if each.verdict is not None],
+            [_claims_in(each.verdict.evidence) for each in found],
         )
         name_of = self._name({index: name for name, index in matched.items()}, evidence, old)
         heirs = {}
@@ -175,7 +171,7 @@ class RuleEvaluator:
         for name, each in zip(name_of, found, strict=True):
             changes += self._continue(tick_ms, name, old.get(name), each)
         changes += [self._withdraw(tick_ms, old[name], heir_name) for name, heir_name in heirs.items()]
-        self._watch(region.concluded)
+        self._watch(region.told)
         return changes
 
     def _name(self, matched: Mapping[int, str], evidence: Sequence[Set[str]], old: Mapping[str, Known]) -> list[str]:
@@ -187,13 +183,12 @@ class RuleEvaluator:
             taken.add(names[-1])
         return names
 
-    def _continue(self, tick_ms: int, name: str, known: Known | None, each: Concluded) -> list[IncidentChange]:
+    def _continue(self, tick_ms: int, name: str, known: Known | None, each: Told) -> list[IncidentChange]:
         """Publish what a cluster makes of an incident, and end the provisional ones it stands for."""
-        assert each.verdict is not None
         if known is None:
             known = self._withdrawn.pop(name, None)
         before = known.incident if known else None
-        evidence = _evidence_ids(each)
+        evidence = each.evidence_ids
         early = self._lookout.replaced_by(evidence)
         replaces = (*(before.replaces if before else ()), *early)
         for one in early:
@@ -224,7 +219,7 @@ class RuleEvaluator:
         names, self._lost = dict.fromkeys([*acted, *self._lost]), []
         changes: list[IncidentChange] = []
         for name in (name for name in names if name in self._known):
-            each = self._claims.concluded_of(self._known[name].evidence_ids[0])
+            each = self._claims.told_of(self._known[name].evidence_ids[0])
             assert each is not None
             changes += self._continue(tick_ms, name, self._known[name], each)
             self._watch([each])
@@ -245,32 +240,33 @@ class RuleEvaluator:
                 self._leave(each, name)
             else:
                 self._watch([each])
+        self._claims.forget(tick_ms - self._horizon_ms)
         for name in [name for name, known in self._withdrawn.items() if self._is_past(known, tick_ms)]:
             del self._withdrawn[name]
         return changes
 
-    def _pop_due(self, tick_ms: int) -> Iterator[Concluded]:
+    def _pop_due(self, tick_ms: int) -> Iterator[Told]:
         while self._due and self._due[0][0] <= tick_ms:
             due_ms, last_id = heapq.heappop(self._due)
             if self._due_of.get(last_id) == due_ms:
                 del self._due_of[last_id]
-                each = self._claims.concluded_of(last_id)
+                each = self._claims.told_of(last_id)
                 if each is not None and each.last_id == last_id:
                     yield each
 
-    def _watch(self, concluded: Iterable[Concluded]) -> None:
+    def _watch(self, told: Iterable[Told]) -> None:
         """See to it that clusters are looked at again when time alone changes them."""
-        for each in concluded:
+        for each in told:
             due_ms = each.cluster.last_at_ms + self._horizon_ms + 1
             known = self._known.get(self._incident_of.get(_first_evidence_id(each), ""))
-            if each.verdict is not None and known is not None and known.incident.state not in _WAITS_FOR_CLOSE:
+            if known is not None and known.incident.state not in _WAITS_FOR_CLOSE:
                 due_ms = min(due_ms, each.verdict.evidence[-1].at_ms + self.rule.resolve_after_s * 1000)
             if self._due_of.get(each.last_id) != due_ms:
                 self._due_of[each.last_id] = due_ms
                 heapq.heappush(self._due, (due_ms, each.last_id))
 
-    def _leave(self, each: Concluded, name: str | None) -> None:
-        self._claims.leave(each)
+    def _leave(self, each: Told, name: str | None) -> None:
+        self._claims.leave(each.cluster.members)
         if name is not None:
             for one in self._known.pop(name).evidence_ids:
                 del self._incident_of[one]
@@ -279,13 +275,9 @@ class RuleEvaluator:
         return tick_ms - known.incident.tick_ms > 2 * self._horizon_ms
 
 
-def _evidence_ids(each: Concluded) -> frozenset[str]:
-    return frozenset(one.observation_id for one in each.verdict.evidence) if each.verdict else frozenset()
-
-
 def _claims_in(evidence: Iterable[Evidence | Observation]) -> frozenset[str]:
     return frozenset(f"{one.kind} {one.witness_id}" for one in evidence)
 
 
-def _first_evidence_id(each: Concluded) -> str:
-    return each.verdict.evidence[0].observation_id if each.verdict else ""
+def _first_evidence_id(each: Told) -> str:
+    return each.verdict.evidence[0].observation_id

@@ -36,7 +36,7 @@ class _Waiting:
 
 
 class Lookout:
-    """Watches what waits for the merge, for one rule."""
+    """Watches what waits for the merge during a stall, for one rule."""
 
     def __init__(self, drafter: Drafter, latitude_deg: float) -> None:
         """latitude_deg: see CellIndex."""
@@ -48,7 +48,7 @@ class Lookout:
         self._waiting: dict[str, _Waiting] = {}
 
     def wait(self, block: ObservationBlock) -> None:
-        """Take note of a block that waits for the merge."""
+        """Take note of a block that waits for the merge during a stall."""
         for one in block.observations:
             if one.kind in self._drafter.rule.evidence:
                 self._forget(one.observation_id)
@@ -57,9 +57,14 @@ class Lookout:
                 if kept is not None:
                     self._index_of(kept).add(kept)
 
+    def over(self) -> None:
+        """Take note that the stall is over."""
+        for name in list(self._waiting):
+            self._forget(name)
+
     def merged(self, tick_ms: int, observations: Iterable[Observation]) -> None:
         """Take note of what waits no more."""
-        for one in observations:
+        for one in observations if self._waiting else ():
             waiting = self._waiting.get(one.observation_id)
             if waiting is not None and waiting.tick_ms <= tick_ms:
                 self._forget(one.observation_id)
@@ -126,14 +131,15 @@ class Lookout:
     def _around(self, waiting: Iterable[Observation], claims: StandingClaims) -> list[Observation]:
         """Return what stands or waits around waiting claims: firm claims that links reach, passing ones in reach."""
         rule = self._drafter.rule
-        firm_indexes, passing_indexes = (claims.firm, self._firm), (claims.passing, self._passing)
+        firm_indexes = claims.firm, self._firm
+        reach_m, quiet_ms = 2 * rule.within.distance_m, rule.within.quiet_s * 1000
         starts = list(waiting)
         roots = [other for one in starts for index in firm_indexes for other in index.near(one)]
         found = component(firm_indexes, roots, lambda a, b: firm_linked(a, b, rule))
         for one in [*starts, *found.values()]:
             linked = left_linked if rule.is_passing(one.kind) else firm_linked
-            for index in passing_indexes:
-                near = [other for other in index.near(one) if linked(one, other, rule)]
-                found.update((other.observation_id, other) for other in near)
+            near = claims.passing_around(one, reach_m, one.at_ms - quiet_ms, one.at_ms + quiet_ms)
+            near += self._passing.near(one)
+            found.update((other.observation_id, other) for other in near if linked(one, other, rule))
         taken_back = {name for name, one in self._waiting.items() if one.observation is None}
         return [one for name, one in found.items() if name not in taken_back]

@@ -8,17 +8,15 @@ Score: 1 - product over witnesses of (1 - w), w = the witness's greatest weight 
 each rule out the chance that all of them are wrong (noisy-or), and a witness that repeats itself adds nothing.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import combinations
 
 from processors.incidents.clusters import Cluster, canonical, distance_m
 from processors.incidents.rules import ANY_KIND, Rule, Story, kinds_of
 from schemas.records import IncidentState, Observation
-
-Tracks = Mapping[tuple[str, str], Sequence[Observation]]
-"""(witness, kind) -> its claims in canonical order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +34,9 @@ class Verdict:
 
 def judge(cluster: Cluster, rule: Rule) -> Verdict | None:
     """Return what the cluster amounts to; None = no incident."""
-    tracks = _tracks(cluster.members)
-    confirming = _told(rule.confirmed.any_of, tracks, cluster, rule)
-    telling = [*_told(rule.suspected.any_of, tracks, cluster, rule), *confirming]
+    heard = _Heard(cluster)
+    confirming = _told(rule.confirmed.any_of, heard, rule)
+    telling = [*_told(rule.suspected.any_of, heard, rule), *confirming]
     if not telling:
         return None
     evidence = tuple(canonical({one.observation_id: one for one in telling}.values()))
@@ -48,6 +46,17 @@ def judge(cluster: Cluster, rule: Rule) -> Verdict | None:
         return None
     sure = bool(confirming) and score >= rule.confirmed.score and witnesses >= rule.confirmed.witnesses
     return Verdict(IncidentState.CONFIRMED if sure else IncidentState.SUSPECTED, score, witnesses, evidence)
+
+
+def fewest_claims(rule: Rule, kinds: Collection[str]) -> float:
+    """Return how many claims a cluster of some kinds alone has at least if it is an incident; infinity: it never is."""
+    fewest = math.inf
+    for stories in (rule.suspected.any_of, rule.confirmed.any_of):
+        for story in stories:
+            groups = [({*kinds_of(group)} - {ANY_KIND}, count) for group, count in story.claims.items()]
+            if all(own.issubset(kinds) for own, _ in groups):
+                fewest = min(fewest, sum(max(1, len(own)) * count for own, count in groups))
+    return fewest if rule.suspected.any_of and rule.confirmed.any_of else 1
 
 
 def combined_score(evidence: Iterable[Observation], rule: Rule) -> float:
@@ -61,82 +70,118 @@ def combined_score(evidence: Iterable[Observation], rule: Rule) -> float:
     return round(1.0 - wrong, 6)
 
 
-def _told(stories: Sequence[Story], tracks: Tracks, cluster: Cluster, rule: Rule) -> list[Observation]:
+class _Heard:
+    """The claims of a cluster by kind, and by witness and kind, each in canonical order."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.all = cluster.members
+        self._of_kind: dict[str, list[Observation]] = {}
+        self._of_witness: dict[tuple[str, str], list[Observation]] = {}
+        for one in cluster.members:
+            self._of_kind.setdefault(one.kind, []).append(one)
+            self._of_witness.setdefault((one.witness_id, one.kind), []).append(one)
+        self._witnesses = {kind: {one.witness_id for one in claims} for kind, claims in self._of_kind.items()}
+
+    def of(self, kind: str) -> Sequence[Observation]:
+        """Return the claims of a kind."""
+        return self._of_kind.get(kind, ())
+
+    def by(self, witness_id: str, kind: str) -> Sequence[Observation]:
+        """Return the claims of a kind by one witness."""
+        return self._of_witness.get((witness_id, kind), ())
+
+    def makers(self, way: Sequence[str]) -> Set[str]:
+        """Return the witnesses that claim all of some kinds."""
+        return set.intersection(*(self._witnesses.get(kind, set()) for kind in way))
+
+
+def _told(stories: Sequence[Story], heard: _Heard, rule: Rule) -> Sequence[Observation]:
     """Return the claims that take part in any of the stories; without stories, all."""
     if not stories:
-        return list(cluster.members)
-    return [one for story in stories for one in _Telling(story, tracks, rule).claims()]
+        return heard.all
+    return [one for story in stories for one in _Telling(story, heard, rule).claims()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Of a story: how many witnesses it takes, and the ways in which each may make its claims."""
+
+    ways: Sequence[tuple[str, ...]]
+    makers: Set[str]
+    count: int
 
 
 class _Telling:
     """One story held against the claims of one cluster."""
 
-    def __init__(self, story: Story, tracks: Tracks, rule: Rule) -> None:
-        self._story, self._tracks = story, tracks
-        self._groups = [(tuple(_ways(group, rule)), count) for group, count in story.claims.items()]
+    def __init__(self, story: Story, heard: _Heard, rule: Rule) -> None:
+        self._story, self._heard = story, heard
         self._apart_ms = story.apart_s * 1000
+        self._groups: list[_Group] = []
+        self._leads: dict[tuple[str, ...], tuple[Sequence[Observation], Sequence[int]]] = {}
+        for group, count in story.claims.items():
+            ways = tuple(_ways(group, rule))
+            self._groups.append(_Group(ways, set[str]().union(*map(heard.makers, ways)), count))
 
-    def claims(self) -> list[Observation]:
+    def claims(self) -> Iterable[Observation]:
         """Return the claims that take part; none = not told."""
-        if not enough([(self._makers(ways), count) for ways, count in self._groups]):
-            return []
-        kinds = {kind for ways, _ in self._groups for way in ways for kind in way}
-        centres = [(centre, found) for centre in self._centres() if (found := self._witnesses(centre)) is not None]
-        claims = [one for (_, kind), track in self._tracks.items() if kind in kinds for one in track]
-        return [one for one in claims if any(self._part_of(one, *centre) for centre in centres)]
+        if not enough([(group.makers, group.count) for group in self._groups]):
+            return ()
+        for way in (way for group in self._groups for way in group.ways):
+            makers = self._heard.makers(way)
+            leads = [one for one in self._heard.of(way[0]) if one.witness_id in makers]
+            self._leads[way] = leads, [one.at_ms for one in leads]
+        part: dict[str, Observation] = {}
+        for kind in {way[0] for way in self._leads}:
+            for centre in self._heard.of(kind):
+                part |= {one.observation_id: one for one in self._around(centre)}
+        return part.values()
 
-    def _centres(self) -> Iterator[Observation]:
-        first = {way[0] for ways, _ in self._groups for way in ways}
-        return (one for (_, kind), track in self._tracks.items() if kind in first for one in track)
-
-    def _makers(self, ways: Sequence[tuple[str, ...]]) -> set[str]:
-        return {
-            witness
-            for witness, kind in self._tracks
-            if any(kind == way[0] and all((witness, more) in self._tracks for more in way[1:]) for way in ways)
-        }
-
-    def _witnesses(self, centre: Observation) -> list[set[str]] | None:
-        """Return for every group the witnesses who made its claims near `centre`; None if they are too few."""
+    def _around(self, centre: Observation) -> Iterable[Observation]:
+        """Return the claims that take part around one; none if too few witnesses made theirs near it."""
         found = []
-        for ways, count in self._groups:
-            makers = {witness for witness in self._makers(ways) if self._made(witness, ways, centre)}
-            found.append((makers, count))
-        return [makers for makers, _ in found] if enough(found) else None
+        for group in self._groups:
+            makers = set[str]().union(*(self._made(way, centre) for way in group.ways))
+            if len(makers) < group.count:
+                return ()
+            found.append((makers, group.count))
+        if not enough(found):
+            return ()
+        return [
+            one
+            for group, (makers, _) in zip(self._groups, found, strict=True)
+            for way in group.ways
+            for one in self._part(way, makers, centre)
+        ]
 
-    def _made(self, witness: str, ways: Sequence[tuple[str, ...]], centre: Observation) -> bool:
-        return any(
-            any(self._near(one, centre) for one in self._during(self._tracks.get((witness, way[0]), ()), centre))
-            and all(
-                any(distance_m(one, centre) <= self._story.distance_m for one in self._tracks.get((witness, kind), ()))
-                for kind in way[1:]
-            )
-            for way in ways
-        )
+    def _made(self, way: tuple[str, ...], centre: Observation) -> Set[str]:
+        """Return who made the claims of a way near `centre`."""
+        made = {one.witness_id for one in self._during(way, centre) if self._near(one, centre)}
+        for kind in way[1:]:
+            made = {each for each in made if any(self._near(one, centre) for one in self._heard.by(each, kind))}
+        return made
 
-    def _part_of(self, one: Observation, centre: Observation, found: Sequence[set[str]]) -> bool:
-        for (ways, _), makers in zip(self._groups, found, strict=True):
-            if one.witness_id in makers:
-                for way in ways:
-                    if one.kind == way[0] and self._near(one, centre):
-                        return True
-                    if one.kind in way[1:] and distance_m(one, centre) <= self._story.distance_m:
-                        return True
-        return False
+    def _part(self, way: tuple[str, ...], makers: Set[str], centre: Observation) -> Iterator[Observation]:
+        """Yield the claims of a way by those who take part."""
+        for one in self._during(way, centre):
+            if one.witness_id in makers and self._near(one, centre):
+                yield one
+        for kind in way[1:]:
+            for witness_id in makers:
+                for one in self._heard.by(witness_id, kind):
+                    if self._near(one, centre):
+                        yield one
 
-    def _during(self, track: Sequence[Observation], centre: Observation) -> Iterator[Observation]:
-        start = bisect_left(track, centre.at_ms - self._apart_ms, key=lambda one: one.at_ms)
-        for index in range(start, len(track)):
-            if track[index].at_ms > centre.at_ms + self._apart_ms:
-                return
-            yield track[index]
+    def _during(self, way: tuple[str, ...], centre: Observation) -> Sequence[Observation]:
+        leads, at_ms = self._leads[way]
+        start = bisect_left(at_ms, centre.at_ms - self._apart_ms)
+        return leads[start : bisect_right(at_ms, centre.at_ms + self._apart_ms, start)]
 
     def _near(self, one: Observation, centre: Observation) -> bool:
-        apart_ms = abs(one.at_ms - centre.at_ms)
-        return apart_ms <= self._apart_ms and distance_m(one, centre) <= self._story.distance_m
+        return distance_m(one, centre) <= self._story.distance_m
 
 
-def enough(groups: Sequence[tuple[set[str], int]]) -> bool:
+def enough(groups: Sequence[tuple[Set[str], int]]) -> bool:
     """Tell whether each group can have its count of witnesses with none counted twice (Hall's condition)."""
     for size in range(1, len(groups) + 1):
         for some in combinations(groups, size):
@@ -147,10 +192,3 @@ def enough(groups: Sequence[tuple[set[str], int]]) -> bool:
 
 def _ways(group: str, rule: Rule) -> Iterator[tuple[str, ...]]:
     return ((kind,) for kind in rule.evidence) if group == ANY_KIND else iter((kinds_of(group),))
-
-
-def _tracks(members: Iterable[Observation]) -> dict[tuple[str, str], list[Observation]]:
-    tracks: dict[tuple[str, str], list[Observation]] = {}
-    for one in members:
-        tracks.setdefault((one.witness_id, one.kind), []).append(one)
-    return tracks

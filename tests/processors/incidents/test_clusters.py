@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from processors.incidents.cells import CellIndex, component
 from processors.incidents.clusters import Cluster, canonical, conclude, distance_m, firm_linked, gather
 from processors.incidents.rules import Rule
-from processors.incidents.standing import Concluded, StandingClaims
+from processors.incidents.standing import StandingClaims, Told
+from processors.incidents.verdict import judge
 from schemas.records import Observation
 from tests.processors.incidents.builders import CRASH, FIRE, LATITUDE_DEG, T0_MS, claim
 
@@ -108,7 +109,7 @@ def test_incremental_clusters_equal_the_whole_set(claims: list[Observation], rul
     claimed: list[Observation] = []
     waiting = list(data.draw(st.permutations(claims)))
     incremental = StandingClaims(rule, LATITUDE_DEG + 1)
-    before: dict[str, Concluded] = {}
+    before: dict[str, Told] = {}
     while waiting:
         step = [waiting.pop() for _ in range(min(len(waiting), data.draw(st.integers(1, 5))))]
         claimed += step
@@ -122,14 +123,16 @@ def test_incremental_clusters_equal_the_whole_set(claims: list[Observation], rul
         region = incremental.apply(step, T0_MS)
         assert dict(incremental.standing) == standing
         whole = conclude(standing.values(), rule)
-        found = {id(each): each for each in map(incremental.concluded_of, standing) if each is not None}
-        assert canonical(one for each in found.values() for one in each.cluster.members) == canonical(standing.values())
-        assert {each.cluster for each in found.values()} == set(whole)
-        now = {name: each for name in standing if (each := incremental.concluded_of(name)) is not None}
-        touched = region.touched if region is not None else frozenset()
-        concluded = region.concluded if region is not None else ()
-        assert all(now.get(name) is before.get(name) for name in {*before, *now} - touched)
-        assert {id(now[name]) for name in touched & now.keys()} == {id(each) for each in concluded}
+        assert {tuple(incremental.members_of(name)) for name in standing} == {cluster.members for cluster in whole}
+        judged = [(cluster, verdict) for cluster in whole if (verdict := judge(cluster, rule)) is not None]
+        assert [(each.cluster, each.verdict) for each in incremental.told()] == judged
+        now = {each.last_id: each for each in incremental.told()}
+        assert sorted(now) == sorted({each.last_id for name in standing if (each := incremental.told_of(name))})
+        told = {} if region is None else {each.last_id: each for each in region.told}
+        touched = frozenset() if region is None else region.touched
+        assert told.items() <= now.items()
+        assert {name: each for name, each in now.items() if name not in told}.items() <= before.items()
+        assert all(each.evidence_ids <= touched for name, each in before.items() if now.get(name) != each)
         before = now
 
 

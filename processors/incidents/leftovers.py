@@ -1,0 +1,150 @@
+"""The incremental side of clusters.gather: passing claims that no firm cluster took, claim by claim.
+
+Whether a claim is the first of a cluster, and if not whose it is, depends on earlier claims alone. So changes are
+worked off in canonical order, and a claim is looked at again only when a first claim within its reach came or went.
+"""
+
+import heapq
+from bisect import insort
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from processors.incidents.cells import CellIndex
+from processors.incidents.clusters import distance_m, order_of
+from processors.incidents.rules import Rule
+from processors.incidents.verdict import Verdict
+from schemas.records import Observation
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Passing claims that belong together, in canonical order; the first is the anchor.
+
+    verdict: what they amount to, once that has been judged.
+    """
+
+    members: list[Observation]
+    verdict: Verdict | None = None
+
+
+@dataclass(slots=True)
+class Regrouped:
+    """What changed: the groups that are new or other than before, by anchor, and what those that were amounted to."""
+
+    groups: dict[str, Group] = field(default_factory=dict)
+    was: list[Verdict] = field(default_factory=list)
+
+
+class Leftovers:
+    """Groups of passing claims. After `settle` always equal to `clusters.gather` of them all."""
+
+    def __init__(self, rule: Rule, latitude_deg: float) -> None:
+        """latitude_deg: see CellIndex."""
+        passing = rule.passing
+        self._reach_m, quiet_s = (1.0, 1) if passing is None else (passing.distance_m, passing.quiet_s)
+        self._quiet_ms = quiet_s * 1000
+        # Two reaches: whoever may prefer a new anchor is with an anchor that far away.
+        self._anchors = CellIndex(2 * self._reach_m, quiet_s, latitude_deg)
+        self._group_of: dict[str, Group | None] = {}
+        self._doubtful: list[tuple[int, str, Observation]] = []
+        self._changed = Regrouped()
+
+    def __contains__(self, observation_id: str) -> bool:
+        return observation_id in self._group_of
+
+    def group_of(self, observation_id: str) -> Group | None:
+        """Return the group of a claim, None if it is not left over."""
+        return self._group_of.get(observation_id)
+
+    def between(self, one: Observation, reach_m: float, from_ms: int, until_ms: int) -> list[Observation]:
+        """Return the claims up to `reach_m` from an observation that are of that time, and some others."""
+        anchors = self._anchors.between(one, reach_m + self._reach_m, from_ms - self._quiet_ms, until_ms)
+        groups = (self._group_of[anchor.observation_id] for anchor in anchors)
+        return [member for group in groups if group is not None for member in group.members]
+
+    def add(self, one: Observation) -> None:
+        """Put a claim in."""
+        self._group_of[one.observation_id] = None
+        self._doubt(one)
+
+    def remove(self, one: Observation) -> None:
+        """Take a claim out."""
+        self._leave_group(one)
+        del self._group_of[one.observation_id]
+
+    def drop(self, group: Group) -> None:
+        """Let a whole group go; the others stay as they are (clusters.py says why)."""
+        self._anchors.remove(group.members[0])
+        for one in group.members:
+            del self._group_of[one.observation_id]
+
+    def settle(self) -> Regrouped:
+        """Group what was put in or taken out since the last time, and say what that changed."""
+        while self._doubtful:
+            _, name, one = heapq.heappop(self._doubtful)
+            if name in self._group_of:
+                self._regroup(one)
+        changed, self._changed = self._changed, Regrouped()
+        return changed
+
+    def _regroup(self, one: Observation) -> None:
+        """Put a claim where it belongs now; all that is earlier is where it belongs."""
+        name = one.observation_id
+        anchors = self._anchors.near(one)
+        home = self._nearest(one, anchors)
+        was, now = self._group_of[name], None if home is None else self._group_of[home.observation_id]
+        if was is not None and (was is now or (now is None and was.members[0] is one)):
+            return
+        self._leave_group(one)
+        if now is not None:
+            self._change(now)
+            insort(now.members, one, key=order_of)
+        else:
+            now = self._changed.groups[name] = Group([one])
+            self._anchors.add(one)
+            self._doubt_later(one, anchors)
+        self._group_of[name] = now
+
+    def _nearest(self, one: Observation, anchors: Iterable[Observation]) -> Observation | None:
+        """Return the nearest anchor that is earlier and within reach, of two equally near the first."""
+        best, best_m = None, self._reach_m
+        for anchor in anchors:
+            if 0 <= one.at_ms - anchor.at_ms <= self._quiet_ms and order_of(anchor) < order_of(one):
+                away_m = distance_m(one, anchor)
+                if away_m < best_m or (away_m == best_m and (best is None or order_of(anchor) < order_of(best))):
+                    best, best_m = anchor, away_m
+        return best
+
+    def _leave_group(self, one: Observation) -> None:
+        group = self._group_of[one.observation_id]
+        if group is None:
+            return
+        self._change(group)
+        if group.members[0] is one:
+            self._anchors.remove(one)
+            del self._changed.groups[one.observation_id]
+            for other in group.members[1:]:
+                self._group_of[other.observation_id] = None
+                self._doubt(other)
+        else:
+            group.members = [other for other in group.members if other is not one]
+
+    def _change(self, group: Group) -> None:
+        """Take note of a group that is about to be another."""
+        if group.verdict is not None:
+            self._changed.was.append(group.verdict)
+            group.verdict = None
+        self._changed.groups[group.members[0].observation_id] = group
+
+    def _doubt(self, one: Observation) -> None:
+        heapq.heappush(self._doubtful, (one.at_ms, one.observation_id, one))
+
+    def _doubt_later(self, one: Observation, anchors: Iterable[Observation]) -> None:
+        """Look again at the later claims that a new anchor may attract."""
+        for anchor in anchors:
+            group = self._group_of[anchor.observation_id]
+            if group is not None and group.members[-1].at_ms >= one.at_ms:
+                for other in group.members:
+                    near = 0 <= other.at_ms - one.at_ms <= self._quiet_ms and distance_m(one, other) <= self._reach_m
+                    if near and order_of(other) > order_of(one):
+                        self._doubt(other)
