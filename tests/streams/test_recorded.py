@@ -79,7 +79,11 @@ def test_file_of_a_folder_without_the_columns_is_skipped_and_named(tmp_path: Pat
         ("empty.csv", b"", "empty.csv is empty"),
         ("sheet.csv", "vehicle_id\tat".encode("utf-16"), "not UTF-8 text"),
         ("short.csv", HEADER.encode(), "holds no line behind its header"),
-        ("cut.csv.gz", gzip.compress((HEADER + "1,1441520002,5,30,-97\n" * 9999).encode(), mtime=0)[:-9], "cannot be read"),
+        (
+            "cut.csv.gz",
+            gzip.compress((HEADER + "1,1441520002,5,30,-97\n" * 9999).encode(), mtime=0)[:-9],
+            "cannot be read",
+        ),
         (
             "zones.csv",
             (HEADER + "".join(f"{n},2015-09-06 01:1{n},5,30,-97\n" for n in range(3))).encode(),
