@@ -1,86 +1,91 @@
-"""Finding what is near: observations by cells of space and time."""
+"""Finding what is near: observations by spans of time, in each by squares of the ground."""
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
+from math import cos, floor, radians
 from typing import Final
 
 from processors.incidents.clusters import METRES_PER_DEG
 from schemas.records import Observation
 
-Cell = int
-"""Column, row and time slot in one number; where two cells share one, more is looked at than need be."""
+Cell = tuple[int, int]
+"""Span and square."""
 
 Linked = Callable[[Observation, Observation], bool]
 
 _ROW: Final = 1 << 24
-_SLOT: Final = 1 << 48
-_CORNERS: Final = tuple(x + y * _ROW + t * _SLOT for x, y, t in product((0, 1), repeat=3))
+"""A square is column + row x this; where two share a number, more is looked at than need be."""
 
 
 class CellIndex:
-    """Observations by cell. Cells are twice as wide and long as the reach: two a side hold all that is in reach.
+    """Observations by span and square, both twice as long as the reach: two spans of four squares hold all within it.
 
-    latitude_deg: the latitude farthest from the equator that observations may have; nearer ones get wider cells.
+    latitude_deg: the latitude farthest from the equator that observations may have; nearer ones get wider squares.
     """
 
     def __init__(self, reach_m: float, reach_s: int, latitude_deg: float) -> None:
         self._rows_per_deg = METRES_PER_DEG / (2 * reach_m * 1.001)
-        self._columns_per_deg = self._rows_per_deg * math.cos(math.radians(latitude_deg))
-        self._reach_ms = reach_s * 1000
-        self._cells: dict[Cell, list[Observation]] = {}
+        self._columns_per_deg = self._rows_per_deg * cos(radians(latitude_deg))
+        self._reach_ms, self._span_ms = reach_s * 1000, 2 * reach_s * 1000
+        # Spans first: what is asked for is mostly new, so few squares are looked up again and again.
+        self._spans: dict[int, dict[int, list[Observation]]] = {}
 
     def add(self, one: Observation) -> None:
         """Put an observation in."""
-        self._cells.setdefault(self._cell(one), []).append(one)
+        squares = self._spans.setdefault(one.at_ms // self._span_ms, {})
+        squares.setdefault(self._square(one), []).append(one)
 
     def remove(self, one: Observation) -> None:
         """Take one out that was put in."""
-        cell = self._cell(one)
-        rest = [other for other in self._cells[cell] if other is not one]
-        if rest:
-            self._cells[cell] = rest
-        else:
-            del self._cells[cell]
+        span, square = one.at_ms // self._span_ms, self._square(one)
+        squares = self._spans[span]
+        squares[square] = [other for other in squares[square] if other is not one]
+        if not squares[square]:
+            del squares[square]
+            if not squares:
+                del self._spans[span]
 
     def near(self, one: Observation) -> list[Observation]:
         """Return everything within reach of an observation, and what else is in those cells."""
         found: list[Observation] = []
-        for _, content in self.cells_around(one):
-            found += content
+        first_span = (one.at_ms - self._reach_ms) // self._span_ms
+        for span in (first_span, first_span + 1):
+            squares = self._spans.get(span)
+            if squares is not None:
+                for square in self._around(one):
+                    if square in squares:
+                        found += squares[square]
         return found
 
-    def cells_around(self, one: Observation) -> list[tuple[Cell, Sequence[Observation]]]:
-        """Return the cells that hold all within reach of an observation, the empty ones left out, and their content."""
-        first = self._number(
-            math.floor(one.longitude_deg * self._columns_per_deg - 0.5),
-            math.floor(one.latitude_deg * self._rows_per_deg - 0.5),
-            (one.at_ms - self._reach_ms) // (2 * self._reach_ms),
-        )
-        cells = self._cells
-        return [(first + corner, cells[first + corner]) for corner in _CORNERS if first + corner in cells]
+    def cells_around(self, one: Observation) -> list[Cell]:
+        """Return the cells that hold all within reach of an observation, the empty ones left out."""
+        span = (one.at_ms - self._reach_ms) // self._span_ms
+        cells = product((span, span + 1), self._around(one))
+        return [(span, square) for span, square in cells if square in self._spans.get(span, ())]
 
-    def between(self, one: Observation, reach_m: float, from_ms: int, until_ms: int) -> list[Observation]:
-        """Return everything up to `reach_m` from an observation that is of that time, and what else is in its cells."""
+    def content(self, cell: Cell) -> Sequence[Observation]:
+        """Return everything in a cell that is not empty."""
+        return self._spans[cell[0]][cell[1]]
+
+    def between(self, one: Observation, reach_m: float, from_ms: int, until_ms: int) -> Iterator[Observation]:
+        """Yield everything up to `reach_m` from an observation that is of that time, and some others."""
         rows = reach_m * 1.001 / METRES_PER_DEG * self._rows_per_deg
         x, y = one.longitude_deg * self._columns_per_deg, one.latitude_deg * self._rows_per_deg
-        cells = product(
-            range(math.floor(x - rows), math.floor(x + rows) + 1),
-            range(math.floor(y - rows), math.floor(y + rows) + 1),
-            range(from_ms // (2 * self._reach_ms), until_ms // (2 * self._reach_ms) + 1),
-        )
-        return [other for cell in cells for other in self._cells.get(self._number(*cell), ())]
+        columns = range(floor(x - rows), floor(x + rows) + 1)
+        around = [column + row * _ROW for column, row in product(columns, range(floor(y - rows), floor(y + rows) + 1))]
+        for span in range(from_ms // self._span_ms, until_ms // self._span_ms + 1):
+            squares = self._spans.get(span, {})
+            for square in around:
+                yield from squares.get(square, ())
 
-    def _cell(self, one: Observation) -> Cell:
-        return self._number(
-            math.floor(one.longitude_deg * self._columns_per_deg),
-            math.floor(one.latitude_deg * self._rows_per_deg),
-            one.at_ms // (2 * self._reach_ms),
-        )
+    def _around(self, one: Observation) -> tuple[int, int, int, int]:
+        """Return the squares that hold all within reach of a place."""
+        column = floor(one.longitude_deg * self._columns_per_deg - 0.5)
+        first = column + floor(one.latitude_deg * self._rows_per_deg - 0.5) * _ROW
+        return first, first + 1, first + _ROW, first + _ROW + 1
 
-    @staticmethod
-    def _number(column: int, row: int, slot: int) -> Cell:
-        return column + row * _ROW + slot * _SLOT
+    def _square(self, one: Observation) -> int:
+        return floor(one.longitude_deg * self._columns_per_deg) + floor(one.latitude_deg * self._rows_per_deg) * _ROW
 
 
 def component(indexes: Sequence[CellIndex], starts: Iterable[Observation], linked: Linked) -> dict[str, Observation]:
@@ -95,10 +100,11 @@ def component(indexes: Sequence[CellIndex], starts: Iterable[Observation], linke
     while todo:
         one = todo.pop()
         for index, rest in zip(indexes, unseen, strict=True):
-            for cell, content in index.cells_around(one):
-                there = rest.get(cell, content)
+            for cell in index.cells_around(one):
+                there = rest[cell] if cell in rest else index.content(cell)
                 reached = {other.observation_id: other for other in there if linked(one, other)}
-                rest[cell] = [other for other in there if other.observation_id not in reached] if reached else there
-                found |= reached
-                todo += reached.values()
+                if reached:
+                    rest[cell] = [other for other in there if other.observation_id not in reached]
+                    found |= reached
+                    todo += reached.values()
     return found

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from processors.city import City
 from processors.incidents.claim_parts import ClaimsState
 from processors.incidents.decisions import Decisions, decided
@@ -32,13 +34,14 @@ class Known:
 class RuleState:
     """Everything one rule remembers; its clusters follow from what stands.
 
+    known: each a Known, packed once and not with every checkpoint.
     withdrawn: incidents whose evidence may stand again within the horizon; they keep their ids and revisions.
     exercise: of the evaluator for exercises.
     """
 
     rule_id: str
     claims: ClaimsState
-    known: tuple[Known, ...]
+    known: tuple[msgspec.Raw, ...]
     withdrawn: tuple[Known, ...]
     pending: tuple[Early, ...]
     exercise: bool = False
@@ -70,6 +73,7 @@ class RuleEvaluator:
         self._claims = StandingClaims(rule, farthest_deg)
         self._lookout = Lookout(self._drafter, farthest_deg)
         self._known: dict[str, Known] = {}
+        self._packed: dict[str, tuple[Known, msgspec.Raw]] = {}
         self._withdrawn: dict[str, Known] = {}
         self._incident_of: dict[str, str] = {}
         self._due: list[tuple[int, str]] = []
@@ -124,7 +128,7 @@ class RuleEvaluator:
         return RuleState(
             rule_id=self.rule.id,
             claims=self._claims.parts.state(),
-            known=tuple(self._known[name] for name in sorted(self._known)),
+            known=self._pack(),
             withdrawn=tuple(self._withdrawn[name] for name in sorted(self._withdrawn)),
             pending=tuple(self._lookout.pending[name] for name in sorted(self._lookout.pending)),
             exercise=self.exercise,
@@ -132,14 +136,25 @@ class RuleEvaluator:
 
     def restore(self, state: RuleState, parts: Mapping[str, bytes], same_rules: bool) -> None:
         """Go back to a state; under other rules than it was made with, the next tick says what they make of it."""
-        for known in state.known:
+        incidents = [msgspec.msgpack.decode(packed, type=Known) for packed in state.known]
+        for known in incidents:
             self._remember(known)
         self._withdrawn = {known.incident.incident_id: known for known in state.withdrawn}
         self._lookout.pending = {early.incident.incident_id: early for early in state.pending}
         self._claims.restore(state.claims, parts)
         self._watch(self._claims.told())
         if not same_rules:
-            self._unsettled = frozenset(self._claims.standing).union(*(known.evidence_ids for known in state.known))
+            self._unsettled = frozenset(self._claims.standing).union(*(known.evidence_ids for known in incidents))
+
+    def _pack(self) -> tuple[msgspec.Raw, ...]:
+        """Return the published incidents as bytes, those that have not changed as they were before."""
+        before, self._packed = self._packed, {}
+        for name in sorted(self._known):
+            known, packed = self._known[name], before.get(name)
+            if packed is None or packed[0] is not known:
+                packed = known, msgspec.Raw(msgspec.msgpack.encode(known))
+            self._packed[name] = packed
+        return tuple(packed for _, packed in self._packed.values())
 
     # --- incidents of a region --------------------------------------------------------------------------------------
 

@@ -6,11 +6,10 @@ worked off in canonical order, and a claim is looked at again only when a first 
 
 import heapq
 from bisect import insort
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from processors.incidents.cells import CellIndex
-from processors.incidents.clusters import distance_m, order_of
+from processors.incidents.clusters import METRES_PER_DEG, distance_m, order_of
 from processors.incidents.rules import Rule
 from processors.incidents.verdict import Verdict
 from schemas.records import Observation
@@ -43,8 +42,9 @@ class Leftovers:
         passing = rule.passing
         self._reach_m, quiet_s = (1.0, 1) if passing is None else (passing.distance_m, passing.quiet_s)
         self._quiet_ms = quiet_s * 1000
-        # Two reaches: whoever may prefer a new anchor is with an anchor that far away.
-        self._anchors = CellIndex(2 * self._reach_m, quiet_s, latitude_deg)
+        self._reach_deg = self._reach_m * 1.001 / METRES_PER_DEG
+        self._anchors = CellIndex(self._reach_m, quiet_s, latitude_deg)
+        self._newest_ms = 0
         self._group_of: dict[str, Group | None] = {}
         self._doubtful: list[tuple[int, str, Observation]] = []
         self._changed = Regrouped()
@@ -90,8 +90,7 @@ class Leftovers:
     def _regroup(self, one: Observation) -> None:
         """Put a claim where it belongs now; all that is earlier is where it belongs."""
         name = one.observation_id
-        anchors = self._anchors.near(one)
-        home = self._nearest(one, anchors)
+        home = self._nearest(one)
         was, now = self._group_of[name], None if home is None else self._group_of[home.observation_id]
         if was is not None and (was is now or (now is None and was.members[0] is one)):
             return
@@ -102,17 +101,22 @@ class Leftovers:
         else:
             now = self._changed.groups[name] = Group([one])
             self._anchors.add(one)
-            self._doubt_later(one, anchors)
+            self._doubt_later(one)
         self._group_of[name] = now
+        self._newest_ms = max(self._newest_ms, one.at_ms)
 
-    def _nearest(self, one: Observation, anchors: Iterable[Observation]) -> Observation | None:
+    def _nearest(self, one: Observation) -> Observation | None:
         """Return the nearest anchor that is earlier and within reach, of two equally near the first."""
         best, best_m = None, self._reach_m
-        for anchor in anchors:
-            if 0 <= one.at_ms - anchor.at_ms <= self._quiet_ms and order_of(anchor) < order_of(one):
-                away_m = distance_m(one, anchor)
-                if away_m < best_m or (away_m == best_m and (best is None or order_of(anchor) < order_of(best))):
-                    best, best_m = anchor, away_m
+        for anchor in self._anchors.near(one):
+            age_ms = one.at_ms - anchor.at_ms
+            if not 0 <= age_ms <= self._quiet_ms or abs(anchor.latitude_deg - one.latitude_deg) > self._reach_deg:
+                continue
+            if age_ms == 0 and anchor.observation_id >= one.observation_id:
+                continue
+            away_m = distance_m(one, anchor)
+            if away_m < best_m or (away_m == best_m and (best is None or order_of(anchor) < order_of(best))):
+                best, best_m = anchor, away_m
         return best
 
     def _leave_group(self, one: Observation) -> None:
@@ -139,12 +143,11 @@ class Leftovers:
     def _doubt(self, one: Observation) -> None:
         heapq.heappush(self._doubtful, (one.at_ms, one.observation_id, one))
 
-    def _doubt_later(self, one: Observation, anchors: Iterable[Observation]) -> None:
-        """Look again at the later claims that a new anchor may attract."""
-        for anchor in anchors:
-            group = self._group_of[anchor.observation_id]
-            if group is not None and group.members[-1].at_ms >= one.at_ms:
-                for other in group.members:
-                    near = 0 <= other.at_ms - one.at_ms <= self._quiet_ms and distance_m(one, other) <= self._reach_m
-                    if near and order_of(other) > order_of(one):
-                        self._doubt(other)
+    def _doubt_later(self, one: Observation) -> None:
+        """Look again at the later claims that a new anchor may attract; for most claims, there are no later ones."""
+        if one.at_ms > self._newest_ms:
+            return
+        for other in self.between(one, self._reach_m, one.at_ms, one.at_ms + self._quiet_ms):
+            near = 0 <= other.at_ms - one.at_ms <= self._quiet_ms and distance_m(one, other) <= self._reach_m
+            if near and order_of(other) > order_of(one):
+                self._doubt(other)

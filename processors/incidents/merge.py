@@ -50,12 +50,14 @@ class Merge:
         self._reached: dict[SourceId, int | None] = dict.fromkeys(sorted(sources))
         self._waiting: dict[int, list[ObservationBlock]] = {}
         self._ticks: list[int] = []
+        self._fastest_ms: int | None = None
+        self._slowest_ms: int | None = None
+        self._hindmost = len(self._reached)
 
     @property
     def lead_ms(self) -> int:
         """How far the fastest source is ahead of the slowest; of the first waiting tick while one never came."""
-        fastest = max((tick_ms for tick_ms in self._reached.values() if tick_ms is not None), default=0)
-        slowest = self._slowest_ms()
+        fastest, slowest = self._fastest_ms or 0, self._slowest_ms
         if slowest is None:
             slowest = self._ticks[0] if self._ticks else fastest
         return fastest - slowest
@@ -63,7 +65,7 @@ class Merge:
     @property
     def fastest_ms(self) -> int | None:
         """The last tick of the fastest source; None before any block."""
-        return max((tick_ms for tick_ms in self._reached.values() if tick_ms is not None), default=None)
+        return self._fastest_ms
 
     def repeats(self, block: ObservationBlock) -> bool:
         """Tell whether the block is at or before the last one taken from its source.
@@ -80,10 +82,9 @@ class Merge:
         """Take one block and return the ticks that every source has now reached, in order; a repeat gives none."""
         if self.repeats(block):
             return []
-        self._reached[(block.source_topic, block.source_partition)] = block.tick_ms
+        self._reach((block.source_topic, block.source_partition), block.tick_ms)
         self._keep(block)
-        slowest = self._slowest_ms()
-        merged = []
+        slowest, merged = self._slowest_ms, []
         while slowest is not None and self._ticks and self._ticks[0] <= slowest:
             merged.append(self._take(heapq.heappop(self._ticks)))
         return merged
@@ -107,6 +108,7 @@ class Merge:
             if one.source not in self._reached:
                 raise ValueError(f"the state has a source {one.source}, which is not one of {list(self._reached)}")
             self._reached[one.source] = one.tick_ms
+        self._look_around()
         for block in state.waiting:
             self._keep(block)
 
@@ -124,13 +126,21 @@ class Merge:
         actions.sort(key=lambda one: (one.at_ms, one.action_id))
         return MergedTick(tick_ms, tuple(found), tuple(actions))
 
-    def _slowest_ms(self) -> int | None:
-        slowest: int | None = None
-        for tick_ms in self._reached.values():
-            if tick_ms is None:
-                return None
-            slowest = tick_ms if slowest is None else min(slowest, tick_ms)
-        return slowest
+    def _reach(self, source: SourceId, tick_ms: int) -> None:
+        """Take note of how far a source is; the slowest is looked for when none is where the slowest was."""
+        before_ms, self._reached[source] = self._reached[source], tick_ms
+        self._fastest_ms = tick_ms if self._fastest_ms is None else max(self._fastest_ms, tick_ms)
+        if before_ms == self._slowest_ms:
+            self._hindmost -= 1
+            if self._hindmost == 0:
+                self._look_around()
+
+    def _look_around(self) -> None:
+        """See how far the slowest and the fastest source are, None = before any block, and how many are hindmost."""
+        told = [tick_ms for tick_ms in self._reached.values() if tick_ms is not None]
+        self._fastest_ms = max(told, default=None)
+        self._slowest_ms = min(told) if len(told) == len(self._reached) else None
+        self._hindmost = list(self._reached.values()).count(self._slowest_ms)
 
 
 def _source_of(block: ObservationBlock) -> SourceId:

@@ -13,6 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Final
 
 from processors.incidents.clusters import Cluster, canonical, distance_m
 from processors.incidents.rules import ANY_KIND, Rule, Story, kinds_of
@@ -70,45 +71,68 @@ def combined_score(evidence: Iterable[Observation], rule: Rule) -> float:
     return round(1.0 - wrong, 6)
 
 
+class _Track:
+    """Claims in canonical order."""
+
+    def __init__(self, claims: Sequence[Observation] = ()) -> None:
+        self.claims = claims
+        self._at_ms = [one.at_ms for one in claims]
+
+    def around(self, one: Observation, apart_ms: int) -> Sequence[Observation]:
+        """Return those up to `apart_ms` before or after another claim."""
+        start = bisect_left(self._at_ms, one.at_ms - apart_ms)
+        return self.claims[start : bisect_right(self._at_ms, one.at_ms + apart_ms, start)]
+
+
 class _Heard:
     """The claims of a cluster by kind, and by witness and kind, each in canonical order."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.all = cluster.members
-        self._of_kind: dict[str, list[Observation]] = {}
-        self._of_witness: dict[tuple[str, str], list[Observation]] = {}
+        self._by: dict[tuple[str, str], list[Observation]] = {}
+        of_kind: dict[str, list[Observation]] = {}
         for one in cluster.members:
-            self._of_kind.setdefault(one.kind, []).append(one)
-            self._of_witness.setdefault((one.witness_id, one.kind), []).append(one)
-        self._witnesses = {kind: {one.witness_id for one in claims} for kind, claims in self._of_kind.items()}
+            of_kind.setdefault(one.kind, []).append(one)
+            self._by.setdefault((one.witness_id, one.kind), []).append(one)
+        self._tracks = {kind: _Track(claims) for kind, claims in of_kind.items()}
+        self._witnesses = {kind: {one.witness_id for one in claims} for kind, claims in of_kind.items()}
 
-    def of(self, kind: str) -> Sequence[Observation]:
+    def of(self, kind: str) -> _Track:
         """Return the claims of a kind."""
-        return self._of_kind.get(kind, ())
+        return self._tracks.get(kind, _NOTHING)
 
     def by(self, witness_id: str, kind: str) -> Sequence[Observation]:
         """Return the claims of a kind by one witness."""
-        return self._of_witness.get((witness_id, kind), ())
+        return self._by.get((witness_id, kind), ())
 
     def makers(self, way: Sequence[str]) -> Set[str]:
         """Return the witnesses that claim all of some kinds."""
-        return set.intersection(*(self._witnesses.get(kind, set()) for kind in way))
+        return set.intersection(*(self._witnesses.get(kind, _NOBODY) for kind in way))
+
+    def has(self, group: str, count: int) -> bool:
+        """Tell whether so many witnesses claim what a group of a story asks for."""
+        return group == ANY_KIND or len(self.makers(kinds_of(group))) >= count
+
+
+_NOTHING: Final = _Track()
+_NOBODY: Final[set[str]] = set()
 
 
 def _told(stories: Sequence[Story], heard: _Heard, rule: Rule) -> Sequence[Observation]:
     """Return the claims that take part in any of the stories; without stories, all."""
     if not stories:
         return heard.all
-    return [one for story in stories for one in _Telling(story, heard, rule).claims()]
+    possible = [story for story in stories if all(heard.has(*group) for group in story.claims.items())]
+    return [one for story in possible for one in _Telling(story, heard, rule).claims()]
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Of a story: how many witnesses it takes, and the ways in which each may make its claims."""
+    """Of a story: how many witnesses it takes, who could be one, and the ways in which each may make its claims."""
 
-    ways: Sequence[tuple[str, ...]]
-    makers: Set[str]
     count: int
+    makers: Set[str]
+    ways: Sequence[tuple[str, ...]]
 
 
 class _Telling:
@@ -117,11 +141,11 @@ class _Telling:
     def __init__(self, story: Story, heard: _Heard, rule: Rule) -> None:
         self._story, self._heard = story, heard
         self._apart_ms = story.apart_s * 1000
+        self._leads: dict[tuple[str, ...], _Track] = {}
         self._groups: list[_Group] = []
-        self._leads: dict[tuple[str, ...], tuple[Sequence[Observation], Sequence[int]]] = {}
         for group, count in story.claims.items():
             ways = tuple(_ways(group, rule))
-            self._groups.append(_Group(ways, set[str]().union(*map(heard.makers, ways)), count))
+            self._groups.append(_Group(count, set[str]().union(*map(heard.makers, ways)), ways))
 
     def claims(self) -> Iterable[Observation]:
         """Return the claims that take part; none = not told."""
@@ -129,13 +153,19 @@ class _Telling:
             return ()
         for way in (way for group in self._groups for way in group.ways):
             makers = self._heard.makers(way)
-            leads = [one for one in self._heard.of(way[0]) if one.witness_id in makers]
-            self._leads[way] = leads, [one.at_ms for one in leads]
+            self._leads[way] = _Track([one for one in self._heard.of(way[0]).claims if one.witness_id in makers])
         part: dict[str, Observation] = {}
-        for kind in {way[0] for way in self._leads}:
-            for centre in self._heard.of(kind):
-                part |= {one.observation_id: one for one in self._around(centre)}
+        for centre in self._centres().values():
+            part |= {one.observation_id: one for one in self._around(centre)}
         return part.values()
+
+    def _centres(self) -> dict[str, Observation]:
+        """Return what the story may be told around: claims at the time of those of its rarest group, by id."""
+        leads = [[one for way in group.ways for one in self._leads[way].claims] for group in self._groups]
+        rarest = min(leads, key=len)
+        tracks = [self._heard.of(kind) for kind in {way[0] for way in self._leads}]
+        near = (track.around(lead, self._apart_ms) for lead in rarest for track in tracks)
+        return {one.observation_id: one for some in near for one in some}
 
     def _around(self, centre: Observation) -> Iterable[Observation]:
         """Return the claims that take part around one; none if too few witnesses made theirs near it."""
@@ -156,14 +186,14 @@ class _Telling:
 
     def _made(self, way: tuple[str, ...], centre: Observation) -> Set[str]:
         """Return who made the claims of a way near `centre`."""
-        made = {one.witness_id for one in self._during(way, centre) if self._near(one, centre)}
+        made = {one.witness_id for one in self._leads[way].around(centre, self._apart_ms) if self._near(one, centre)}
         for kind in way[1:]:
             made = {each for each in made if any(self._near(one, centre) for one in self._heard.by(each, kind))}
         return made
 
     def _part(self, way: tuple[str, ...], makers: Set[str], centre: Observation) -> Iterator[Observation]:
         """Yield the claims of a way by those who take part."""
-        for one in self._during(way, centre):
+        for one in self._leads[way].around(centre, self._apart_ms):
             if one.witness_id in makers and self._near(one, centre):
                 yield one
         for kind in way[1:]:
@@ -171,11 +201,6 @@ class _Telling:
                 for one in self._heard.by(witness_id, kind):
                     if self._near(one, centre):
                         yield one
-
-    def _during(self, way: tuple[str, ...], centre: Observation) -> Sequence[Observation]:
-        leads, at_ms = self._leads[way]
-        start = bisect_left(at_ms, centre.at_ms - self._apart_ms)
-        return leads[start : bisect_right(at_ms, centre.at_ms + self._apart_ms, start)]
 
     def _near(self, one: Observation, centre: Observation) -> bool:
         return distance_m(one, centre) <= self._story.distance_m
