@@ -24,7 +24,7 @@ class Tail(Generic[T]):
         self._codec, self._kind = codec, kind
         self._next = 0
         self._tp = (settings.topic(topic), 0)
-        self._consumer = Consumer(watcher_settings(settings.kafka))
+        self._consumer = Consumer(watcher_settings(settings.kafka, enable_partition_eof=True))
         self._assigned = False
 
     def __enter__(self) -> Self:
@@ -53,17 +53,15 @@ class Tail(Generic[T]):
             raise Retryable(f"Kafka stopped answering for {self._tp[0]}: {error}") from error
 
     def _take(self, found: list[T]) -> None:
-        messages = self._consumer.consume(AT_ONCE, timeout=ANSWER_WITHIN_S)
-        if not messages:
-            at = self._consumer.position([TopicPartition(*self._tp)])[0].offset
-            if at <= self._next:
-                raise Retryable(f"Kafka gives no records of {self._tp[0]}")
-            self._next = at
-        for message in messages:
+        first = self._consumer.poll(ANSWER_WITHIN_S)  # `consume` would wait for as many as it is asked for
+        if first is None:
+            raise Retryable(f"Kafka gives no records of {self._tp[0]}")
+        for message in (first, *self._consumer.consume(AT_ONCE, timeout=0)):
             if message.error() is not None:
-                if message.error().code() == KafkaError._PARTITION_EOF:
-                    continue
-                raise KafkaException(message.error())
+                if message.error().code() != KafkaError._PARTITION_EOF:
+                    raise KafkaException(message.error())
+                self._next = max(self._next, message.offset())  # compaction may have left nothing before the end
+                continue
             self._next = message.offset() + 1
             if message.value() is not None:
                 try:

@@ -18,7 +18,7 @@ from processors.partition_engine import Outcome, PartitionEngine
 from processors.position_rows import shards_of_words
 from processors.positions_in import SinglePositions
 from processors.records_in import RawRecord
-from schemas.codec import Codec, local_codec, schema_text
+from schemas.codec import Codec, schema_text
 from schemas.columns import unpack
 from schemas.dictionary import Dictionary, DictionaryArray
 from schemas.ids import shard_of
@@ -226,7 +226,6 @@ def test_shards_of_many_ids_are_those_of_each(words: list[str]) -> None:
 
 
 def test_a_hash_is_the_same_in_every_process() -> None:
-    assert local_codec().ids_of("VehiclePosition") == CODEC.ids_of("VehiclePosition")
     (value,) = singly([position("29B-1", T0_MS, line_id="L1", trip_id="t")]).content_hash.tolist()
     assert value == HASH
 
