@@ -1,6 +1,6 @@
 """Standing observations as checkpoint parts: written once when enough have gathered, dropped when none stands."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +11,9 @@ from schemas.records import Observation
 
 PART_CLAIMS: Final = 256
 """Observations a part holds at least; fewer are written with the rest of the state, each time."""
+
+LEFT_SHARE: Final = 0.25
+"""Parts of which no more stands are given up, and what stands is written anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class ClaimParts:
         self._part_claims = part_claims
         self._recent: dict[str, Observation] = {}
         self._part_of: dict[str, str] = {}
-        self._standing_in: dict[str, int] = {}
+        self._standing_in: dict[str, set[str]] = {}
         self._gone: dict[str, list[str]] = {}
 
     def add(self, one: Observation) -> None:
@@ -49,20 +52,33 @@ class ClaimParts:
         if key is None:
             del self._recent[observation_id]
             return
-        self._standing_in[key] -= 1
+        self._standing_in[key].remove(observation_id)
         self._gone[key].append(observation_id)
-        if self._standing_in[key] == 0:
+        if not self._standing_in[key]:
             del self._standing_in[key], self._gone[key]
 
-    def seal(self, key: str) -> dict[str, bytes]:
-        """Put the recent observations into a part of that name if they are enough; return it."""
+    def seal(self, key: str, standing: Mapping[str, Observation]) -> dict[str, bytes]:
+        """Put the recent observations into a part of that name if they are enough; return it.
+
+        standing: all observations that stand, by id.
+        """
+        for part, names in list(self._standing_in.items()):
+            if len(names) <= LEFT_SHARE * (len(names) + len(self._gone[part])):
+                self._recent |= {name: standing[name] for name in names}
+                del self._standing_in[part], self._gone[part]
+                for name in names:
+                    del self._part_of[name]
         if len(self._recent) < self._part_claims:
             return {}
         claims = canonical(self._recent.values())
         self._recent.clear()
-        self._part_of |= dict.fromkeys((one.observation_id for one in claims), key)
-        self._standing_in[key], self._gone[key] = len(claims), []
+        self._seal(key, claims)
         return {key: msgspec.msgpack.encode(claims)}
+
+    def _seal(self, key: str, claims: Sequence[Observation], gone: Sequence[str] = ()) -> None:
+        names = [one.observation_id for one in claims]
+        self._part_of |= dict.fromkeys(names, key)
+        self._standing_in[key], self._gone[key] = set(names), list(gone)
 
     def state(self) -> ClaimsState:
         """Return what a restart needs besides the parts."""
@@ -77,7 +93,6 @@ class ClaimParts:
             claims = msgspec.msgpack.decode(parts[sealed.key], type=tuple[Observation, ...])
             gone = frozenset(sealed.gone)
             left = [one for one in claims if one.observation_id not in gone]
-            self._part_of |= dict.fromkeys((one.observation_id for one in left), sealed.key)
-            self._standing_in[sealed.key], self._gone[sealed.key] = len(left), list(sealed.gone)
+            self._seal(sealed.key, left, sealed.gone)
             standing += left
         return standing

@@ -44,7 +44,7 @@ class Lookout:
         self._drafter = drafter
         within = drafter.rule.within
         self._firm = CellIndex(2 * within.distance_m, within.quiet_s, latitude_deg)
-        self._passing = CellIndex(2 * within.distance_m, within.quiet_s, latitude_deg)
+        self._passing = CellIndex(within.distance_m, within.quiet_s, latitude_deg)
         self._waiting: dict[str, _Waiting] = {}
 
     def wait(self, block: ObservationBlock) -> None:
@@ -132,14 +132,15 @@ class Lookout:
         """Return what stands or waits around waiting claims: firm claims that links reach, passing ones in reach."""
         rule = self._drafter.rule
         firm_indexes = claims.firm, self._firm
-        reach_m, quiet_ms = 2 * rule.within.distance_m, rule.within.quiet_s * 1000
         starts = list(waiting)
         roots = [other for one in starts for index in firm_indexes for other in index.near(one)]
         found = component(firm_indexes, roots, lambda a, b: firm_linked(a, b, rule))
         for one in [*starts, *found.values()]:
-            linked = left_linked if rule.is_passing(one.kind) else firm_linked
-            near = claims.passing_around(one, reach_m, one.at_ms - quiet_ms, one.at_ms + quiet_ms)
-            near += self._passing.near(one)
+            linked, reach_m, reach_s = firm_linked, 2 * rule.within.distance_m, rule.within.quiet_s
+            if rule.passing is not None and one.kind in rule.passing.kinds:
+                linked, reach_m, reach_s = left_linked, rule.passing.distance_m, rule.passing.quiet_s
+            around = one, reach_m, one.at_ms - reach_s * 1000, one.at_ms + reach_s * 1000
+            near = (*claims.passing_around(*around), *self._passing.between(*around))
             found.update((other.observation_id, other) for other in near if linked(one, other, rule))
         taken_back = {name for name, one in self._waiting.items() if one.observation is None}
         return [one for name, one in found.items() if name not in taken_back]

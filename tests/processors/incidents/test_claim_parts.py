@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.incidents.claim_parts import ClaimParts
+from processors.incidents.claim_parts import ClaimParts, ClaimsState
 from processors.incidents.clusters import canonical
 from processors.incidents.engine import CorrelationRule
 from schemas.records import Observation
@@ -23,7 +23,7 @@ def test_parts_and_state_hold_what_stands(steps: list[str], data: st.DataObject)
             del standing[gone]
             parts.remove(gone)
         else:
-            stored |= parts.seal(f"claims/{number}")
+            stored |= parts.seal(f"claims/{number}", standing)
             state = parts.state()
             live = {one.key for one in state.sealed}
             stored = {key: blob for key, blob in stored.items() if key in live}
@@ -33,6 +33,24 @@ def test_parts_and_state_hold_what_stands(steps: list[str], data: st.DataObject)
             assert again.state() == state
             if step == "restart":
                 parts = again
+
+
+def test_what_stands_of_a_part_mostly_gone_is_written_anew() -> None:
+    claims = [claim("heat", f"P-{number}", number) for number in range(8)]
+    parts = ClaimParts(part_claims=4)
+    standing = {one.observation_id: one for one in claims}
+    for one in claims:
+        parts.add(one)
+    parts.seal("claims/1", standing)
+    for one in claims[:5]:
+        parts.remove(one.observation_id)
+        del standing[one.observation_id]
+    assert parts.seal("claims/2", standing) == {}
+    assert [len(one.gone) for one in parts.state().sealed] == [5]
+    parts.remove(claims[5].observation_id)
+    del standing[claims[5].observation_id]
+    assert parts.seal("claims/3", standing) == {}
+    assert parts.state() == ClaimsState((), tuple(claims[6:]))
 
 
 def test_a_checkpoint_writes_observations_once() -> None:
