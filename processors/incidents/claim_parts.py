@@ -82,7 +82,9 @@ class ClaimParts:
 
     def state(self) -> ClaimsState:
         """Return what a restart needs besides the parts."""
-        sealed = tuple(SealedPart(key, tuple(sorted(self._gone[key]))) for key in self._standing_in)
+        for gone in self._gone.values():
+            gone.sort()  # in place: quick, as all but the newest are in order
+        sealed = tuple(SealedPart(key, tuple(self._gone[key])) for key in self._standing_in)
         return ClaimsState(sealed, tuple(canonical(self._recent.values())))
 
     def restore(self, state: ClaimsState, parts: Mapping[str, bytes]) -> list[Observation]:

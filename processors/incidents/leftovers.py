@@ -58,9 +58,8 @@ class Leftovers:
 
     def between(self, one: Observation, reach_m: float, from_ms: int, until_ms: int) -> list[Observation]:
         """Return the claims up to `reach_m` from an observation that are of that time, and some others."""
-        anchors = self._anchors.between(one, reach_m + self._reach_m, from_ms - self._quiet_ms, until_ms)
-        groups = (self._group_of[anchor.observation_id] for anchor in anchors)
-        return [member for group in groups if group is not None for member in group.members]
+        self._work_off()
+        return self._grouped(one, reach_m, from_ms, until_ms)
 
     def add(self, one: Observation) -> None:
         """Put a claim in."""
@@ -71,6 +70,9 @@ class Leftovers:
         """Take a claim out."""
         self._leave_group(one)
         del self._group_of[one.observation_id]
+        if self._doubtful:
+            self._doubtful = [entry for entry in self._doubtful if entry[2] is not one]
+            heapq.heapify(self._doubtful)
 
     def drop(self, group: Group) -> None:
         """Let a whole group go; the others stay as they are (clusters.py says why)."""
@@ -80,12 +82,13 @@ class Leftovers:
 
     def settle(self) -> Regrouped:
         """Group what was put in or taken out since the last time, and say what that changed."""
-        while self._doubtful:
-            _, name, one = heapq.heappop(self._doubtful)
-            if name in self._group_of:
-                self._regroup(one)
+        self._work_off()
         changed, self._changed = self._changed, Regrouped()
         return changed
+
+    def _work_off(self) -> None:
+        while self._doubtful:
+            self._regroup(heapq.heappop(self._doubtful)[2])
 
     def _regroup(self, one: Observation) -> None:
         """Put a claim where it belongs now; all that is earlier is where it belongs."""
@@ -147,7 +150,12 @@ class Leftovers:
         """Look again at the later claims that a new anchor may attract; for most claims, there are no later ones."""
         if one.at_ms > self._newest_ms:
             return
-        for other in self.between(one, self._reach_m, one.at_ms, one.at_ms + self._quiet_ms):
+        for other in self._grouped(one, self._reach_m, one.at_ms, one.at_ms + self._quiet_ms):
             near = 0 <= other.at_ms - one.at_ms <= self._quiet_ms and distance_m(one, other) <= self._reach_m
             if near and order_of(other) > order_of(one):
                 self._doubt(other)
+
+    def _grouped(self, one: Observation, reach_m: float, from_ms: int, until_ms: int) -> list[Observation]:
+        anchors = self._anchors.between(one, reach_m + self._reach_m, from_ms - self._quiet_ms, until_ms)
+        groups = (self._group_of[anchor.observation_id] for anchor in anchors)
+        return [member for group in groups if group is not None for member in group.members]

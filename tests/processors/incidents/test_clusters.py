@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import permutations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.incidents.cells import CellIndex, component
 from processors.incidents.clusters import Cluster, canonical, conclude, distance_m, firm_linked, gather
+from processors.incidents.leftovers import Leftovers
 from processors.incidents.rules import Rule
 from processors.incidents.standing import StandingClaims, Told
 from processors.incidents.verdict import judge
@@ -67,6 +70,20 @@ claims_of_a_few_minutes = st.lists(
 )
 
 
+claims_around_a_scene = st.lists(
+    st.builds(
+        lambda kind, device, at_s, x: claim(kind, f"{device}", at_s, x_m=x * 25, score=0.9),
+        st.sampled_from(("camera_crash", "hard_stop", "stationary_vehicle", "hard_stop", "stationary_vehicle")),
+        st.integers(0, 4),
+        st.one_of(st.integers(0, 15), st.integers(0, 90).map(lambda tens: tens * 10)),
+        st.integers(-9, 9),
+    ),
+    min_size=10,
+    max_size=40,
+    unique_by=lambda one: one.observation_id,
+)
+
+
 @given(claims_of_a_few_minutes, st.randoms(), st.sampled_from(RULES))
 def test_conclude_depends_on_the_set_alone(claims: list[Observation], random: object, rule: Rule) -> None:
     shuffled = list(claims)
@@ -101,10 +118,17 @@ def test_a_component_is_all_that_links_reach(claims: list[Observation]) -> None:
         assert component([index], [one], lambda a, b: firm_linked(a, b, FIRE)).keys() == reached
 
 
-@settings(max_examples=150, deadline=None)
-@given(claims_of_a_few_minutes, st.sampled_from(RULES), st.data())
-def test_incremental_clusters_equal_the_whole_set(claims: list[Observation], rule: Rule, data: st.DataObject) -> None:
+@settings(max_examples=300, deadline=None)
+@given(
+    st.one_of(
+        st.tuples(claims_of_a_few_minutes, st.sampled_from(RULES)),
+        st.tuples(claims_around_a_scene, st.just(CRASH)),
+    ),
+    st.data(),
+)
+def test_incremental_clusters_equal_the_whole_set(drawn: tuple[list[Observation], Rule], data: st.DataObject) -> None:
     """Any order of arrival, withdrawals, repeats and claims made again."""
+    claims, rule = drawn
     standing: dict[str, Observation] = {}
     claimed: list[Observation] = []
     waiting = list(data.draw(st.permutations(claims)))
@@ -134,6 +158,53 @@ def test_incremental_clusters_equal_the_whole_set(claims: list[Observation], rul
         assert {name: each for name, each in now.items() if name not in told}.items() <= before.items()
         assert all(each.evidence_ids <= touched for name, each in before.items() if now.get(name) != each)
         before = now
+
+
+passing_claims_of_one_junction = st.lists(
+    st.builds(
+        lambda device, at_s, x, y: claim("hard_stop", f"V-{device}", at_s, x_m=x * 10, y_m=y * 10),
+        st.integers(0, 30),
+        st.integers(0, 240),
+        st.integers(-9, 9),
+        st.integers(-4, 4),
+    ),
+    min_size=10,
+    max_size=40,
+    unique_by=lambda one: one.observation_id,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(passing_claims_of_one_junction, st.data())
+def test_leftovers_are_gathered_whatever_comes_and_goes_when(claims: list[Observation], data: st.DataObject) -> None:
+    left = Leftovers(CRASH, LATITUDE_DEG + 1)
+    there: dict[str, Observation] = {}
+    for step in data.draw(st.lists(st.lists(st.sampled_from(claims), max_size=8), max_size=12)) if claims else []:
+        for one in step:
+            if there.pop(one.observation_id, None) is None:
+                there[one.observation_id] = one
+                left.add(one)
+            else:
+                left.remove(one)
+        left.settle()
+        groups = {tuple(group.members) for name in there if (group := left.group_of(name)) is not None}
+        assert groups == {cluster.members for cluster in gather(canonical(there.values()), CRASH)}
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_of_two_groups_equally_near_the_first_takes_a_claim(side: int) -> None:
+    middle = replace(claim("hard_stop", "M", 2), longitude_deg=105.75)
+    first = replace(claim("hard_stop", "A", 0), longitude_deg=105.75 + side * 2**-12)
+    second = replace(claim("hard_stop", "B", 1), longitude_deg=105.75 - side * 2**-12)
+    assert distance_m(middle, first) == distance_m(middle, second)
+    for order in permutations((first, middle, second)):
+        left = Leftovers(CRASH, LATITUDE_DEG + 1)
+        for one in order:
+            left.add(one)
+            left.settle()
+        group = left.group_of(middle.observation_id)
+        assert group is not None
+        assert group.members == [first, middle]
 
 
 def gather_plainly(left: list[Observation], rule: Rule) -> list[list[str]]:

@@ -105,6 +105,29 @@ def test_late_evidence_of_what_was_resolved_reopens_it() -> None:
     assert change.reasons[0] == "evidence again"
 
 
+def test_a_hundred_observations_a_second_at_lights_cost_little_each() -> None:
+    """Five minutes of hard stops and standing vehicles at 1,500 lights, and a crash every minute."""
+    rng = random.Random(7)
+    lights = [(rng.uniform(-8000, 8000), rng.uniform(-8000, 8000)) for _ in range(1500)]
+    ticks = []
+    for at_s in range(300):
+        found = []
+        for number in range(100):
+            x_m, y_m = rng.choice(lights)
+            x_m, y_m = x_m + rng.gauss(0, 15), y_m + rng.gauss(0, 15)
+            found.append(claim(rng.choice(COMMON), f"D-{at_s}-{number}", at_s + rng.random(), x_m, y_m))
+        if at_s % 60 == 30:
+            found.append(claim("camera_crash", "CAM-1", at_s, x_m=lights[at_s][0], y_m=lights[at_s][1]))
+        ticks.append(blocks_at(at_s + 1, found))
+    run = Run(CorrelationRule())
+    began_s = time.process_time()
+    for blocks in ticks:
+        run.push(blocks)
+    each_us = (time.process_time() - began_s) / 30_000 * 1e6
+    assert [one.incident.kind for one in run.changes if one.incident.revision == 1].count("crash") >= 5
+    assert each_us < 120
+
+
 def test_five_observations_a_second_for_half_an_hour_cost_little_a_tick() -> None:
     rng = random.Random(7)
     run = Run(CorrelationRule(provisional_after_ms=20_000))
