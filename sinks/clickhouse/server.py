@@ -21,6 +21,8 @@ from sinks.ports import LOOPBACK, free_port
 USER: Final = "cityops"
 CHILD: Final = Path(__file__).with_name("server_child.py")
 READY_WITHIN_S: Final = 30.0
+STARTS: Final = 3
+PORT_TAKEN: Final = "Address already in use"
 STOP_WITHIN_S: Final = 4.0
 
 CONFIG: Final = """<clickhouse>
@@ -154,20 +156,25 @@ def plan_server(folder: Path, log: Path | None = None) -> ServerPlan:
 def start_server(folder: Path) -> RunningServer:
     """Start the server of `folder` and wait until it answers; it ends with this process.
 
+    A port that somebody took between choosing it and listening is replaced by another.
     Raises CityopsError when it does not come up, above all when another server holds the folder.
     """
-    plan = plan_server(folder)
-    with (folder / "child.log").open("wb") as output:
-        process = subprocess.Popen(plan.command, stdin=subprocess.PIPE, stdout=output, stderr=output)
-    server = RunningServer(plan, process)
-    give_up_at_s = time.monotonic() + READY_WITHIN_S
-    while not plan.ready():
-        if process.poll() is not None or time.monotonic() > give_up_at_s:
-            server.stop()
-            said = (folder / "child.log").read_text(encoding="utf-8", errors="replace").strip()[-500:]
-            raise CityopsError(f"the ClickHouse server of {folder} did not start (does another hold it?): {said}")
-        time.sleep(0.05)
-    return server
+    said = ""
+    for _ in range(STARTS):
+        plan = plan_server(folder)
+        with (folder / "child.log").open("wb") as output:
+            process = subprocess.Popen(plan.command, stdin=subprocess.PIPE, stdout=output, stderr=output)
+        server = RunningServer(plan, process)
+        give_up_at_s = time.monotonic() + READY_WITHIN_S
+        while process.poll() is None and time.monotonic() < give_up_at_s:
+            if plan.ready():
+                return server
+            time.sleep(0.05)
+        server.stop()
+        said = (folder / "child.log").read_text(encoding="utf-8", errors="replace").strip()[-500:]
+        if PORT_TAKEN not in said:
+            break
+    raise CityopsError(f"the ClickHouse server of {folder} did not start (does another hold it?): {said}")
 
 
 def _port(value: str | int | None) -> int | None:
