@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,15 +92,23 @@ class Sampler:
         return took_s
 
 
+Shares = defaultdict[str, float]
+"""Where -> how much."""
+
+
+def _shares() -> Shares:
+    return defaultdict(float)
+
+
 @dataclass(slots=True)
 class _Counts:
     """Samples of one thread."""
 
     name: str
     total: int = 0
-    innermost: Counter[str] = field(default_factory=Counter)
-    inclusive: Counter[str] = field(default_factory=Counter)
-    library: Counter[str] = field(default_factory=Counter)
+    innermost: Shares = field(default_factory=_shares)
+    inclusive: Shares = field(default_factory=_shares)
+    library: Shares = field(default_factory=_shares)
 
 
 def read_profile(folded: Iterable[str], took_s: Mapping[int, float], positions: int) -> Profile:
@@ -109,17 +117,17 @@ def read_profile(folded: Iterable[str], took_s: Mapping[int, float], positions: 
     for line in folded:
         _take(line, counts)
     us = 1e6 / positions
-    threads: Counter[str] = Counter()
-    found = Counter[str](), Counter[str](), Counter[str]()
+    threads = _shares()
+    found = _shares(), _shares(), _shares()
     for thread, seconds in took_s.items():
         of = counts.get(thread)
-        threads[of.name if of is not None else "threads of libraries (librdkafka)"] += seconds * us  # type: ignore[assignment]
+        threads[of.name if of is not None else "threads of libraries (librdkafka)"] += seconds * us
         if of is None or not of.total:
-            found[0]["(threads of libraries: librdkafka)"] += seconds * us  # type: ignore[assignment]
+            found[0]["(threads of libraries: librdkafka)"] += seconds * us
             continue
         for into, samples in zip(found, (of.innermost, of.inclusive, of.library), strict=True):
             for where, count in samples.items():
-                into[where] += seconds * us * count / of.total  # type: ignore[assignment]
+                into[where] += seconds * us * count / of.total
     return Profile(sum(took_s.values()) * us, _largest(threads), *(_largest(one) for one in found))
 
 

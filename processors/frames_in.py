@@ -5,6 +5,7 @@ A frame whose columns do not fit together is refused whole, with every reason; d
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -79,13 +80,7 @@ class FramePositions:
         for name, end in _SYMBOLS.items():
             wrong_rows = columns[name] >= end
             values = columns[name]
-            mistakes.note(
-                wrong_rows,
-                Reason.OUT_OF_RANGE,
-                lambda row, name=name, values=values, end=end: (  # type: ignore[misc]
-                    f"{name} {values[row]} is not one of 0 to {end - 1}"
-                ),
-            )
+            mistakes.note(wrong_rows, Reason.OUT_OF_RANGE, partial(_no_symbol, name, values, end))
             columns[name] = np.where(wrong_rows, 0, values).astype(np.uint8)
         columns["class"] = columns.pop("vehicle_class")
         columns["vehicle"] = self._numbers("vehicle_index", vehicles, frames)
@@ -132,6 +127,10 @@ class FramePositions:
             known = self._met[name, packed, width] = dictionary.numbers(words)
             self._met_bytes += len(packed) + known.nbytes
         return known
+
+
+def _no_symbol(name: str, values: npt.NDArray[Any], end: int, row: int) -> str:
+    return f"{name} {values[row]} is not one of 0 to {end - 1}"
 
 
 def frame_mistakes(fields: Mapping[str, Any]) -> list[str]:

@@ -3,9 +3,7 @@
 Nothing is decided before a tick closes an interval, so how polls cut the log cannot matter (docs/adr/0002).
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final
 
@@ -28,7 +26,8 @@ from processors.ingest import (
     one_line,
     shards_of,
 )
-from processors.records_in import RawRecord
+from processors.outcome import TICK, Forwarded, Gathered, Outcome, Refusal
+from processors.records_in import KEPT_BYTES, MOST_BYTES, RawRecord, beginning, largest
 from processors.registrations import RECORD as REGISTRATION
 from processors.registrations import Registrations
 from processors.rows import RowBuffer, texts
@@ -44,112 +43,15 @@ from schemas.records import (
     ObservationBlock,
     OperatorAction,
     Rejected,
-    RowFrame,
 )
-
-__all__ = ["Counts", "Domain", "Forwarded", "IngestRule", "Outcome", "PartitionEngine"]
-
-TICK: Final = "Tick"
-USED_IN: Final = ("positions", "detections", "readings", "heartbeats", "device_log", "actions")
-"""The tables of used records."""
 
 REACH_MS: Final = 600_000
 """How far back of a record any detector looks: at most 5 records, no more than 2 minutes from each to the next."""
-
-MOST_BYTES: Final = 1_040_000
-"""Of a key, and of value and headers, uncompressed: about Kafka's limit for a message, which compression evades."""
-HEADER_EXTRA_BYTES: Final = 8
-KEPT_BYTES: Final = 65_536
-"""Of the value and of the key of a record beyond it that is parked."""
 
 _VALUE: Final = attrgetter("value")
 _OFFSET: Final = attrgetter("offset")
 _KEY: Final = attrgetter("key")
 _HEADERS: Final = attrgetter("headers")
-
-
-@dataclass(frozen=True, slots=True)
-class Forwarded:
-    """A record that stands in the wrong partition: to be sent, as it is, to the right one under its device's id."""
-
-    to_partition: int
-    key: bytes
-    record: RawRecord
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What became of the records decided by one push; ticks are all that were read, those ignored included."""
-
-    used: int
-    duplicate: int
-    forwarded: int
-    ticks: int
-    rejected: Mapping[str, int]
-    """by reason"""
-    positions: int
-    detections: int
-    readings: int
-    heartbeats: int
-    registrations: int
-    actions: int
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one push led to. checkpoint: the last one that fell due, None when none did."""
-
-    blocks: tuple[ObservationBlock, ...]
-    frames: tuple[RowFrame, ...]
-    rejected: tuple[Rejected, ...]
-    forwarded: tuple[Forwarded, ...]
-    checkpoint: Checkpoint | None
-    counts: Counts
-
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    raw: RawRecord
-    reason: Reason
-    errors: tuple[str, ...]
-    index: int = -1
-    """of a position within its frame, -1 = the whole record"""
-
-
-@dataclass(slots=True)
-class _Gathered:
-    """What is gathered for an Outcome."""
-
-    blocks: list[ObservationBlock] = field(default_factory=list)
-    frames: list[RowFrame] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
-    forwarded: list[Forwarded] = field(default_factory=list)
-    checkpoint: Checkpoint | None = None
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def outcome(self) -> Outcome:
-        of = self.counts
-        counts = Counts(
-            used=sum(of[table] for table in USED_IN),
-            duplicate=of["duplicates"],
-            forwarded=of["forwarded"],
-            ticks=of[TICK],
-            rejected=Counter(rejected.reason for rejected in self.rejected),
-            positions=of["positions"],
-            detections=of["detections"],
-            readings=of["readings"],
-            heartbeats=of["heartbeats"],
-            registrations=of["device_log"],
-            actions=of["actions"],
-        )
-        return Outcome(
-            blocks=tuple(self.blocks),
-            frames=tuple(self.frames),
-            rejected=tuple(self.rejected),
-            forwarded=tuple(self.forwarded),
-            checkpoint=self.checkpoint,
-            counts=counts,
-        )
 
 
 class PartitionEngine:
@@ -194,7 +96,7 @@ class PartitionEngine:
         self._sealed_offset = 0
         self._pending: list[RawRecord] = []
         self._pending_ids: list[IntArray] = []
-        self._refused: list[_Refusal] = []
+        self._refused: list[Refusal] = []
         self._unsent: dict[str, bytes] = {}
         self._sent_live: tuple[str, ...] = ()
 
@@ -203,7 +105,7 @@ class PartitionEngine:
 
         Never raises for what a producer sent. Raises ValueError when the offsets do not increase.
         """
-        gathered = _Gathered()
+        gathered = Gathered()
         self._check_order(records)
         schema_id = schema_ids(list(map(_VALUE, records)))
         start = 0
@@ -257,7 +159,7 @@ class PartitionEngine:
 
     def _tick_of(self, record: RawRecord) -> int | None:
         """Return the time of a record that claims to be a tick, None if it is none."""
-        if _largest(record) > MOST_BYTES:
+        if largest(record) > MOST_BYTES:
             return None
         try:
             return int(self._codec.decode(record.value)[1]["at_ms"])
@@ -279,7 +181,7 @@ class PartitionEngine:
                 known = found.get(name)
                 found[name] = those if known is None else sorted([*known, *those], key=_OFFSET)
             else:
-                self._refused += [_Refusal(record, *self._stranger(record)) for record in those]
+                self._refused += [Refusal(record, *self._stranger(record)) for record in those]
         return {name: those for name, those in found.items() if those}
 
     def _stranger(self, record: RawRecord) -> tuple[Reason, tuple[str, ...]]:
@@ -298,15 +200,15 @@ class PartitionEngine:
         if max(size.max(initial=0), key.max(initial=0)) <= MOST_BYTES and not any(map(_HEADERS, records)):
             return fits
         for row, record in enumerate(records):
-            size_bytes = _largest(record)
+            size_bytes = largest(record)
             if size_bytes > MOST_BYTES:
                 fits[row] = False
                 words = f"{size_bytes} bytes, at most {MOST_BYTES} are taken"
                 words += f"; of key and value the first {KEPT_BYTES} are kept"
-                self._refused.append(_Refusal(_beginning(record), Reason.OUT_OF_RANGE, (words,)))
+                self._refused.append(Refusal(beginning(record), Reason.OUT_OF_RANGE, (words,)))
         return fits
 
-    def _close(self, interval: Interval, offset: int, gathered: _Gathered) -> None:
+    def _close(self, interval: Interval, offset: int, gathered: Gathered) -> None:
         """Decide everything that came in an interval; the tick that closes it stands at `offset`."""
         waiting = self._by_name() if self._pending else {}
         if REGISTRATION in waiting:
@@ -338,7 +240,7 @@ class PartitionEngine:
         if checkpoint_due:
             gathered.checkpoint = self._checkpoint(interval.tick_ms)
 
-    def _register(self, records: Sequence[RawRecord], tick_ms: int, gathered: _Gathered) -> None:
+    def _register(self, records: Sequence[RawRecord], tick_ms: int, gathered: Gathered) -> None:
         """Take the registrations of an interval, before its other records."""
         assert self._registrations is not None
         messages = []
@@ -346,13 +248,13 @@ class PartitionEngine:
             try:
                 messages.append(Message(record, self._codec.decode(record.value)[1]))
             except Refused as refusal:
-                self._refused.append(_Refusal(record, refusal.reason, refusal.errors))
+                self._refused.append(Refusal(record, refusal.reason, refusal.errors))
         device_ids = [message.fields["device_id"] for message in messages]
         rows = [message.raw for message in messages], np.arange(len(messages))
         astray = self._forward(shards_of(device_ids), *rows, device_ids.__getitem__, tick_ms, gathered)
         here = [messages[row] for row in np.flatnonzero(~astray).tolist()]
         taken = self._registrations.take(here, self._package, tick_ms)
-        self._refused += [_Refusal(raw, *judged(mistakes)) for raw, mistakes in taken.refused]
+        self._refused += [Refusal(raw, *judged(mistakes)) for raw, mistakes in taken.refused]
         self._rows.add("device_log", taken.used)
         self._rows.add("duplicates", taken.duplicates)
         gathered.counts["device_log"] += len(taken.used["source_offset"])
@@ -361,14 +263,14 @@ class PartitionEngine:
             self._city = self._registrations.over(self._package)
 
     def _ingest(
-        self, form: Form[Any], records: Sequence[RawRecord], interval: Interval, gathered: _Gathered
+        self, form: Form[Any], records: Sequence[RawRecord], interval: Interval, gathered: Gathered
     ) -> tuple[list[Observation], Batch]:
         """Decide the records of one form; return what the used ones change in its claims, and the used ones."""
         history = self._histories[form.record]
         rows = form.read(records, self._codec, history.keys, self._city)
         batch = rows.batch
         for number, (reason, words) in rows.unread.by_record.items():
-            self._refused.append(_Refusal(records[number], reason, words))
+            self._refused.append(Refusal(records[number], reason, words))
         device = getattr(batch, form.device_field)
         astray = self._forward(
             rows.shard, records, rows.record, lambda row: _text(device, row), interval.tick_ms, gathered
@@ -405,10 +307,10 @@ class PartitionEngine:
         """Refuse one row: the record that it is, or the row alone where its record holds several."""
         record = records[rows.record[row]]
         if rows.index is None:
-            self._refused.append(_Refusal(record, reason, words))
+            self._refused.append(Refusal(record, reason, words))
         else:
             index = int(rows.index[row])
-            self._refused.append(_Refusal(alone(record, index, self._codec), reason, words, index))
+            self._refused.append(Refusal(alone(record, index, self._codec), reason, words, index))
 
     def _forward(
         self,
@@ -417,7 +319,7 @@ class PartitionEngine:
         record: IntArray,
         device: Callable[[int], str],
         tick_ms: int,
-        gathered: _Gathered,
+        gathered: Gathered,
     ) -> BoolArray:
         """Set aside the rows that belong to another partition, whatever else may be wrong with them; return which.
 
@@ -446,7 +348,7 @@ class PartitionEngine:
             gathered.forwarded.append(Forwarded(int(target[gone[at]]), key, records[record[gone[at]]]))
         return astray
 
-    def _reject(self, tick_ms: int, gathered: _Gathered) -> None:
+    def _reject(self, tick_ms: int, gathered: Gathered) -> None:
         """Turn the refusals of an interval into rejects and their rows, in log order."""
         if not self._refused:
             return
@@ -464,7 +366,7 @@ class PartitionEngine:
         )
         gathered.rejected.extend(rejected)
 
-    def _rejected(self, refusal: _Refusal, tick_ms: int) -> Rejected:
+    def _rejected(self, refusal: Refusal, tick_ms: int) -> Rejected:
         raw = refusal.raw
         return Rejected(
             tick_ms=tick_ms,
@@ -479,7 +381,7 @@ class PartitionEngine:
             headers=tuple(Header(name=name, value=value) for name, value in raw.headers),
         )
 
-    def _store_duplicates(self, batch: Batch, form: Form[Any], tick_ms: int, gathered: _Gathered) -> None:
+    def _store_duplicates(self, batch: Batch, form: Form[Any], tick_ms: int, gathered: Gathered) -> None:
         columns = batch.columns()
         rows = {
             "source_offset": columns["offset"],
@@ -538,16 +440,6 @@ class PartitionEngine:
 
 def _text(column: Any, row: int) -> str:
     return column.text(row) if isinstance(column, DictionaryArray) else str(column[row])
-
-
-def _largest(record: RawRecord) -> int:
-    headers = sum(len(name) + len(value or b"") + HEADER_EXTRA_BYTES for name, value in record.headers)
-    return max(len(record.key or b""), len(record.value or b"") + headers)
-
-
-def _beginning(record: RawRecord) -> RawRecord:
-    key, value = record.key, record.value
-    return RawRecord(record.offset, key and key[:KEPT_BYTES], value and value[:KEPT_BYTES])
 
 
 def _turned(interval: Interval, span_ms: int) -> bool:

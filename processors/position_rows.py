@@ -1,6 +1,7 @@
 """Positions of one partition as rows: read from single messages or frames, told by registration, checked."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from processors.network import Vehicle
 from processors.positions_in import PerWord, RegisteredVehicles, SinglePositions
 from processors.records_in import RawRecord
 from schemas.codec import Codec
-from schemas.dictionary import BytesArray, Dictionary
+from schemas.dictionary import BytesArray, Dictionary, DictionaryArray
 from schemas.errors import Reason
 from schemas.ids import SHARDS, murmur2_of_words
 
@@ -71,14 +72,12 @@ class PositionRows:
             if self._unsound[name].dictionary is not column.dictionary:
                 self._unsound[name] = PerWord(column.dictionary, _unsound, np.bool_)
             wrong = self._unsound[name].of(column.numbers)
-            mistakes.note(
-                wrong,
-                Reason.BAD_ID,
-                lambda row, name=name, column=column: (  # type: ignore[misc]
-                    f"{name} {text_mistake(column.text(row), TEXT_CHARACTERS)}"
-                ),
-            )
+            mistakes.note(wrong, Reason.BAD_ID, partial(_unsound_text, name, column))
         return shard
+
+
+def _unsound_text(name: str, column: DictionaryArray, row: int) -> str:
+    return f"{name} {text_mistake(column.text(row), TEXT_CHARACTERS)}"
 
 
 def shards_of_words(vehicles: Dictionary) -> PerWord:

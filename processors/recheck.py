@@ -10,8 +10,9 @@ from typing import Final
 from processors.city import City
 from processors.domain import Domain
 from processors.framing import key_of, rows_in
-from processors.partition_engine import KEPT_BYTES, IngestRule, PartitionEngine
-from processors.records_in import RawRecord
+from processors.ingest import IngestRule
+from processors.partition_engine import PartitionEngine
+from processors.records_in import KEPT_BYTES, RawRecord
 from schemas.codec import Codec
 from schemas.errors import Reason
 from schemas.errors import Rejected as Refused

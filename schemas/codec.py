@@ -47,10 +47,10 @@ def schema_id_of(value: bytes) -> int | None:
 
 def schema_ids(values: Sequence[bytes | None]) -> npt.NDArray[np.int64]:
     """Return the schema ids (n,) that n messages claim, -1 where one is not in Confluent's wire format."""
-    whole = [value or b"" for value in values] if None in values else values
+    whole = [value or b"" for value in values]
     heads = np.array(whole, f"S{HEADER_BYTES}").view(np.uint8).reshape(len(whole), HEADER_BYTES)
     claimed = np.ascontiguousarray(heads[:, 1:]).view(">u4")[:, 0].astype(np.int64)
-    length = np.fromiter(map(len, whole), np.int64, len(whole))  # type: ignore[arg-type]
+    length = np.fromiter(map(len, whole), np.int64, len(whole))
     return np.where((heads[:, 0] == 0) & (length >= HEADER_BYTES), claimed, -1)
 
 

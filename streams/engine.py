@@ -15,9 +15,12 @@ from faust.types import TP
 
 from processors.checkpoint import Checkpoint
 from processors.city import City, load_city
+from processors.domain import Domain
 from processors.incidents.engine import CorrelationRule, IncidentEngine, IncidentOutcome
 from processors.incidents.rules import load_rules
-from processors.partition_engine import Domain, IngestRule, Outcome, PartitionEngine
+from processors.ingest import IngestRule
+from processors.outcome import Outcome
+from processors.partition_engine import PartitionEngine
 from processors.records_in import RawRecord
 from schemas import records
 from schemas.codec import HEADER_BYTES, Codec, schema_id_of

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from processors.incidents.engine import IncidentOutcome
-from processors.partition_engine import Outcome
+from processors.outcome import Outcome
 
 STALLED_S: Final = 30.0
 

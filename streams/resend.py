@@ -17,7 +17,7 @@ from processors.camera import camera_domain
 from processors.city import City
 from processors.domain import Domain
 from processors.fleet import fleet_domain, frame_domain
-from processors.partition_engine import IngestRule
+from processors.ingest import IngestRule
 from processors.recheck import Refusal, device_of, refusals, right_partition, was_cut
 from processors.records_in import RawRecord
 from processors.sensors import sensor_domain

@@ -10,7 +10,8 @@ import numpy as np
 from processors.city import Bounds, City, Device, Line, Stop, pattern_along
 from processors.domain import Domain
 from processors.ingest import IngestRule
-from processors.partition_engine import Outcome, PartitionEngine
+from processors.outcome import Outcome
+from processors.partition_engine import PartitionEngine
 from processors.records_in import RawRecord
 from schemas.codec import local_codec
 from schemas.records import CameraDetection, Heartbeat, SensorReading, Tick, VehicleClass, VehiclePosition

@@ -20,7 +20,8 @@ from processors.domain import KEY_SEPARATOR
 from processors.fleet import PositionForm, fleet_domain
 from processors.history import Part
 from processors.ingest import IngestRule
-from processors.partition_engine import REACH_MS, Forwarded, PartitionEngine
+from processors.outcome import Forwarded
+from processors.partition_engine import REACH_MS, PartitionEngine
 from processors.records_in import RawRecord
 from processors.sensors import ReadingForm
 from schemas.columns import unpack

@@ -14,7 +14,8 @@ from processors.fleet import fleet_domain, frame_domain
 from processors.frames_in import FramePositions
 from processors.framing import FramingRule, frame_of, frames_of, key_of
 from processors.ingest import IngestRule, shards_of
-from processors.partition_engine import Outcome, PartitionEngine
+from processors.outcome import Outcome
+from processors.partition_engine import PartitionEngine
 from processors.position_rows import shards_of_words
 from processors.positions_in import SinglePositions
 from processors.records_in import RawRecord
