@@ -1,7 +1,7 @@
 """Claims: what a detector says of tracks as observations, and what late records change about it."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,16 @@ from processors.history import History
 from processors.tracks import Track
 from schemas.ids import content_id
 from schemas.records import Observation
+
+
+class _Claim(NamedTuple):
+    """One finding of a detector."""
+
+    row: int
+    kind: str
+    score: float
+    value: float
+    subject: str
 
 
 def changed_claims(
@@ -25,9 +35,12 @@ def changed_claims(
         if not len(track):
             return {}
         found = form.detect(track)
+        values = [0.0] * len(found.row) if found.value is None else found.value.tolist()
+        subjects = ("",) * len(found.row) if found.subject is None else found.subject
+        told = zip(found.row.tolist(), found.kind, found.score.tolist(), values, subjects, strict=True)
         made = [
-            _observation(history, track, row, kind, score, _cause(after, track, row), source_topic, source_partition)
-            for row, kind, score in zip(found.row.tolist(), found.kind, found.score.tolist(), strict=True)
+            _observation(history, track, _Claim(*one), _cause(after, track, one[0]), source_topic, source_partition)
+            for one in told
         ]
         return {observation.observation_id: observation for observation in made}
 
@@ -44,18 +57,16 @@ def _cause(after: Track, track: Track, row: int) -> int:
 
 
 def _observation(
-    history: History,
-    track: Track,
-    row: int,
-    kind: str,
-    score: float,
-    source_offset: int,
-    source_topic: str,
-    source_partition: int,
+    history: History, track: Track, claim: _Claim, source_offset: int, source_topic: str, source_partition: int
 ) -> Observation:
-    columns = track.columns
+    columns, row = track.columns, claim.row
     device_id = history.key_of(int(track.slot[row])).partition(KEY_SEPARATOR)[0]
-    at_ms, score_milli, content_hash = int(track.at_ms[row]), round(score * 1000), int(columns["content_hash"][row])
+    at_ms, score_milli, content_hash = (
+        int(track.at_ms[row]),
+        round(claim.score * 1000),
+        int(columns["content_hash"][row]),
+    )
+    more = (claim.value, claim.subject) if claim.value or claim.subject else ()
 
     def told(name: str, otherwise: str = "") -> str:
         return track.texts[name].text(row) if name in track.texts else otherwise
@@ -68,10 +79,12 @@ def _observation(
         source_offset=source_offset,
         source_partition=source_partition,
         source_topic=source_topic,
-        observation_id=content_id("o", kind, device_id, at_ms, score_milli, content_hash),
-        kind=kind,
+        observation_id=content_id("o", claim.kind, device_id, at_ms, score_milli, content_hash, *map(str, more)),
+        kind=claim.kind,
         device_id=device_id,
         witness_id=told("witness_id", device_id),
         line_id=told("line_id"),
         snapshot_url=told("snapshot_url"),
+        value=claim.value,
+        subject=claim.subject,
     )

@@ -74,11 +74,17 @@ class Rows(Generic[B]):
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a detector claims: rows of a track, what of each and how sure (0 to 1)."""
+    """What a detector claims: rows of a track, what of each and how sure (0 to 1).
+
+    value: what was measured, in the unit that docs/observations.md gives for the kind; None = nothing.
+    subject: what is claimed about where it is not the device; None = the device or the place.
+    """
 
     row: IntArray
     kind: tuple[str, ...]
     score: npt.NDArray[np.float64]
+    value: npt.NDArray[np.float64] | None = None
+    subject: tuple[str, ...] | None = None
 
 
 class Form(Protocol[B]):

@@ -414,6 +414,9 @@ class PartitionEngine:
                 "device_id": texts([observation.device_id for observation in observations]),
                 "witness_id": texts([observation.witness_id for observation in observations]),
                 "line_id": texts([observation.line_id for observation in observations]),
+                "direction_id": np.array([observation.direction_id for observation in observations], dtype=np.int8),
+                "value": np.array([observation.value for observation in observations], dtype=np.float64),
+                "subject": texts([observation.subject for observation in observations]),
             },
         )
 

@@ -236,6 +236,10 @@ class Observation:
     witness_id: str
     line_id: str = ""
     snapshot_url: str = ""
+    direction_id: int = -1
+    line_offset_m: float = -1.0
+    value: float = 0.0
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

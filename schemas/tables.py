@@ -145,6 +145,9 @@ OBSERVATIONS: Final = Table(
         ("device_id", "utf8", "String"),
         ("witness_id", "utf8", "String"),
         ("line_id", "utf8", _LOW),
+        ("direction_id", "|i1", "Int8", "-1"),  # -1 = none
+        ("value", "<f8", "Float64"),  # in the unit that docs/observations.md gives for the kind
+        ("subject", "utf8", "String"),
     ),
     ("kind", "at_ms"),
     "at_ms",

@@ -84,6 +84,9 @@ ADDED: Final[tuple[Step, ...]] = (
     Added(11, "positions", "source_index"),
     Added(12, "duplicates", "source_index"),
     Added(13, "rejected", "source_index"),
+    Added(14, "observations", "direction_id"),
+    Added(15, "observations", "value"),
+    Added(16, "observations", "subject"),
 )
 
 
