@@ -86,9 +86,9 @@ def burst(runs: Runs, *, burst_s: float, seconds: float, rate: float | None, sha
     return run_burst(runs, burst_s, seconds, Shape(shape), rate)
 
 
-def memory(runs: Runs, *, seconds: float, rate: float, vehicles: int, shape: str) -> MemoryResult:
+def memory(runs: Runs, *, seconds: float, live_s: float, rate: float, vehicles: int, shape: str) -> MemoryResult:
     """Measure memory."""
-    return run_memory(runs, seconds / 60, Shape(shape), vehicles, rate)
+    return run_memory(runs, seconds / 60, live_s, Shape(shape), vehicles, rate)
 
 
 def profile(runs: Runs, *, seconds: float, rate: float, vehicles: int, top: int, shape: str) -> Profile:
@@ -196,8 +196,10 @@ def _memory_table(result: MemoryResult, _: Mapping[str, Any]) -> Table:
         "memory",
         {
             "vehicles": f"{result.vehicles:,}",
-            "event time": f"{result.minutes:.1f} min, {result.positions:,} positions",
-            "memory, MB": f"{result.resident_mb:.0f} at the end, most {result.peak_mb:.0f}",
+            "positions": f"{result.positions:,}: {result.minutes:.1f} min at once, {result.live_s:.0f} s live",
+            "memory while catching up, MB": f"most {result.catching_up_mb:.0f}",
+            "memory live, MB": f"most {result.live_mb:.0f}, at the end {result.resident_mb:.0f}",
+            "producer late by": f"{result.late_s:.2f} s at most",
             "CPU µs a position": f"{result.cpu_us:.2f}",
         },
     )

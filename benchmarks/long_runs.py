@@ -1,10 +1,12 @@
 """Soak, burst and memory: a worker over minutes, at its pace and behind a backlog."""
 
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.engine import NotWorkedOff, run_engine
+from benchmarks.engine import STALLED_S, NotWorkedOff, run_engine
 from benchmarks.load import LoadRule
 from benchmarks.preload import Shape, Written
 from benchmarks.producer import Job, Phase, PhaseDone, Producer
@@ -18,6 +20,9 @@ CAPACITY_SECONDS: Final = 10.0
 CAPACITY_RATE: Final = 100_000.0
 VEHICLES: Final = 100_000
 BURST_TIMES: Final = 10.0
+LOOK_S: Final = 1.0
+SETTLING_S: Final = 20.0
+"""After a backlog is worked off the queues and buffers it filled are still there for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +66,22 @@ class BurstResult:
 
 @dataclass(frozen=True, slots=True)
 class MemoryResult:
-    """Memory of one worker in MB after so many minutes of event time."""
+    """Memory of one worker that worked off so many minutes of event time, and then went on live at the same rate.
+
+    catching_up_mb: the most until the lag was gone; live_mb: the most after it, with SETTLING_S left out; what is
+    there at the end: resident_mb. late_s: by how much the producer fell behind its pace at most.
+    """
 
     shape: Shape
     vehicles: int
     minutes: float
+    live_s: float
     positions: int
+    catching_up_mb: float
+    live_mb: float
     resident_mb: float
-    peak_mb: float
     cpu_us: float
+    late_s: float
     samples: tuple[Sample, ...]
 
 
@@ -173,21 +185,65 @@ def burst(runs: Runs, burst_s: float, live_s: float, shape: Shape, positions_per
     )
 
 
-def memory(runs: Runs, minutes: float, shape: Shape, vehicles: int, positions_per_s: float) -> MemoryResult:
-    """Let a worker work off so many minutes of event time and tell its memory over time."""
+def memory(
+    runs: Runs, minutes: float, live_s: float, shape: Shape, vehicles: int, positions_per_s: float
+) -> MemoryResult:
+    """Let a worker work off so many minutes of event time, go on live, and tell its memory over time."""
     check_shape(shape)
     rule = LoadRule(vehicles=vehicles, positions_per_s=positions_per_s)
-    log, written = runs.preloaded("memory", rule, minutes * 60, shape)
-    own = runs.over(log, "memory-worker")
-    watch = Watch(2.0)
-    told = runs.told("working it off", written.messages)
+    log, _ = runs.log("memory")
+    own = runs.over(log, "memory-worker", live=True)
+    phases = Phase(minutes * 60, positions_per_s, paced=False), Phase(live_s, positions_per_s, paced=True, trail=True)
+    producer = Producer(log, Job(rule, shape, phases))
+    watch = Watch(LOOK_S)
+    live: list[tuple[int, PhaseDone]] = []
+
+    def feed() -> Written:
+        _wait_caught_up(watch, runs.told("working it off", preloaded.messages))
+        at = len(watch.samples)
+        producer.begin()
+        live.append((at, producer.done_showing(live_s, runs.on_progress)))
+        return live[0][1].written
+
     try:
-        run = run_engine(own, written, on_progress=told, on_begun=watch.begin, on_end=watch.end)
+        runs.on_progress(f"writing {positions_per_s * minutes * 60:,.0f} positions", 0.0)
+        producer.begin()
+        preloaded = producer.done().written
+        run = run_engine(own, feed, on_begun=watch.begin, on_end=watch.end)
     finally:
         watch.end()
+        producer.close()
+    at, done = live[0]
+    settled = [one for one in watch.samples[at:] if one.after_s - watch.samples[at - 1].after_s > SETTLING_S]
     return MemoryResult(
-        shape, vehicles, minutes, run.positions, run.resident_mb, run.peak_mb, run.cpu_us, tuple(watch.samples)
+        shape=shape,
+        vehicles=vehicles,
+        minutes=minutes,
+        live_s=live_s,
+        positions=run.positions,
+        catching_up_mb=max(one.resident_mb for one in watch.samples[:at]),
+        live_mb=max((one.resident_mb for one in settled), default=float("nan")),
+        resident_mb=run.resident_mb,
+        cpu_us=run.cpu_us,
+        late_s=done.late_s,
+        samples=tuple(watch.samples),
     )
+
+
+def _wait_caught_up(watch: Watch, on_progress: Callable[[int], None]) -> None:
+    """Wait until a worker has worked off what lies there. Raises NotWorkedOff when it gets no further."""
+    least, moved_s = sys.maxsize, time.monotonic()
+    while time.monotonic() - moved_s < STALLED_S:
+        time.sleep(LOOK_S)
+        if not watch.samples:
+            continue
+        left = watch.samples[-1].lag + watch.samples[-1].rows_lag
+        on_progress(left)
+        if left == 0:
+            return
+        if left < least:
+            least, moved_s = left, time.monotonic()
+    raise NotWorkedOff(f"the worker stood still with {least:,} left")
 
 
 def _rule(positions_per_s: float) -> LoadRule:

@@ -1,6 +1,7 @@
 """The runs of engine measurements: each has a log of its own, and all of them are gone in the end."""
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -39,8 +40,9 @@ class Runs:
     settings: Settings
     city: City
     on_progress: OnProgress = lambda said, part: None
-    _numbers: Iterator[int] = field(default_factory=itertools.count)
-    """Every run has a name of its own: a consumer group remembers topics that were deleted, and who was in it."""
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(int(time.time())))
+    """Every run has a name no earlier one had, in no other process either: a consumer group remembers topics that were
+    deleted, and who was in it."""
 
     def log(self, name: str) -> tuple[Settings, Codec]:
         """Return the settings of an empty log of that name, and a codec for it."""

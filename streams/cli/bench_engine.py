@@ -112,21 +112,23 @@ def burst(
 
 @click.command()
 @click.option("--for", "seconds", type=Seconds(), default="25m", show_default=True, help="Event time of the log.")
+@click.option("--live", "live_s", type=Seconds(), default="2m", show_default=True, help="Live time after it.")
 @click.option("--rate", type=click.FloatRange(100), default=10_000, show_default=True, help="Positions a second.")
 @click.option("--vehicles", type=click.IntRange(100), default=100_000, show_default=True, help="Vehicles.")
 @SHAPE
 @JSON
 @PNG
 def memory(
-    *, seconds: float, rate: float, vehicles: int, shape: str, json_path: Path | None, png_path: Path | None
-) -> None:
-    """Measure the memory of a worker that holds so many vehicles, after so long; the log is worked off at full speed.
+    *, seconds: float, live_s: float, rate: float, vehicles: int, shape: str, json_path: Path | None,
+    png_path: Path | None,
+) -> None:  # fmt: skip
+    """Measure the memory of a worker that holds so many vehicles: working off a log, and then live at the same rate.
 
     \b
     Example:
       cityops bench memory --for 5m --shape frames
     """
-    _run("memory", json_path, png_path, seconds=seconds, rate=rate, vehicles=vehicles, shape=shape)
+    _run("memory", json_path, png_path, seconds=seconds, live_s=live_s, rate=rate, vehicles=vehicles, shape=shape)
 
 
 @click.command()
