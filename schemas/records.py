@@ -240,6 +240,7 @@ class Observation:
     line_offset_m: float = -1.0
     value: float = 0.0
     subject: str = ""
+    vehicle_class: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
