@@ -11,14 +11,23 @@ from itertools import accumulate
 from operator import attrgetter
 from typing import Any, Final
 
+import google_crc32c
+import numpy as np
 from aiokafka.consumer import fetcher
 from aiokafka.record.memory_records import MemoryRecords
 
-from streams.lenient import records_of
+from streams.lenient import BATCH_HEAD, records_of
 
 POLL_RECORDS: Final = 2_500
 POLL_BYTES: Final = 262_144
 """A poll is about that much: what an agent works off in one turn of the event loop, some 10 ms."""
+
+CHECKED_FROM: Final = 21
+"""Where in a batch what its CRC32C covers begins; older ones than MAGIC have another checksum."""
+
+MAGIC: Final = 2
+BY_HARDWARE: Final = google_crc32c.implementation == "c"
+"""Otherwise its wheel is not for this machine, and aiokafka's own table is faster."""
 
 VALUE: Final = attrgetter("value")
 
@@ -59,16 +68,24 @@ class Batch(list[Any]):
 
 
 class WholeBatch:
-    """aiokafka's batch, whose records come all at once."""
+    """aiokafka's batch, whose records come all at once; start: where in the fetch it stands."""
 
-    def __init__(self, batch: Any, fetched: bytes) -> None:
-        self._batch, self._fetched = batch, fetched
+    def __init__(self, batch: Any, fetched: bytes, start: int) -> None:
+        self._batch, self._fetched, self._start = batch, fetched, start
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._batch, name)
 
     def __next__(self) -> Any:
         return next(self._batch)  # the marker of a control batch
+
+    def validate_crc(self) -> bool:
+        """Say whether the batch is as it was written; by the processor's own instruction, ten times as fast."""
+        if not BY_HARDWARE or self._batch.magic != MAGIC:
+            return bool(self._batch.validate_crc())
+        end = _end_of_batch(self._fetched, self._start)
+        covered = np.frombuffer(self._fetched, np.uint8)[self._start + CHECKED_FROM : end]  # no copy
+        return bool(google_crc32c.value(covered) == self._batch.crc)
 
     def __iter__(self) -> Iterator[Batch]:
         found = Batch(records_of(self._batch, self._fetched))
@@ -80,7 +97,7 @@ class Fetched:
     """The batches of one fetch of one partition, in the place of aiokafka's MemoryRecords."""
 
     def __init__(self, fetched: bytes) -> None:
-        self._fetched = fetched
+        self._fetched, self._next_start = fetched, 0
         self._records = MemoryRecords(fetched)
 
     def __getattr__(self, name: str) -> Any:
@@ -88,8 +105,11 @@ class Fetched:
 
     def next_batch(self) -> WholeBatch | None:
         """Return the next batch, None behind the last."""
-        batch = self._records.next_batch()
-        return None if batch is None else WholeBatch(batch, self._fetched)
+        batch, start = self._records.next_batch(), self._next_start
+        if batch is None:
+            return None
+        self._next_start = _end_of_batch(self._fetched, start)
+        return WholeBatch(batch, self._fetched, start)
 
 
 class BatchRecords(fetcher.PartitionRecords):
@@ -115,3 +135,8 @@ class BoundedResult(fetcher.FetchResult):
                 found += batch
                 held_bytes += bytes_of(batch)
         return found
+
+
+def _end_of_batch(fetched: bytes, start: int) -> int:
+    _, length = BATCH_HEAD.unpack_from(fetched, start)
+    return start + BATCH_HEAD.size + int(length)
