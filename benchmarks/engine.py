@@ -160,7 +160,7 @@ def run_engine(
             for worker in started:
                 worker.begin_now()
             written = written()
-        ended_s, cpu_s = _worked_off(settings, started, written, on_progress)
+        ended_s, cpu_s = worked_off(settings, started, written, on_progress)
         resident_mb = max(worker.look() for worker in started)
         by_thread_s = {one.id: one.user_time + one.system_time for one in started[0].seen.threads()}
         on_end(started)
@@ -242,10 +242,13 @@ def left_over(statuses: Sequence[Status | None], offsets: Offsets, written: Writ
     return left + sum(durable.get(key, 0) < end for key, end in written.records_behind.items())
 
 
-def _worked_off(
+def worked_off(
     settings: Settings, started: Sequence[BenchWorker], written: Written, on_progress: Callable[[int], None]
 ) -> tuple[float, float]:
-    """Return when, by the monotonic clock, nothing was left, and the processor time by then."""
+    """Return when, by the monotonic clock, nothing was left, and the processor time by then.
+
+    Raises NotWorkedOff for a worker that ended and for a standstill.
+    """
     offsets = Offsets(settings)
     least, moved_s, quiet = sys.maxsize, time.monotonic(), 0
     ended = 0.0, 0.0

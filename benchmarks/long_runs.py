@@ -1,12 +1,11 @@
 """Soak, burst and memory: a worker over minutes, at its pace and behind a backlog."""
 
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
-from benchmarks.engine import STALLED_S, NotWorkedOff, run_engine
+from benchmarks.engine import BenchWorker, NotWorkedOff, run_engine, worked_off
 from benchmarks.load import LoadRule
 from benchmarks.preload import Shape, Written
 from benchmarks.producer import Job, Phase, PhaseDone, Producer
@@ -196,10 +195,16 @@ def memory(
     phases = Phase(minutes * 60, positions_per_s, paced=False), Phase(live_s, positions_per_s, paced=True, trail=True)
     producer = Producer(log, Job(rule, shape, phases))
     watch = Watch(LOOK_S)
+    worker: list[BenchWorker] = []
     live: list[tuple[int, PhaseDone]] = []
 
+    def begin(started: Sequence[BenchWorker]) -> None:
+        worker.extend(started)
+        watch.begin(started)
+
     def feed() -> Written:
-        _wait_caught_up(watch, runs.told("working it off", preloaded.messages))
+        backlog = replace(preloaded, records_behind={})  # without later ticks the last checkpoint is not due
+        worked_off(own, worker, backlog, runs.told("working it off", backlog.messages))
         at = len(watch.samples)
         producer.begin()
         live.append((at, producer.done_showing(live_s, runs.on_progress)))
@@ -209,7 +214,7 @@ def memory(
         runs.on_progress(f"writing {positions_per_s * minutes * 60:,.0f} positions", 0.0)
         producer.begin()
         preloaded = producer.done().written
-        run = run_engine(own, feed, on_begun=watch.begin, on_end=watch.end)
+        run = run_engine(own, feed, on_begun=begin, on_end=watch.end)
     finally:
         watch.end()
         producer.close()
@@ -228,22 +233,6 @@ def memory(
         late_s=done.late_s,
         samples=tuple(watch.samples),
     )
-
-
-def _wait_caught_up(watch: Watch, on_progress: Callable[[int], None]) -> None:
-    """Wait until a worker has worked off what lies there. Raises NotWorkedOff when it gets no further."""
-    least, moved_s = sys.maxsize, time.monotonic()
-    while time.monotonic() - moved_s < STALLED_S:
-        time.sleep(LOOK_S)
-        if not watch.samples:
-            continue
-        left = watch.samples[-1].lag + watch.samples[-1].rows_lag
-        on_progress(left)
-        if left == 0:
-            return
-        if left < least:
-            least, moved_s = left, time.monotonic()
-    raise NotWorkedOff(f"the worker stood still with {least:,} left")
 
 
 def _rule(positions_per_s: float) -> LoadRule:
