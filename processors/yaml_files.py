@@ -1,8 +1,9 @@
 """YAML read for people: every mistake with its file and line, in plain words, all at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -52,7 +53,10 @@ class YamlFile:
             return model.model_validate(self.content)
         except ValidationError as error:
             for detail in error.errors(include_url=False):
-                mistakes.add(self.name, self.line(*detail["loc"]), _in_words(detail))
+                hint = ""
+                if detail["type"] == "extra_forbidden":
+                    hint = did_you_mean(str(detail["loc"][-1]), _keys_at(model, detail["loc"][:-1]))
+                mistakes.add(self.name, self.line(*detail["loc"]), _in_words(detail) + hint)
             return None
 
 
@@ -93,6 +97,32 @@ def _note_lines(node: yaml.Node, path: _Path, lines: dict[_Path, int], file: str
             _note_lines(value, (*path, key.value), lines, file, mistakes)
 
 
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean ...?" with the known word that is most like another; "" if none is."""
+    close = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _keys_at(model: type[Entry], path: _Path) -> list[str]:
+    """Return the keys that an entry at a path into a model may have."""
+    entries = [model]
+    for part in path:
+        fields = [field for entry in entries for name, field in entry.model_fields.items() if part == _key(entry, name)]
+        entries = [found for field in fields for found in _entries_in(field.annotation)] or entries
+    return [_key(entry, name) for entry in entries for name in entry.model_fields]
+
+
+def _key(entry: type[Entry], name: str) -> str:
+    return entry.model_fields[name].alias or name
+
+
+def _entries_in(annotation: object) -> Iterator[type[Entry]]:
+    if isinstance(annotation, type) and issubclass(annotation, Entry):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _entries_in(part)
+
+
 _WORDS: Final[Mapping[str, str]] = {
     "missing": "is missing",
     "extra_forbidden": "is not a known key",
@@ -106,6 +136,8 @@ _WORDS: Final[Mapping[str, str]] = {
     "string_type": "must be text (in quotes), is {input!r}",
     "model_type": "must hold keys and values, is {input!r}",
     "list_type": "must be a list, is {input!r}",
+    "tuple_type": "must be a list, is {input!r}",
+    "enum": "must be {expected}, is {input!r}",
     "literal_error": "must be {expected}, is {input!r}",
     "string_too_short": "must not be empty",
     "string_pattern_mismatch": "must look like {pattern}, is {input!r}",

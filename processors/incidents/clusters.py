@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from processors.geo import EARTH_RADIUS_M
-from processors.incidents.rules import Rule
+from processors.incidents.rule_model import Rule
 from schemas.records import Observation
 
 METRES_PER_DEG: Final = math.radians(EARTH_RADIUS_M)
@@ -82,14 +82,14 @@ def ground_m(a_latitude_deg: float, a_longitude_deg: float, b_latitude_deg: floa
 def firm_linked(a: Observation, b: Observation, rule: Rule) -> bool:
     """Tell whether two firm claims can be in one cluster or compete for one."""
     apart_ms, within = abs(a.at_ms - b.at_ms), rule.within
-    return apart_ms <= within.quiet_s * 1000 and distance_m(a, b) <= 2 * within.distance_m
+    return apart_ms <= within.quiet_s * 1000 and distance_m(a, b) <= 2 * within.reach_m
 
 
 def left_linked(a: Observation, b: Observation, rule: Rule) -> bool:
     """Tell whether two passing claims that no firm cluster took can be in one cluster, one as its first."""
     apart_ms, passing = abs(a.at_ms - b.at_ms), rule.passing
     assert passing is not None
-    return apart_ms <= passing.quiet_s * 1000 and distance_m(a, b) <= passing.distance_m
+    return apart_ms <= passing.quiet_s * 1000 and distance_m(a, b) <= passing.reach_m
 
 
 def conclude(standing: Iterable[Observation], rule: Rule) -> list[Cluster]:
@@ -120,7 +120,7 @@ def hold(firm: Sequence[Observation], rule: Rule) -> list[Held]:
         closed += [held for held in open_ if one.at_ms - held[-1].at_ms > quiet_ms]
         open_ = [held for held in open_ if one.at_ms - held[-1].at_ms <= quiet_ms]
         able = [held for held in open_ if one.at_ms - held[0].at_ms <= lasts_ms]
-        nearest = _nearest(one, [held[0] for held in able], rule.within.distance_m)
+        nearest = _nearest(one, [held[0] for held in able], rule.within.reach_m)
         if nearest is None:
             open_.append([one])
         else:
@@ -134,7 +134,7 @@ def home_of(one: Observation, helds: Iterable[Held], rule: Rule) -> Held | None:
     before_ms, after_ms = rule.passing.quiet_s * 1000, rule.within.quiet_s * 1000
     able = [held for held in helds if held.anchor.at_ms - before_ms <= one.at_ms <= held.members[-1].at_ms + after_ms]
     able.sort(key=lambda held: (held.anchor.at_ms, held.anchor_id))
-    nearest = _nearest(one, [held.anchor for held in able], rule.within.distance_m)
+    nearest = _nearest(one, [held.anchor for held in able], rule.within.reach_m)
     return None if nearest is None else able[nearest]
 
 
@@ -145,7 +145,7 @@ def gather(left: Sequence[Observation], rule: Rule) -> list[Cluster]:
     """
     if rule.passing is None:
         return []
-    quiet_ms, within_m = rule.passing.quiet_s * 1000, rule.passing.distance_m
+    quiet_ms, within_m = rule.passing.quiet_s * 1000, rule.passing.reach_m
     square = _squares(left, within_m)
     firsts: dict[tuple[int, int], list[int]] = {}
     groups: list[list[Observation]] = []

@@ -7,7 +7,7 @@ from typing import Final
 from processors.city import City
 from processors.incidents.decisions import decided
 from processors.incidents.effects import Surroundings, centre_of, evidence_at, representative, surroundings, trips_due
-from processors.incidents.rules import Rule
+from processors.incidents.rule_model import Rule
 from processors.incidents.verdict import Verdict
 from processors.incidents.words import change_reasons, marked_as_exercise, opening_reasons, withdrawal_reasons
 from schemas.ids import EXERCISE

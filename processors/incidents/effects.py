@@ -15,7 +15,7 @@ import numpy as np
 
 from processors.city import City
 from processors.incidents.clusters import ground_m
-from processors.incidents.rules import Near, Rule
+from processors.incidents.rule_model import Near, Rule
 from schemas.records import AffectedLine, DueTrip, Evidence, Observation
 
 OFF_M: Final = 25.0

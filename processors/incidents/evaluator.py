@@ -14,7 +14,7 @@ from processors.incidents.drafts import Drafter
 from processors.incidents.identity import heir_of, match_incidents, new_incident_id
 from processors.incidents.merge import MergedTick
 from processors.incidents.provisional import Early, Lookout
-from processors.incidents.rules import Rule
+from processors.incidents.rule_model import Rule
 from processors.incidents.standing import Region, StandingClaims, Told
 from schemas.records import Evidence, Incident, IncidentChange, IncidentState, Observation, ObservationBlock
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from processors.incidents.cells import CellIndex
 from processors.incidents.clusters import METRES_PER_DEG, distance_m, order_of
-from processors.incidents.rules import Rule
+from processors.incidents.rule_model import Rule
 from processors.incidents.verdict import Verdict
 from schemas.records import Observation
 
@@ -40,7 +40,7 @@ class Leftovers:
     def __init__(self, rule: Rule, latitude_deg: float) -> None:
         """latitude_deg: see CellIndex."""
         passing = rule.passing
-        self._reach_m, quiet_s = (1.0, 1) if passing is None else (passing.distance_m, passing.quiet_s)
+        self._reach_m, quiet_s = (1.0, 1) if passing is None else (passing.reach_m, passing.quiet_s)
         self._quiet_ms = quiet_s * 1000
         self._reach_deg = self._reach_m * 1.001 / METRES_PER_DEG
         self._anchors = CellIndex(self._reach_m, quiet_s, latitude_deg)

@@ -43,8 +43,8 @@ class Lookout:
         self.pending: dict[str, Early] = {}
         self._drafter = drafter
         within = drafter.rule.within
-        self._firm = CellIndex(2 * within.distance_m, within.quiet_s, latitude_deg)
-        self._passing = CellIndex(within.distance_m, within.quiet_s, latitude_deg)
+        self._firm = CellIndex(2 * within.reach_m, within.quiet_s, latitude_deg)
+        self._passing = CellIndex(within.reach_m, within.quiet_s, latitude_deg)
         self._waiting: dict[str, _Waiting] = {}
 
     def wait(self, block: ObservationBlock) -> None:
@@ -136,9 +136,9 @@ class Lookout:
         roots = [other for one in starts for index in firm_indexes for other in index.near(one)]
         found = component(firm_indexes, roots, lambda a, b: firm_linked(a, b, rule))
         for one in [*starts, *found.values()]:
-            linked, reach_m, reach_s = firm_linked, 2 * rule.within.distance_m, rule.within.quiet_s
+            linked, reach_m, reach_s = firm_linked, 2 * rule.within.reach_m, rule.within.quiet_s
             if rule.passing is not None and one.kind in rule.passing.kinds:
-                linked, reach_m, reach_s = left_linked, rule.passing.distance_m, rule.passing.quiet_s
+                linked, reach_m, reach_s = left_linked, rule.passing.reach_m, rule.passing.quiet_s
             around = one, reach_m, one.at_ms - reach_s * 1000, one.at_ms + reach_s * 1000
             near = (*claims.passing_around(*around), *self._passing.between(*around))
             found.update((other.observation_id, other) for other in near if linked(one, other, rule))

@@ -17,7 +17,7 @@ from processors.incidents.clusters import (
     order_of,
 )
 from processors.incidents.leftovers import Group, Leftovers
-from processors.incidents.rules import Rule
+from processors.incidents.rule_model import Rule
 from processors.incidents.verdict import Verdict, fewest_claims, judge
 from schemas.records import Observation
 
@@ -67,14 +67,14 @@ class StandingClaims:
     def __init__(self, rule: Rule, latitude_deg: float) -> None:
         """latitude_deg: see CellIndex."""
         within = rule.within
-        self.firm = CellIndex(2 * within.distance_m, within.quiet_s, latitude_deg)
+        self.firm = CellIndex(2 * within.reach_m, within.quiet_s, latitude_deg)
         self.parts = ClaimParts()
         self._rule = rule
         self._passing = frozenset(() if rule.passing is None else rule.passing.kinds)
         self._before_ms = 0 if rule.passing is None else rule.passing.quiet_s * 1000
         self._after_ms = within.quiet_s * 1000
         self._fewest = {_Party: 1.0, Group: fewest_claims(rule, self._passing)}
-        self._anchors = CellIndex(within.distance_m, within.lasts_s + within.quiet_s, latitude_deg)
+        self._anchors = CellIndex(within.reach_m, within.lasts_s + within.quiet_s, latitude_deg)
         self._left = Leftovers(rule, latitude_deg)
         self._standing: dict[str, Observation] = {}
         self._party_of: dict[str, _Party] = {}
@@ -111,7 +111,7 @@ class StandingClaims:
         found = self._left.between(one, reach_m, from_ms, until_ms)
         within = self._rule.within
         begun_ms = from_ms - (within.lasts_s + within.quiet_s) * 1000
-        for anchor in self._anchors.between(one, reach_m + within.distance_m, begun_ms, until_ms + self._before_ms):
+        for anchor in self._anchors.between(one, reach_m + within.reach_m, begun_ms, until_ms + self._before_ms):
             found += self._party_of[anchor.observation_id].guests.values()
         return found
 
@@ -248,7 +248,7 @@ class StandingClaims:
 
     def _doubt(self, held: Held, from_ms: int, change: "_Change") -> None:
         """Look again at the passing claims from some time on that a firm cluster may attract."""
-        reach_m, until_ms = self._rule.within.distance_m, held.last_at_ms + self._after_ms
+        reach_m, until_ms = self._rule.within.reach_m, held.last_at_ms + self._after_ms
         for one in self.passing_around(held.anchor, reach_m, from_ms, until_ms):
             if from_ms <= one.at_ms <= until_ms and distance_m(one, held.anchor) <= reach_m:
                 change.doubtful[one.observation_id] = one

@@ -16,7 +16,7 @@ from itertools import combinations
 from typing import Final
 
 from processors.incidents.clusters import Cluster, canonical, distance_m
-from processors.incidents.rules import ANY_KIND, Rule, Story, kinds_of
+from processors.incidents.rule_model import ANY_KIND, Rule, Story, kinds_of
 from schemas.records import IncidentState, Observation
 
 
@@ -141,6 +141,7 @@ class _Telling:
     def __init__(self, story: Story, heard: _Heard, rule: Rule) -> None:
         self._story, self._heard = story, heard
         self._apart_ms = story.apart_s * 1000
+        self._reach_m = rule.within.reach_m if story.distance_m is None else story.distance_m
         self._leads: dict[tuple[str, ...], _Track] = {}
         self._groups: list[_Group] = []
         for group, count in story.claims.items():
@@ -203,7 +204,7 @@ class _Telling:
                         yield one
 
     def _near(self, one: Observation, centre: Observation) -> bool:
-        return distance_m(one, centre) <= self._story.distance_m
+        return distance_m(one, centre) <= self._reach_m
 
 
 def enough(groups: Sequence[tuple[Set[str], int]]) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from processors.incidents.cells import CellIndex, component
 from processors.incidents.clusters import Cluster, canonical, conclude, distance_m, firm_linked, gather
 from processors.incidents.leftovers import Leftovers
-from processors.incidents.rules import Rule
+from processors.incidents.rule_model import Rule
 from processors.incidents.standing import StandingClaims, Told
 from processors.incidents.verdict import judge
 from schemas.records import Observation
@@ -104,7 +104,7 @@ def test_a_whole_cluster_leaves_without_moving_the_others(
 
 @given(claims_of_a_few_minutes)
 def test_a_component_is_all_that_links_reach(claims: list[Observation]) -> None:
-    index = CellIndex(2 * FIRE.within.distance_m, FIRE.within.quiet_s, LATITUDE_DEG + 1)
+    index = CellIndex(2 * FIRE.within.reach_m, FIRE.within.quiet_s, LATITUDE_DEG + 1)
     for one in claims:
         index.add(one)
     for one in claims:
@@ -214,7 +214,7 @@ def gather_plainly(left: list[Observation], rule: Rule) -> list[list[str]]:
     groups: list[list[Observation]] = []
     for one in left:
         able = [group for group in groups if one.at_ms - group[0].at_ms <= passing.quiet_s * 1000]
-        near = [group for group in able if distance_m(one, group[0]) <= passing.distance_m]
+        near = [group for group in able if distance_m(one, group[0]) <= passing.reach_m]
         if near:
             min(near, key=lambda group: distance_m(one, group[0])).append(one)
         else:
