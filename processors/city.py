@@ -24,6 +24,7 @@ from processors.outlines import Ring, nested, rings_of
 from processors.place_words import Words
 from processors.squares import NearSegments, squares_of
 from processors.timetable import Headways, Timetable
+from processors.zones import Zone, ZoneIndex
 from schemas.dictionary import DictionaryArray
 from schemas.records import DueTrip
 
@@ -43,6 +44,7 @@ __all__ = [
     "UnitPolygon",
     "Vehicle",
     "Venue",
+    "Zone",
     "derive_city",
     "load_city",
     "pattern_along",
@@ -120,8 +122,13 @@ class City:
         sensors: Mapping[str, Device] | None = None,
         timetable: Timetable | None = None,
         trip_lines: Mapping[str, str] | None = None,
+        zones: tuple[Zone, ...] = (),
+        speed_limits_kmh: Mapping[str, float] | None = None,
     ) -> None:
-        """Build the indexes; `areas` answers in the order of `units`, on the plane of `bounds`."""
+        """Build the indexes; `areas` answers in the order of `units`, on the plane of `bounds`.
+
+        speed_limits_kmh: by vehicle class, what holds where no zone says otherwise; a class without one has none.
+        """
         self.name, self.version, self.time_zone = name, version, time_zone
         self.south_deg, self.west_deg = bounds.south_deg, bounds.west_deg
         self.north_deg, self.east_deg = bounds.north_deg, bounds.east_deg
@@ -132,6 +139,8 @@ class City:
         self.sensors: Mapping[str, Device] = sensors or {}
         self.vehicles: Mapping[str, Vehicle] = {}
         self.trip_lines: Mapping[str, str] = trip_lines or {}
+        self.zones = zones
+        self.speed_limits_kmh: Mapping[str, float] = speed_limits_kmh or {}
         plane = bounds.plane()
         self._plane, self._areas = plane, areas
         self._squares = squares_of(bounds, plane)
@@ -145,6 +154,7 @@ class City:
         self._stop_points = _points(self.stops, plane)
         self._near_stops = NearSegments(self._stop_points, STOP_REACH_M, self._squares)
         self._hexagons = Hexagons(bounds)
+        self._zone_index = ZoneIndex(zones, plane, self._squares)
         self._landmarks = _landmarks(self.lines, self.stops, venues, plane)
 
     def with_devices(
@@ -205,6 +215,10 @@ class City:
             for index, distance_m in _within(self._stop_points, self._plane, latitude_deg, longitude_deg, within_m)
         ]
         return tuple(sorted(found, key=lambda near: (near.distance_m, near.stop_id)))
+
+    def zones_at(self, latitude_deg: float, longitude_deg: float) -> tuple[Zone, ...]:
+        """Return the zones that contain a point, in the order of the package."""
+        return self._zone_index.at(latitude_deg, longitude_deg)
 
     def due_trips(
         self, stop_ids: Sequence[str], line_ids: Sequence[str], after_ms: int, within_s: int
@@ -297,6 +311,8 @@ def _city(package: Package) -> City:
         sensors={device.device_id: device for device in package.devices if device.kind == "sensor"},
         timetable=package.timetable,
         trip_lines=package.trip_lines,
+        zones=package.zones,
+        speed_limits_kmh=package.speed_limits_kmh,
     )
 
 

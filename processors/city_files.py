@@ -20,6 +20,8 @@ from processors.city_models import (
     StopsEntry,
     UnitsEntry,
     VenuesEntry,
+    ZoneEntry,
+    ZonesEntry,
 )
 from processors.estate import expand_estate
 from processors.gtfs import read_feed
@@ -28,12 +30,13 @@ from processors.network import Bounds, Device, Headway, Line, Pattern, Stop, Uni
 from processors.timetable import Timetable, seconds_of
 from processors.units_file import read_units
 from processors.yaml_files import Entry, Mistakes, YamlFile, read_yaml
+from processors.zones import Zone, circle
 from schemas.errors import UsageError
 from schemas.ids import content_id
 
 _Model = TypeVar("_Model", bound=Entry)
 
-FILES: Final = ("city.yaml", "units.yaml", "stops.yaml", "lines.yaml", "venues.yaml", "estate.yaml")
+FILES: Final = ("city.yaml", "units.yaml", "stops.yaml", "lines.yaml", "venues.yaml", "estate.yaml", "zones.yaml")
 """The files of a package; only the first must be there."""
 
 
@@ -64,6 +67,9 @@ class Package:
     timetable: Timetable | None
     trip_lines: Mapping[str, str] = field(default_factory=dict)
     """trip_id -> line_id of a GTFS feed's trips; without those that frequencies.txt repeats."""
+    zones: tuple[Zone, ...] = ()
+    speed_limits_kmh: Mapping[str, float] = field(default_factory=dict)
+    """by vehicle class"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,6 +149,7 @@ class _Reader:
         stops = self._stops(bounds)
         lines = self._lines(stops)
         venues = self._venues(bounds)
+        zones = self._zones(bounds)
         devices = self._devices(bounds, units, lines, stops, venues)
         if city is None or bounds is None:
             return None
@@ -158,6 +165,8 @@ class _Reader:
             venues=venues,
             devices=devices,
             timetable=None,
+            zones=zones,
+            speed_limits_kmh={str(name): limit for name, limit in city.speed_limits_kmh.items()},
         )
 
     def _entry(self, name: str, model: type[_Model]) -> tuple[YamlFile | None, _Model | None]:
@@ -213,7 +222,7 @@ class _Reader:
             ways = [self._pattern(file, index, line, way, places) for way in range(len(line.directions))]
             patterns = tuple(pattern for pattern in ways if pattern is not None)
             headways = tuple(_headway(item) for item in line.headways)
-            lines.append(Line(line.id, line.name, line.mode, line.colour, headways, patterns))
+            lines.append(Line(line.id, line.name, line.mode, line.colour, headways, patterns, line.exclusive_lane))
         return tuple(lines)
 
     def _pattern(
@@ -256,6 +265,16 @@ class _Reader:
         for index, venue in enumerate(entry.venues):
             self._check_inside(file, ("venues", index), venue.id, venue.lat, venue.lon, bounds)
         return tuple(Venue(item.id, item.name, item.kind, item.lat, item.lon) for item in entry.venues)
+
+    def _zones(self, bounds: Bounds | None) -> tuple[Zone, ...]:
+        file, entry = self._entry("zones.yaml", ZonesEntry)
+        if file is None or entry is None:
+            return ()
+        self._check_unique(file, "zones", "id", [zone.id for zone in entry.zones])
+        zones = tuple(map(_zone, entry.zones))
+        for index, zone in enumerate(zones):
+            self._check_inside(file, ("zones", index), zone.zone_id, *zone.corners[0], bounds)
+        return zones
 
     def _devices(
         self,
@@ -330,6 +349,13 @@ def _bounds(city: CityEntry) -> Bounds:
 
 def _headway(entry: HeadwayEntry) -> Headway:
     return Headway(entry.from_, entry.to, round(entry.every_min * 60))
+
+
+def _zone(entry: ZoneEntry) -> Zone:
+    corners = tuple((latitude_deg, longitude_deg) for latitude_deg, longitude_deg in entry.polygon or ())
+    if entry.circle is not None:
+        corners = circle(entry.circle.lat, entry.circle.lon, entry.circle.radius_m)
+    return Zone(entry.id, entry.name, entry.kind, corners, tuple(entry.classes), entry.limit_kmh)
 
 
 def _areas(city: CityEntry, bounds: Bounds, units: Sequence[Unit]) -> Areas:

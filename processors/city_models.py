@@ -1,8 +1,8 @@
 """The city package as it is written in YAML; docs/city-package.md describes every key."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from processors.timetable import seconds_of
 from processors.yaml_files import Entry
@@ -11,6 +11,12 @@ Text = Annotated[str, Field(min_length=1)]
 Latitude = Annotated[float, Field(ge=-90, le=90)]
 Longitude = Annotated[float, Field(ge=-180, le=180)]
 Point = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+LimitedClass = Literal[
+    "UNKNOWN", "BUS", "BRT", "METRO", "TAXI", "RIDE_HAILING", "COACH", "RENTAL", "OTHER"
+]  # fmt: skip
+"""The classes of vehicles, as positions tell them."""
 
 
 class BoundsEntry(Entry):
@@ -30,6 +36,7 @@ class CityEntry(Entry):
     bounds: BoundsEntry
     outline: Annotated[list[Point], Field(min_length=3)] | None = None
     unit_reach: Annotated[float, Field(gt=0)] = 3.0
+    speed_limits_kmh: dict[LimitedClass, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
 
 
 class UnitEntry(Entry):
@@ -86,6 +93,7 @@ class LineEntry(Entry):
     mode: Literal["bus", "brt", "metro"]
     colour: Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")] = "#808080"
     headways: list[HeadwayEntry] = Field(default_factory=list)
+    exclusive_lane: bool = False
     directions: Annotated[list[list[str | Point]], Field(min_length=1, max_length=2)]
 
 
@@ -109,6 +117,40 @@ class VenuesEntry(Entry):
     """venues.yaml."""
 
     venues: list[VenueEntry]
+
+
+class CircleEntry(Entry):
+    """A place and what lies around it."""
+
+    lat: Latitude
+    lon: Longitude
+    radius_m: Annotated[float, Field(gt=0)]
+
+
+class ZoneEntry(Entry):
+    """One zone: a polygon of [lat, lon] corners or a circle."""
+
+    id: Text
+    name: Text
+    kind: Text
+    polygon: Annotated[list[Point], Field(min_length=3)] | None = None
+    circle: CircleEntry | None = None
+    classes: list[LimitedClass] = Field(default_factory=list)
+    limit_kmh: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _has_one_shape(self) -> Self:
+        if (self.polygon is None) == (self.circle is None):
+            raise ValueError("a zone is either a polygon or a circle")
+        if self.kind == "speed_limit" and self.limit_kmh is None:
+            raise ValueError("a zone of kind speed_limit needs limit_kmh")
+        return self
+
+
+class ZonesEntry(Entry):
+    """zones.yaml."""
+
+    zones: list[ZoneEntry]
 
 
 class SensorRuleEntry(Entry):

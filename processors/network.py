@@ -113,6 +113,8 @@ class Line:
     colour: str
     headway_s: tuple[Headway, ...]
     patterns: tuple[Pattern, ...]
+    exclusive_lane: bool = False
+    """whether other vehicles may not drive where it runs"""
 
 
 def pattern_along(
