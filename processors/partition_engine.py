@@ -26,6 +26,7 @@ from processors.ingest import (
     one_line,
     shards_of,
 )
+from processors.observation_rows import observation_columns
 from processors.outcome import TICK, Forwarded, Gathered, Outcome, Refusal
 from processors.records_in import KEPT_BYTES, MOST_BYTES, RawRecord, beginning, largest
 from processors.registrations import RECORD as REGISTRATION
@@ -396,29 +397,8 @@ class PartitionEngine:
     def _store_observations(self, observations: Sequence[Observation], tick_ms: int) -> None:
         if not observations:
             return
-        latitude_deg = np.array([observation.latitude_deg for observation in observations])
-        longitude_deg = np.array([observation.longitude_deg for observation in observations])
-        self._rows.add(
-            "observations",
-            {
-                "source_offset": np.array([observation.source_offset for observation in observations], dtype=np.int64),
-                "at_ms": np.array([observation.at_ms for observation in observations], dtype=np.int64),
-                "tick_ms": np.full(len(observations), tick_ms),
-                "observation_id": texts([observation.observation_id for observation in observations]),
-                "kind": texts([observation.kind for observation in observations]),
-                "score": np.array([observation.score for observation in observations], dtype=np.float32),
-                "withdrawn": np.array([observation.withdrawn for observation in observations], dtype=np.uint8),
-                "latitude_deg": latitude_deg,
-                "longitude_deg": longitude_deg,
-                "unit_code": self._city.locate_units(latitude_deg, longitude_deg),
-                "device_id": texts([observation.device_id for observation in observations]),
-                "witness_id": texts([observation.witness_id for observation in observations]),
-                "line_id": texts([observation.line_id for observation in observations]),
-                "direction_id": np.array([observation.direction_id for observation in observations], dtype=np.int8),
-                "value": np.array([observation.value for observation in observations], dtype=np.float64),
-                "subject": texts([observation.subject for observation in observations]),
-            },
-        )
+        offsets = np.array([observation.source_offset for observation in observations], dtype=np.int64)
+        self._rows.add("observations", observation_columns(observations, tick_ms, offsets, self._city))
 
     def _checkpoint(self, tick_ms: int) -> Checkpoint:
         """Seal what came since the last one; nothing waits now, so the state stands exactly behind the tick."""

@@ -1,6 +1,7 @@
 """The correlator of one region: blocks of observations in, incident revisions, rows and checkpoints out.
 
-Each rule has two evaluators, one for real observations and one for those of exercises: they never meet.
+Each rule has two evaluators, one for real observations and one for those of exercises: they never meet. Before them
+stand the gatherings, as many times: what they derive from the claims of several devices the rules see in the same tick.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,18 +9,23 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 import msgspec
+import numpy as np
 
 from processors.checkpoint import Checkpoint
 from processors.city import City
+from processors.gatherings.city_gatherings import city_gatherings
+from processors.gatherings.contract import Gathering
+from processors.gatherings.stage import GathererState, GatheringStage
 from processors.incidents.decisions import Decisions, DecisionsState
 from processors.incidents.evaluator import RuleEvaluator, RuleState
 from processors.incidents.merge import Merge, MergedTick, MergeState, SourceId
 from processors.incidents.rows import log_columns
 from processors.incidents.rules import RuleSet, RulesInvalid
+from processors.observation_rows import observation_columns
 from processors.rows import RowBuffer
 from schemas.ids import is_exercise
 from schemas.records import Incident, IncidentChange, ObservationBlock, RowFrame
-from schemas.tables import INCIDENT_LOG
+from schemas.tables import INCIDENT_LOG, OBSERVATIONS
 
 STATE_FORMAT: Final = 2
 """1 knew neither operator actions nor exercises: there were none, so it is read as it is."""
@@ -61,6 +67,7 @@ class _State:
     merge: MergeState
     rules: tuple[RuleState, ...]
     decisions: DecisionsState = field(default_factory=DecisionsState)
+    gatherings: tuple[GathererState, ...] = ()
 
 
 class IncidentEngine:
@@ -69,17 +76,29 @@ class IncidentEngine:
     sources: every input topic and partition whose blocks are merged.
     """
 
-    def __init__(self, rules: RuleSet, city: City, sources: Sequence[SourceId], rule: CorrelationRule) -> None:
-        """Raises RulesInvalid when a rule resolves its incidents later than the horizon forgets them."""
+    def __init__(
+        self,
+        rules: RuleSet,
+        city: City,
+        sources: Sequence[SourceId],
+        rule: CorrelationRule,
+        gatherings: Sequence[Gathering] | None = None,
+    ) -> None:
+        """gatherings: the city's where not given.
+
+        Raises RulesInvalid when a rule resolves its incidents later than the horizon forgets them.
+        """
         for one in rules.rules:
             if one.resolve_after_s * 1000 > rule.horizon_ms:
                 raise RulesInvalid(
                     f"rule {one.id}: resolve_after_s {one.resolve_after_s} is beyond the horizon of "
                     f"{rule.horizon_ms // 1000} s"
                 )
-        self._rules, self._rule = rules, rule
+        self._rules, self._rule, self._city = rules, rule, city
         self._merge = Merge(sources)
         self._decisions = Decisions()
+        kept = city_gatherings(city) if gatherings is None else tuple(gatherings)
+        self._stages = [GatheringStage(kept, rule.horizon_ms, exercise=exercise) for exercise in (False, True)]
         self._evaluators = [
             RuleEvaluator(one, rules.version, city, rule.horizon_ms, self._decisions, exercise=exercise)
             for exercise in (False, True)
@@ -145,6 +164,8 @@ class IncidentEngine:
         self._live = tuple(live)
         same_rules = state.rules_version == self._rules.version
         self._decisions.restore(state.decisions)
+        for stage in self._stages:
+            stage.restore(state.gatherings, checkpoint_parts, tick_ms)
         kept = {(one.rule_id, one.exercise): one for one in state.rules}
         for evaluator in self._evaluators:
             own = kept.get((evaluator.rule.id, evaluator.exercise))
@@ -191,13 +212,21 @@ class IncidentEngine:
     def _advance(self, tick: MergedTick) -> list[IncidentChange]:
         self._tick_ms = tick.tick_ms
         acted = self._decisions.take(tick.tick_ms, tick.actions)
-        parts = _parted(tick)
+        parts = tuple(map(self._gather, self._stages, _parted(tick)))
         changes: list[IncidentChange] = []
         for evaluator in self._evaluators:
             changes += evaluator.advance(parts[evaluator.exercise], acted)
         before_ms = tick.tick_ms - self._rule.horizon_ms
         self._decisions.forget(before_ms, lambda name: any(one.knows(name) for one in self._evaluators))
         return changes
+
+    def _gather(self, stage: GatheringStage, tick: MergedTick) -> MergedTick:
+        """Return a tick with what gatherings derive, and keep that for the rows."""
+        tick, derived = stage.advance(tick)
+        if derived:
+            offsets = np.full(len(derived), self._next_offset - 1)  # of the block that completed the tick
+            self._rows.add(OBSERVATIONS.name, observation_columns(derived, tick.tick_ms, offsets, self._city))
+        return tick
 
     def _is_stalled(self) -> bool:
         return bool(self._urgent) and self._merge.lead_ms > self._rule.provisional_after_ms
@@ -218,6 +247,8 @@ class IncidentEngine:
         assert self._tick_ms is not None
         for evaluator in self._evaluators:
             self._unsaved |= evaluator.seal(self._next_offset)
+        for stage in self._stages:
+            self._unsaved |= stage.seal(self._next_offset)
         return _State(
             format=STATE_FORMAT,
             rules_version=self._rules.version,
@@ -226,12 +257,14 @@ class IncidentEngine:
             merge=self._merge.state(),
             rules=tuple(evaluator.state() for evaluator in self._evaluators),
             decisions=self._decisions.state(),
+            gatherings=tuple(each for stage in self._stages for each in stage.state()),
         )
 
     def _checkpoint(self, state: _State) -> Checkpoint:
         """Return the last checkpoint of a push; parts that an earlier one of the push began are in it."""
         key = f"state/{state.next_offset}"
-        claims = [part.key for rule in state.rules for part in rule.claims.sealed]
+        kept = [each.claims for each in state.gatherings] + [rule.claims for rule in state.rules]
+        claims = [part.key for each in kept for part in each.sealed]
         live = (*claims, key)
         new_parts = {part: self._unsaved[part] for part in claims if part in self._unsaved}
         new_parts[key] = msgspec.msgpack.encode(state)

@@ -1,0 +1,1 @@
+"""What the claims of several devices say together, before rules see them (docs/gatherings.md)."""
