@@ -3,6 +3,7 @@
 A frame whose columns do not fit together is refused whole, with every reason; docs/frames.md describes the bytes.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,7 @@ from processors.ingest import TEXT_CHARACTERS
 from processors.positions_in import CLASSES, PerWord, Vocabulary
 from processors.records_in import RawRecord
 from schemas.codec import Codec
-from schemas.dictionary import Dictionary
+from schemas.dictionary import Dictionary, DictionaryArray
 from schemas.errors import Reason, Rejected
 from schemas.records import Switch, VehicleFrame
 
@@ -32,6 +33,11 @@ MET_BYTES: Final = 8_000_000
 
 _WIDTHS: Final = {name: np.dtype(dtype).itemsize for name, dtype in DTYPES.items()}
 
+_LAYOUT: Final = {
+    name: (np.dtype(dtype), np.array(UNKNOWN.get(name, 0), dtype).tobytes()) for name, dtype in DTYPES.items()
+}
+"""Column -> type of its values, and the bytes of an unknown one."""
+
 _SYMBOLS: Final = {"vehicle_class": len(CLASSES), "ignition": len(Switch), "door": len(Switch), "sos": len(Switch)}
 
 
@@ -44,12 +50,68 @@ class _Sound:
     fields: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The words of one column of a frame as numbers, behind that of the empty word, which an index of -1 stands for.
+
+    mixed: of vehicles, which shards they are of when these are several.
+    """
+
+    numbers: npt.NDArray[np.int32]
+    mixed: str = ""
+
+
+class SoundFrames:
+    """The columns of sound frames end to end, n rows in log order; each is made when it is asked for."""
+
+    def __init__(self, frames: Sequence[_Sound], words: Vocabulary, numbers: Mapping[str, Sequence[_Words]]) -> None:
+        """numbers: of each column of DICTIONARIES the words of each frame."""
+        self._frames, self._words, self._numbers = frames, words, numbers
+        self.rows: IntArray = np.array([frame.rows for frame in frames], np.int64)
+        """of each frame; their sum is n"""
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """Return a column (n,) of DTYPES as it was sent, unknown where a frame leaves it empty."""
+        return _end_to_end(name, self._frames)
+
+    def texts(self, name: str) -> DictionaryArray:
+        """Return the texts (n,) of one kind of DICTIONARIES: vehicle, line, trip or operator."""
+        column = f"{name}_index"
+        numbers = [words.numbers for words in self._numbers[column]]
+        sizes = np.array([len(one) for one in numbers], np.int64)
+        first = np.cumsum(sizes) - sizes + 1
+        at = np.repeat(first, self.rows) + self.column(column)
+        return DictionaryArray(_joined(numbers)[at], self._words.dictionary(name))
+
+    def record(self) -> IntArray:
+        """Return the record (n,) that each row came from."""
+        return np.repeat(np.array([frame.record for frame in self._frames], np.int64), self.rows)
+
+    def positions(self, offset: IntArray, mistakes: Mistakes) -> PositionBatch:
+        """Return all columns; offset (n,). Symbols out of range are noted and read as unknown."""
+        columns = {name: self.column(name) for name in DTYPES if name not in DICTIONARIES}
+        for name, end in _SYMBOLS.items():
+            values = columns[name]
+            wrong = values >= end
+            if wrong.any():
+                mistakes.note(wrong, Reason.OUT_OF_RANGE, partial(_no_symbol, name, values, end))
+                columns[name] = np.where(wrong, 0, values).astype(np.uint8)
+        columns["class"] = columns.pop("vehicle_class")
+        columns["vehicle"] = self.texts("vehicle").numbers
+        for name in self._words.texts:
+            columns[name] = self.texts(name.removesuffix("_id")).numbers
+        starts = np.cumsum(self.rows) - self.rows
+        columns["index"] = np.arange(len(offset), dtype=np.int32) - np.repeat(starts.astype(np.int32), self.rows)
+        columns["offset"] = offset
+        return self._words.batch(columns)
+
+
 class FramePositions:
     """Reads the VehicleFrame messages of one partition. What it keeps only saves time."""
 
     def __init__(self) -> None:
         self._words = Vocabulary(Dictionary())
-        self._met: dict[tuple[str, bytes, int], npt.NDArray[np.int32]] = {}
+        self._met: dict[tuple[str, bytes, int], _Words] = {}
         self._met_bytes = 0
 
     def read(
@@ -59,6 +121,15 @@ class FramePositions:
 
         shards: the shard of each vehicle id, -1 = unsound. Symbols out of range are noted and read as unknown.
         """
+        frames, unread = self.sound(records, codec, vehicles, shards)
+        record = frames.record()
+        offset = np.array([one.offset for one in records], np.int64)
+        return frames.positions(offset[record], mistakes), record, unread
+
+    def sound(
+        self, records: Sequence[RawRecord], codec: Codec, vehicles: Dictionary, shards: PerWord
+    ) -> tuple[SoundFrames, Unread]:
+        """Return the frames whose columns fit together and whose vehicles share a shard, and those refused whole."""
         if vehicles is not self._words.vehicles or self._met_bytes > MET_BYTES:
             self._words, self._met, self._met_bytes = Vocabulary(vehicles), {}, 0
         unread = Unread()
@@ -69,64 +140,63 @@ class FramePositions:
             except Rejected as refusal:
                 unread.note(number, refusal.reason, *refusal.errors)
                 continue
-            wrong = frame_mistakes(fields)
-            if wrong:
-                unread.note(number, Reason.OUT_OF_RANGE, *wrong)
+            frame = _Sound(number, fields["rows"], fields)
+            if _shape_mistakes(fields):
+                unread.note(number, Reason.OUT_OF_RANGE, *frame_mistakes(fields))
             else:
-                frames.append(_Sound(number, fields["rows"], fields))
-        frames = self._of_one_shard(frames, shards, unread)
-        rows = np.array([frame.rows for frame in frames], np.int64)
-        columns = {name: _end_to_end(name, frames) for name in DTYPES if name not in DICTIONARIES}
-        for name, end in _SYMBOLS.items():
-            wrong_rows = columns[name] >= end
-            values = columns[name]
-            mistakes.note(wrong_rows, Reason.OUT_OF_RANGE, partial(_no_symbol, name, values, end))
-            columns[name] = np.where(wrong_rows, 0, values).astype(np.uint8)
-        columns["class"] = columns.pop("vehicle_class")
-        columns["vehicle"] = self._numbers("vehicle_index", vehicles, frames)
-        for name, dictionary in self._words.texts.items():
-            columns[name] = self._numbers(f"{name.removesuffix('_id')}_index", dictionary, frames)
-        starts = np.cumsum(rows) - rows
-        columns["index"] = (np.arange(rows.sum()) - np.repeat(starts, rows)).astype(np.int32)
-        record = np.repeat(np.array([frame.record for frame in frames], np.int64), rows)
-        offset = np.array([one.offset for one in records], np.int64)
-        columns["offset"] = offset[record]
-        return self._words.batch(columns), record, unread
+                frames.append(frame)
+        frames = self._of_one_shard(_pointing_to_words(frames, unread), shards, unread)
+        numbers = {
+            column: [self._word_numbers(frame, name, shards) for frame in frames]
+            for column, name in DICTIONARIES.items()
+        }
+        return SoundFrames(frames, self._words, numbers), unread
 
     def _of_one_shard(self, frames: list[_Sound], shards: PerWord, unread: Unread) -> list[_Sound]:
         """Return the frames whose sound vehicles share a shard; the others are refused whole."""
         kept = []
         for frame in frames:
-            told = shards.of(self._word_numbers(frame, "vehicle", self._words.vehicles))
-            told = told[told >= 0]
-            if len(told) and (told != told[0]).any():
-                mixed = ", ".join(str(one) for one in np.unique(told).tolist()[:8])
+            mixed = self._word_numbers(frame, "vehicle", shards).mixed
+            if mixed:
                 unread.note(frame.record, Reason.BAD_ID, f"the vehicles of a frame share a shard, these are of {mixed}")
             else:
                 kept.append(frame)
         return kept
 
-    def _numbers(self, column: str, dictionary: Dictionary, frames: Sequence[_Sound]) -> npt.NDArray[np.int32]:
-        """Return the numbers (n,) of a text column; the empty word stands for an index of -1."""
-        words = [self._word_numbers(frame, DICTIONARIES[column], dictionary) for frame in frames]
-        number = np.concatenate([*words, np.zeros(0, np.int32)])
-        sizes = np.array([len(one) for one in words], np.int64)
-        first = np.repeat(np.cumsum(sizes) - sizes, [frame.rows for frame in frames])
-        index = _end_to_end(column, frames).astype(np.int64)
-        told = index >= 0
-        found = np.zeros(len(index), np.int32)  # the empty word is number 0 of every dictionary but the vehicles'
-        found[told] = number[(first + index)[told]]
-        return found
-
-    def _word_numbers(self, frame: _Sound, name: str, dictionary: Dictionary) -> npt.NDArray[np.int32]:
-        """Return the numbers (m,) of a frame's words; a gateway names its vehicles alike in every frame."""
+    def _word_numbers(self, frame: _Sound, name: str, shards: PerWord) -> _Words:
+        """Return what is known of a frame's words; a gateway names its vehicles alike in every frame."""
         packed, width = frame.fields[f"{name}_words"], frame.fields[f"{name}_width"]
         known = self._met.get((name, packed, width))
         if known is None:
             words = np.frombuffer(packed, f"S{width}") if packed else np.zeros(0, "S1")
-            known = self._met[name, packed, width] = dictionary.numbers(words)
-            self._met_bytes += len(packed) + known.nbytes
+            numbers = self._words.dictionary(name).numbers(words)
+            mixed = _mixed_shards(shards.of(numbers)) if name == "vehicle" else ""
+            known = self._met[name, packed, width] = _Words(np.concatenate([np.zeros(1, np.int32), numbers]), mixed)
+            self._met_bytes += len(packed) + known.numbers.nbytes
         return known
+
+
+def _mixed_shards(shards: npt.NDArray[Any]) -> str:
+    """Say which shards those (m,) of a frame's vehicles are when they are several, "" = one; -1 = unsound."""
+    several = np.unique(shards[shards >= 0]).tolist()
+    return ", ".join(str(one) for one in several[:8]) if len(several) > 1 else ""
+
+
+def _pointing_to_words(frames: list[_Sound], unread: Unread) -> list[_Sound]:
+    """Return the frames whose indices all point to words; all are looked at at once, the others are refused whole."""
+    rows = np.array([frame.rows for frame in frames], np.int64)
+    astray = np.zeros(len(frames), bool)
+    for column, name in DICTIONARIES.items():
+        index = _end_to_end(column, frames)
+        counts = np.array([_word_count(frame.fields, name) for frame in frames], np.int64)
+        wrong = index >= np.repeat(counts.astype(index.dtype), rows)
+        if column != "vehicle_index":
+            wrong |= index < -1
+        if wrong.any():
+            astray[np.repeat(np.arange(len(frames)), rows)[wrong]] = True
+    for frame in itertools.compress(frames, astray):
+        unread.note(frame.record, Reason.OUT_OF_RANGE, *frame_mistakes(frame.fields))
+    return list(itertools.compress(frames, ~astray))
 
 
 def _no_symbol(name: str, values: npt.NDArray[Any], end: int, row: int) -> str:
@@ -135,6 +205,18 @@ def _no_symbol(name: str, values: npt.NDArray[Any], end: int, row: int) -> str:
 
 def frame_mistakes(fields: Mapping[str, Any]) -> list[str]:
     """Return everything by which the columns of a decoded frame do not fit together."""
+    mistakes, rows = _shape_mistakes(fields), fields["rows"]
+    for column, name in DICTIONARIES.items():
+        if len(fields[column]) == rows * 4 <= 4 * MOST_ROWS and rows > 0 and not _words_mistake(fields, name):
+            index, words = np.frombuffer(fields[column], DTYPES[column]), _word_count(fields, name)
+            last, first = int(index.max()), int(index.min())
+            if last >= words or first < -1:
+                mistakes.append(f"{column} points to {last if last >= words else first}, there are {words} words")
+    return mistakes
+
+
+def _shape_mistakes(fields: Mapping[str, Any]) -> list[str]:
+    """Return by what a decoded frame's columns are not as long as it has rows, or its words are none."""
     rows = fields["rows"]
     if not 1 <= rows <= MOST_ROWS:
         return [f"rows is {rows}, a frame has 1 to {MOST_ROWS}"]
@@ -143,16 +225,7 @@ def frame_mistakes(fields: Mapping[str, Any]) -> list[str]:
         have = len(fields[name])
         if have != rows * width and not (have == 0 and name in UNKNOWN):
             mistakes.append(f"{name} has {have} bytes instead of {rows * width}")
-    for column, name in DICTIONARIES.items():
-        wrong = _words_mistake(fields, name)
-        if wrong:
-            mistakes.append(wrong)
-        elif len(fields[column]) == rows * 4:
-            index, words = np.frombuffer(fields[column], DTYPES[column]), _word_count(fields, name)
-            last, first = int(index.max()), int(index.min())
-            if last >= words or first < -1:
-                mistakes.append(f"{column} points to {last if last >= words else first}, there are {words} words")
-    return mistakes
+    return mistakes + [wrong for name in DICTIONARIES.values() if (wrong := _words_mistake(fields, name))]
 
 
 def _words_mistake(fields: Mapping[str, Any], name: str) -> str:
@@ -185,7 +258,10 @@ def alone(record: RawRecord, index: int, codec: Codec) -> RawRecord:
 
 def _end_to_end(name: str, frames: Sequence[_Sound]) -> npt.NDArray[Any]:
     """Return one column of all frames, unknown where a frame leaves it empty."""
-    dtype = np.dtype(DTYPES[name])
-    blank = np.array(UNKNOWN.get(name, 0), dtype).tobytes()
+    dtype, blank = _LAYOUT[name]
     content = b"".join([frame.fields[name] or blank * frame.rows for frame in frames])
-    return np.frombuffer(content, dtype).astype(dtype.newbyteorder("="))
+    return np.frombuffer(content, dtype).astype(dtype.newbyteorder("="), copy=False)
+
+
+def _joined(numbers: Sequence[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:
+    return np.concatenate(numbers) if numbers else np.zeros(0, np.int32)

@@ -80,10 +80,16 @@ class Vocabulary:
         self.texts = {name: Dictionary([b""]) for name in TEXTS}
         self._hash = {name: PerWord(dictionary, _text_hashes, np.uint64) for name, dictionary in self.texts.items()}
 
+    def dictionary(self, name: str) -> Dictionary:
+        """Return that of vehicle, line, trip or operator."""
+        return self.vehicles if name == "vehicle" else self.texts[f"{name}_id"]
+
     def batch(self, columns: Columns) -> PositionBatch:
         """Return the columns as a batch, with the hash of each row's content."""
         for name in ("speed_mps", "bearing_deg", "accuracy_m"):
-            columns[name] = np.where(np.isnan(columns[name]), np.float32(np.nan), columns[name])
+            unknown = np.isnan(columns[name])
+            if unknown.any():  # all NaN alike, for the hash
+                columns[name] = np.where(unknown, np.float32(np.nan), columns[name])
         texts: dict[str, DictionaryArray] = {
             name: DictionaryArray(columns[name], dictionary) for name, dictionary in self.texts.items()
         }

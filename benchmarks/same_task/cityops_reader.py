@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -9,17 +10,30 @@ import numpy.typing as npt
 from benchmarks.answer import MINUTE_MS, digest
 from benchmarks.same_task.batch_app import run
 from benchmarks.same_task.child import Clock, Job, given_job, tell_and_end
-from processors.batches import Float32Array, PositionBatch
-from processors.domain import Mistakes
+from processors.batches import Float32Array, FloatArray, IntArray
+from processors.domain import Unread
 from processors.frames_in import FramePositions
 from processors.position_rows import shards_of_words
 from processors.positions_in import SinglePositions
 from processors.records_in import RawRecord
 from schemas.codec import local_codec
-from schemas.dictionary import Dictionary, IndexArray
+from schemas.dictionary import Dictionary, DictionaryArray, IndexArray
 from streams.transport import Poll
 
-Read = Callable[[Sequence[RawRecord]], PositionBatch]
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """What the task needs of n positions."""
+
+    at_ms: IntArray
+    latitude_deg: FloatArray
+    longitude_deg: FloatArray
+    speed_mps: Float32Array
+    vehicle_id: DictionaryArray
+    line_id: DictionaryArray
+
+
+Read = Callable[[Sequence[RawRecord]], Reports]
 
 
 class Columns:
@@ -35,12 +49,12 @@ class Columns:
         self._minutes: dict[int, npt.NDArray[np.float64]] = {}
         self._sums: dict[tuple[str, int], tuple[int, float]] = {}
 
-    def add_up(self, batch: PositionBatch) -> None:
+    def add_up(self, batch: Reports) -> None:
         """Keep the last position of each vehicle, add up each line and minute."""
         missing = len(self._vehicles) - len(self._last)
         if missing > 0:
             self._last = np.pad(self._last, ((0, max(missing, len(self._last))), (0, 0)))
-        row = np.empty((len(batch), 3))
+        row = np.empty((len(batch.at_ms), 3))
         row[:, 0], row[:, 1], row[:, 2] = batch.at_ms, batch.latitude_deg, batch.longitude_deg
         self._last[batch.vehicle_id.numbers] = row  # of several the last one stays
         if batch.line_id.dictionary is not self._lines:
@@ -90,19 +104,36 @@ class Columns:
 
 def reader_of(form: str, vehicles: Dictionary) -> Read:
     """Return the project's reader of one form of positions; nothing of the benchmark's own log may be refused."""
-    codec, shards, mistakes = local_codec(), shards_of_words(vehicles), Mistakes()
+    codec, shards = local_codec(), shards_of_words(vehicles)
     singles, frames = SinglePositions(), FramePositions()
 
-    def read(records: Sequence[RawRecord]) -> PositionBatch:
-        if form == "frames":
-            batch, _, unread = frames.read(records, codec, vehicles, shards, mistakes)
-        else:
-            batch, _, unread = singles.read(records, codec, vehicles)
-        if unread.by_record:
-            raise SystemExit(f"refused: {unread.by_record}")
-        return batch
+    def read_singles(records: Sequence[RawRecord]) -> Reports:
+        batch, _, unread = singles.read(records, codec, vehicles)
+        none_refused(unread)
+        return Reports(
+            batch.at_ms, batch.latitude_deg, batch.longitude_deg, batch.speed_mps, batch.vehicle_id, batch.line_id
+        )
 
-    return read
+    def read_frames(records: Sequence[RawRecord]) -> Reports:
+        """A columnar message lets a reader make the columns that it needs and no others; all frames are checked."""
+        found, unread = frames.sound(records, codec, vehicles, shards)
+        none_refused(unread)
+        return Reports(
+            found.column("at_ms"),
+            found.column("latitude_deg"),
+            found.column("longitude_deg"),
+            found.column("speed_mps"),
+            found.texts("vehicle"),
+            found.texts("line"),
+        )
+
+    return read_frames if form == "frames" else read_singles
+
+
+def none_refused(unread: Unread) -> None:
+    """Raise SystemExit where a message of the benchmark's own log was refused."""
+    if unread.by_record:
+        raise SystemExit(f"refused: {unread.by_record}")
 
 
 def main(job: Job, form: str) -> None:
@@ -113,7 +144,7 @@ def main(job: Job, form: str) -> None:
     def add_up(poll: Poll) -> None:
         batch = read(poll.records)
         columns.add_up(batch)
-        if clock.count(len(batch)) == job.positions:
+        if clock.count(len(batch.at_ms)) == job.positions:
             tell_and_end(clock, columns.answer)
 
     run(job, add_up)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from processors.batches import PositionBatch
 from processors.domain import Mistakes
 from processors.fleet import fleet_domain, frame_domain
-from processors.frames_in import FramePositions
+from processors.frames_in import FramePositions, frame_mistakes
 from processors.framing import FramingRule, frame_of, frames_of, key_of
 from processors.ingest import IngestRule, shards_of
 from processors.outcome import Outcome
@@ -175,6 +175,32 @@ def test_a_malformed_frame_is_refused_whole_with_every_reason() -> None:
     ]
     assert refused(replace(good, rows=0)) == ["rows is 0, a frame has 1 to 65536"]
     assert refused(replace(good, rows=70_000)) == ["rows is 70000, a frame has 1 to 65536"]
+
+
+INDEX = st.integers(-3, 4)
+
+
+@given(st.lists(st.tuples(INDEX, INDEX, INDEX, INDEX), min_size=1, max_size=4))
+def test_frames_looked_at_at_once_are_refused_as_each_by_itself(indices: list[tuple[int, ...]]) -> None:
+    good = frame_of([position("29B-1", T0_MS + second, line_id="L1", trip_id="T1") for second in range(3)])
+    log = []
+    for offset, (vehicle, line, trip, width) in enumerate(indices):
+        frame = replace(
+            good,
+            vehicle_index=np.array([0, vehicle % 2**32, 1], "<u4").tobytes(),
+            line_index=np.array([line, 0, -1], "<i4").tobytes(),
+            trip_index=np.array([trip, -1, -1], "<i4").tobytes() if trip else b"",
+            operator_width=max(width, 0),
+            operator_words=b"ab" if width else b"",
+        )
+        log.append(RawRecord(offset, None, CODEC.encode(frame)))
+    keys = Dictionary()
+    _, record, unread = FramePositions().read(log, CODEC, keys, shards_of_words(keys), Mistakes())
+    alone = {one.offset: frame_mistakes(CODEC.decode(one.value)[1]) for one in log}
+    assert {number: list(errors) for number, (_, errors) in unread.by_record.items()} == {
+        number: errors for number, errors in alone.items() if errors
+    }
+    assert record.tolist() == [number for number, errors in alone.items() if not errors for _ in range(3)]
 
 
 def test_a_frame_that_mixes_shards_is_refused_whole() -> None:

@@ -1,9 +1,11 @@
 """Dictionaries: numbers as if every word had been looked up by itself, in the order of the words."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas import dictionary
 from schemas.columns import pack, unpack
 from schemas.dictionary import Dictionary, DictionaryArray, dictionary_array, joined
 
@@ -30,6 +32,14 @@ def test_many_words_grow_the_table_and_keep_their_numbers() -> None:
     longer = b"a name longer than any before it"
     assert dictionary.numbers([longer, words[7]]).tolist() == [50_000, 7]
     assert dictionary.word(50_000) == longer.decode()
+
+
+def test_words_of_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dictionary, "_hashed", lambda words: np.zeros(len(words), np.uint64))
+    found = Dictionary()
+    assert found.numbers([b"a", b"b", b"a", b"c"]).tolist() == [0, 1, 0, 2]
+    assert found.numbers([b"d", b"c", b"d", b"b"]).tolist() == [3, 2, 3, 1]
+    assert found.words.tolist() == [b"a", b"b", b"c", b"d"]
 
 
 @given(WORDS)
