@@ -14,6 +14,7 @@ import numpy as np
 from processors.area_squares import index_areas
 from processors.areas import Areas
 from processors.batches import BoolArray, Float32Array, FloatArray, IntArray, SmallArray, TextArray
+from processors.calendars import Calendar
 from processors.city_derived import derived_package
 from processors.city_files import CityInvalid, Package, read_package
 from processors.geo import Plane, Segments, points_as_segments
@@ -123,6 +124,7 @@ class City:
         timetable: Timetable | None = None,
         trip_lines: Mapping[str, str] | None = None,
         zones: tuple[Zone, ...] = (),
+        calendars: Mapping[str, Calendar] | None = None,
         speed_limits_kmh: Mapping[str, float] | None = None,
     ) -> None:
         """Build the indexes; `areas` answers in the order of `units`, on the plane of `bounds`.
@@ -140,6 +142,7 @@ class City:
         self.vehicles: Mapping[str, Vehicle] = {}
         self.trip_lines: Mapping[str, str] = trip_lines or {}
         self.zones = zones
+        self.calendars: Mapping[str, Calendar] = calendars or {}
         self.speed_limits_kmh: Mapping[str, float] = speed_limits_kmh or {}
         plane = bounds.plane()
         self._plane, self._areas = plane, areas
@@ -312,6 +315,7 @@ def _city(package: Package) -> City:
         timetable=package.timetable,
         trip_lines=package.trip_lines,
         zones=package.zones,
+        calendars=package.calendars,
         speed_limits_kmh=package.speed_limits_kmh,
     )
 

@@ -11,7 +11,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from processors.areas import Areas, Polygons, polygons, power_diagram
+from processors.calendars import Calendar
 from processors.city_models import (
+    WEEKDAYS,
+    CalendarEntry,
+    CalendarsEntry,
     CityEntry,
     EstateEntry,
     HeadwayEntry,
@@ -36,7 +40,16 @@ from schemas.ids import content_id
 
 _Model = TypeVar("_Model", bound=Entry)
 
-FILES: Final = ("city.yaml", "units.yaml", "stops.yaml", "lines.yaml", "venues.yaml", "estate.yaml", "zones.yaml")
+FILES: Final = (
+    "city.yaml",
+    "units.yaml",
+    "stops.yaml",
+    "lines.yaml",
+    "venues.yaml",
+    "estate.yaml",
+    "zones.yaml",
+    "calendars.yaml",
+)
 """The files of a package; only the first must be there."""
 
 
@@ -68,6 +81,7 @@ class Package:
     trip_lines: Mapping[str, str] = field(default_factory=dict)
     """trip_id -> line_id of a GTFS feed's trips; without those that frequencies.txt repeats."""
     zones: tuple[Zone, ...] = ()
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
     speed_limits_kmh: Mapping[str, float] = field(default_factory=dict)
     """by vehicle class"""
 
@@ -166,6 +180,7 @@ class _Reader:
             devices=devices,
             timetable=None,
             zones=zones,
+            calendars=self._calendars(),
             speed_limits_kmh={str(name): limit for name, limit in city.speed_limits_kmh.items()},
         )
 
@@ -276,6 +291,13 @@ class _Reader:
             self._check_inside(file, ("zones", index), zone.zone_id, *zone.corners[0], bounds)
         return zones
 
+    def _calendars(self) -> dict[str, Calendar]:
+        file, entry = self._entry("calendars.yaml", CalendarsEntry)
+        if file is None or entry is None:
+            return {}
+        self._check_unique(file, "calendars", "id", [one.id for one in entry.calendars])
+        return {one.id: _calendar(one) for one in entry.calendars}
+
     def _devices(
         self,
         bounds: Bounds | None,
@@ -349,6 +371,12 @@ def _bounds(city: CityEntry) -> Bounds:
 
 def _headway(entry: HeadwayEntry) -> Headway:
     return Headway(entry.from_, entry.to, round(entry.every_min * 60))
+
+
+def _calendar(entry: CalendarEntry) -> Calendar:
+    spans = tuple((span.from_, span.to) for span in entry.spans)
+    weekdays = frozenset(map(WEEKDAYS.index, entry.weekdays))
+    return Calendar(entry.id, frozenset(entry.days), spans, weekdays, frozenset(entry.without))
 
 
 def _zone(entry: ZoneEntry) -> Zone:

@@ -1,6 +1,7 @@
 """The city package as it is written in YAML; docs/city-package.md describes every key."""
 
-from typing import Annotated, Literal, Self
+from datetime import date
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -10,6 +11,8 @@ from processors.yaml_files import Entry
 Text = Annotated[str, Field(min_length=1)]
 Latitude = Annotated[float, Field(ge=-90, le=90)]
 Longitude = Annotated[float, Field(ge=-180, le=180)]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: Final[tuple[Weekday, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
@@ -151,6 +154,35 @@ class ZonesEntry(Entry):
     """zones.yaml."""
 
     zones: list[ZoneEntry]
+
+
+class DaysEntry(Entry):
+    """A span of days, the last one included."""
+
+    from_: Annotated[date, Field(alias="from")]
+    to: date
+
+    @model_validator(mode="after")
+    def _has_days(self) -> Self:
+        if self.to < self.from_:
+            raise ValueError("from must not be after to")
+        return self
+
+
+class CalendarEntry(Entry):
+    """One calendar: single days, and spans of days of which some weekdays count."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    days: list[date] = Field(default_factory=list)
+    spans: list[DaysEntry] = Field(default_factory=list)
+    weekdays: list[Weekday] = Field(default_factory=lambda: list(WEEKDAYS))
+    without: list[date] = Field(default_factory=list)
+
+
+class CalendarsEntry(Entry):
+    """calendars.yaml."""
+
+    calendars: list[CalendarEntry]
 
 
 class SensorRuleEntry(Entry):
