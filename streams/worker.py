@@ -13,7 +13,7 @@ import mode.loop
 
 from schemas import records
 from schemas.errors import UsageError
-from streams import topics
+from streams import heap, topics
 from streams.admin import ensure_topics
 from streams.engine import Engine
 from streams.kafka_access import faust_credentials
@@ -30,6 +30,7 @@ BULK: Final = (topics.POSITIONS, topics.FRAMES, topics.ROWS)
 """What comes after detections, readings and actions where there is much of everything."""
 GARBAGE_THRESHOLDS: Final = (50_000, 20, 100)
 """Python's own (700, 10, 10) looks for cycles three times in a poll; records and columns make none."""
+GIVE_BACK_S: Final = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ def build_worker() -> tuple[CityApp, Engine]:
     app.engine = app.positions = engine
     mount(app, engine)
     gc.freeze()  # the city, the rules, the modules: they stay
+    app.timer(interval=GIVE_BACK_S)(_give_back)
     if settings.ticker:
         app.timer(interval=TICK_MS / 1000)(_Ticker(engine).tick)
     return app, engine
@@ -83,8 +85,13 @@ def build_worker() -> tuple[CityApp, Engine]:
 def _tune() -> None:
     """Set what holds for the whole process, before Faust makes an event loop."""
     gc.set_threshold(*GARBAGE_THRESHOLDS)
+    heap.share_arenas()
     with suppress(ModuleNotFoundError):  # no wheel for this machine: asyncio's own loop does it too
         mode.loop.use("uvloop")
+
+
+async def _give_back() -> None:
+    heap.give_back()
 
 
 def _build_app(settings: Settings) -> CityApp:

@@ -1,3 +1,4 @@
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,23 @@ def test_parts_and_state_hold_what_stands(steps: list[str], data: st.DataObject)
             assert again.state() == state
             if step == "restart":
                 parts = again
+
+
+def test_standing_observations_have_their_texts_in_common() -> None:
+    parts = ClaimParts(part_claims=2)
+    given_now = [_decoded(claim("heat", "P-1", second)) for second in range(2)]
+    assert given_now[0].device_id is not given_now[1].device_id
+    for one in given_now:
+        parts.add(one)
+    sealed = parts.seal("claims/1", {one.observation_id: one for one in given_now})
+    restored = ClaimParts(part_claims=2).restore(parts.state(), sealed)
+    for name in ("source_topic", "kind", "device_id", "witness_id"):
+        assert len({id(getattr(one, name)) for one in (*given_now, *restored)}) == 1
+    assert restored == given_now
+
+
+def _decoded(one: Observation) -> Observation:
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(one), type=Observation)
 
 
 def test_what_stands_of_a_part_mostly_gone_is_written_anew() -> None:
