@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from processors.incidents.rule_model import ANY_KIND, Rule, Story, kinds_of
+from processors.city import City
+from processors.incidents.rule_model import ANY_KIND, Areas, Rule, Story, kinds_of
 from processors.observation_kinds import OBSERVATION_KINDS
 from processors.yaml_files import did_you_mean
 
@@ -20,6 +21,28 @@ def contradictions(rule: Rule) -> Iterator[Mistake]:
         for number, story in enumerate(stories):
             place = (section, "any_of", number)
             yield from (((*place, *inner), message) for inner, message in _story(story, rule))
+
+
+def not_in_city(rule: Rule, city: City) -> Iterator[Mistake]:
+    """Yield the units, zones and calendars of a rule that a city has not."""
+    if rule.where is not None:
+        for key, areas in (("in", rule.where.in_), ("not_in", rule.where.not_in)):
+            if areas is not None:
+                yield from _areas(areas, city, ("where", key))
+    if rule.when is not None:
+        for key, names in (("calendar", rule.when.calendar), ("not_calendar", rule.when.not_calendar)):
+            yield from _all_known(names, city.calendars, ("when", key), f"is no calendar of {city.name}")
+
+
+def _areas(areas: Areas, city: City, place: Place) -> Iterator[Mistake]:
+    named = {
+        "units": (areas.units, [unit.unit_code for unit in city.units]),
+        "unit_kinds": (areas.unit_kinds, [unit.kind for unit in city.units]),
+        "zones": (areas.zones, [zone.zone_id for zone in city.zones]),
+        "zone_kinds": (areas.zone_kinds, [zone.kind for zone in city.zones]),
+    }
+    for key, (names, known) in named.items():
+        yield from _all_known(names, dict.fromkeys(known), (*place, key), f"is none of the {key} of {city.name}")
 
 
 def _times(rule: Rule) -> Iterator[Mistake]:

@@ -4,8 +4,9 @@ import math
 from functools import cache
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, WithJsonSchema, field_validator
 
+from processors.observation_kinds import OBSERVATION_KINDS
 from processors.timetable import seconds_of
 from processors.yaml_files import Entry
 from schemas.records import Observation, Severity, VehicleClass
@@ -19,12 +20,15 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 Text = Annotated[str, Field(min_length=1, max_length=120)]
+Kind = Annotated[Name, WithJsonSchema({"type": "string", "enum": list(OBSERVATION_KINDS)})]
+"""Of observations; rule_checks tells the unknown ones, with a hint."""
 Share = Annotated[float, Field(gt=0, le=1)]
 Times = Annotated[float, Field(gt=0, le=1_000)]
 Metres = Annotated[float, Field(gt=0, le=5_000)]
 Seconds = Annotated[int, Field(gt=0, le=86_400)]
 Count = Annotated[int, Field(gt=0, le=20)]
 Names = Annotated[tuple[Name, ...], Field(strict=False, min_length=1)]
+Kinds = Annotated[tuple[Kind, ...], Field(strict=False, min_length=1)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]
 Level = Annotated[Severity, Field(strict=False)]
 Nearness = Annotated[dict[PlaceKind, Metres], Field(min_length=1)]
@@ -54,7 +58,7 @@ class Passing(Entry):
     Claims of these kinds alone belong together up to `distance_m` from and `quiet_s` after their first one.
     """
 
-    kinds: Names
+    kinds: Kinds
     distance_m: Metres | None = None
     quiet_s: Seconds
 
@@ -113,7 +117,7 @@ class Absent(Entry):
     distance_m: of a rule by place, how near they would have to be; where not given, the story's distance.
     """
 
-    kinds: Names
+    kinds: Kinds
     for_s: Seconds
     distance_m: Metres | None = None
 
@@ -196,7 +200,7 @@ class Mute(Entry):
     """
 
     rules: Names
-    kinds: Names
+    kinds: Kinds
     distance_m: Metres
     apart_s: Seconds
     speed_mps: Annotated[float, Field(gt=0, le=10_000)] | None = None
@@ -225,8 +229,8 @@ class Rule(Entry):
     title: Text | None = None
     life_safety: bool = False
     by: By = "place"
-    evidence: Annotated[dict[Name, Share], Field(min_length=1)]
-    off_m: dict[Name, Metres] = Field(default_factory=dict)
+    evidence: Annotated[dict[Kind, Share], Field(min_length=1)]
+    off_m: dict[Kind, Metres] = Field(default_factory=dict)
     where: Where | None = None
     when: When | None = None
     within: Within
@@ -234,7 +238,7 @@ class Rule(Entry):
     suspected: Suspected
     confirmed: Confirmed
     resolve_after_s: Seconds
-    resolve_on: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    resolve_on: Annotated[tuple[Kind, ...], Field(strict=False)] = ()
     close_after_s: Seconds | None = None
     severity: Severities
     mutes: Annotated[tuple[Mute, ...], Field(strict=False)] = ()

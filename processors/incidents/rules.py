@@ -6,7 +6,8 @@ from graphlib import CycleError, TopologicalSorter
 from hashlib import blake2b
 from pathlib import Path
 
-from processors.incidents.rule_checks import contradictions
+from processors.city import City
+from processors.incidents.rule_checks import contradictions, not_in_city
 from processors.incidents.rule_model import Rule
 from processors.yaml_files import Mistakes, YamlFile, did_you_mean, read_yaml
 from schemas.errors import UsageError
@@ -29,9 +30,10 @@ class RuleSet:
     rules: tuple[Rule, ...]
 
 
-def load_rules(folder: Path) -> RuleSet:
+def load_rules(folder: Path, city: City | None = None) -> RuleSet:
     """Read every *.yaml of a folder.
 
+    city: if given, units, zones and calendars that it has not are mistakes too; without it they hold nothing.
     Raises RulesInvalid with every mistake: file, line, what is wrong.
     """
     paths = sorted(folder.glob("*.yaml"))
@@ -48,7 +50,7 @@ def load_rules(folder: Path) -> RuleSet:
         rule = None if file is None else file.validated(Rule, mistakes)
         if file is None or rule is None:
             continue
-        for place, message in contradictions(rule):
+        for place, message in (*contradictions(rule), *(() if city is None else not_in_city(rule, city))):
             mistakes.add(path.name, file.line(*place), message)
         if rules.setdefault(rule.id, rule) is not rule:
             mistakes.add(path.name, None, f"another file has a rule with the id {rule.id} too")

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "subscriptions": "alerts",
     "alerts": "alerts",
     "city": "city",
+    "rules": "rules",
     "sql": "sql",
     "bench": "bench",
     "grafana": "grafana",

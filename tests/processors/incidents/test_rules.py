@@ -1,9 +1,13 @@
+import json
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
 from processors.incidents import rule_model
 from processors.incidents.engine import CorrelationRule, IncidentEngine
+from processors.incidents.rule_schema import rule_schema
 from processors.incidents.rules import RulesInvalid, load_rules
 from processors.yaml_files import Entry
 from schemas.errors import UsageError
@@ -118,3 +122,68 @@ def test_the_manual_has_every_field_and_its_examples_are_rules(tmp_path: Path) -
     for model in models:
         for name, field in model.model_fields.items():
             assert any(f"{field.alias or name}:" in example for example in examples), name
+
+
+def test_the_schema_in_the_documentation_is_the_model_s_and_takes_the_examples() -> None:
+    published = json.loads((PROJECT / "docs" / "schemas" / "rule.schema.json").read_text(encoding="utf-8"))
+    assert published == rule_schema()
+    validator = jsonschema.Draft202012Validator(published)
+    manual = (PROJECT / "docs" / "rules.md").read_text(encoding="utf-8")
+    for text in [one.split("```")[0] for one in manual.split("```yaml\n")[1:] if one.startswith("id: ")]:
+        validator.validate(yaml.safe_load(text))
+        with pytest.raises(jsonschema.ValidationError):
+            validator.validate(yaml.safe_load(text.replace("evidence: {", "evidence: {smok: 1, ")) | {"whithin": 3})
+
+
+FULL = next(
+    text.split("```")[0]
+    for text in (PROJECT / "docs" / "rules.md").read_text(encoding="utf-8").split("```yaml\n")
+    if text.startswith("id: breakdown")
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("{stationary_vehicle: 0.6}", "{stationary_vehicel: 0.6}", "line 5: stationary_vehicel is not a known kind"),
+        ("resolve_on: [moved_on]", "resolve_on: [move_on]", "move_on is not a known .*did you mean moved_on?"),
+        ("kinds: [moved_on]", "kinds: [moved_of]", "moved_of is not a known .*did you mean moved_on?"),
+        ("kinds: [impact_sound]", "kinds: [impact_sond]", "impact_sond is .*did you mean impact_sound?"),
+        ("rules: [crash]", "rules: [crahs]", "there is no rule crahs; did you mean crash?"),
+        ("rules: [crash]", "rules: [breakdown]", "mute each other in a circle: breakdown, breakdown"),
+        ("same_direction:", "same_dirction:", "same_dirction is not a known key; did you mean same_direction?"),
+        ("zone_kinds: [festival]", "zone_kind: [festival]", "zone_kind is not a known key; did you mean zone_kinds?"),
+        ("holds_s: 60", "holds_s: 1801", "holds_s must be at most twice apart_s"),
+        ("count: 3, apart_s: 600", "count: 5, apart_s: 600", "so many episodes do not fit"),
+        ("over_s: 900", "over_s: 1801", "over_s must be at most twice apart_s"),
+        ("close_after_s: 1800", "close_after_s: 479", "close_after_s must be at least 480"),
+        ("claims: {stationary_vehicle: 1}", "claims: {stationary_vehicle: 2}", "a rule by device has one witness"),
+        ("by: device ", "by: place ", "distance_m is missing: a rule by place needs one"),
+        ("06:30-08:30", "06:30-06:30", "hours 06:30-06:30 is no time at all"),
+        ("06:30-08:30", "06:30-08:75", "is not a time like 07:30"),
+        ("BRT]", "BTR]", "vehicle_class must be"),
+        ("near: {stop: 50}", "near: {stopp: 50}", "must be 'line', 'stop'"),
+        ("to: SEVERE", "to: SEVERER", "to must be 'MINOR'"),
+        ("from: CONFIRMED", "from: RESOLVED", "from must be 'SUSPECTED' or 'CONFIRMED'"),
+    ],
+)
+def test_mistakes_in_the_language_are_told_with_a_hint(tmp_path: Path, old: str, new: str, told: str) -> None:
+    assert old in FULL
+    (tmp_path / "crash.yaml").write_text((HANOI / "crash.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "breakdown.yaml").write_text(FULL.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(RulesInvalid, match=rf"breakdown.yaml line \d+: .*{told.removeprefix('line 5: ')}"):
+        load_rules(tmp_path)
+
+
+def test_names_that_the_city_has_not_are_mistakes_when_a_city_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "crash.yaml").write_text((HANOI / "crash.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "breakdown.yaml").write_text(FULL, encoding="utf-8")
+    assert len(load_rules(tmp_path).rules) == 2
+    with pytest.raises(RulesInvalid) as caught:
+        load_rules(tmp_path, CITY)
+    assert [text.split(": ", 1)[1] for text in caught.value.mistakes] == [
+        "ward is none of the unit_kinds of Small",
+        "festival is none of the zone_kinds of Small",
+        "school_days is no calendar of Small",
+        "tet is no calendar of Small",
+    ]
