@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import google_crc32c
 import numpy as np
+from aiokafka import conn
 from aiokafka.consumer import fetcher
 from aiokafka.record.memory_records import MemoryRecords
 
@@ -29,11 +30,15 @@ MAGIC: Final = 2
 BY_HARDWARE: Final = google_crc32c.implementation == "c"
 """Otherwise its wheel is not for this machine, and aiokafka's own table is faster."""
 
+READ_AHEAD_BYTES: Final = 4_194_304
+"""Of a response may wait before the socket is paused; at aiokafka's 64 kB it pauses dozens of times in one fetch."""
+
 VALUE: Final = attrgetter("value")
 
 
 def read_whole_batches() -> None:
     """Change aiokafka's fetcher; doing it again changes nothing. Its consumers return the records of `Batch`es."""
+    conn.READER_LIMIT = READ_AHEAD_BYTES
     fetcher.MemoryRecords = Fetched
     fetcher.PartitionRecords = BatchRecords
     fetcher.FetchResult = BoundedResult

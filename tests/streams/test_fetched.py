@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import TopicPartition, conn
 from aiokafka.consumer.fetcher import READ_UNCOMMITTED
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams import fetched
-from streams.fetched import BatchRecords, Fetched
+from streams.fetched import READ_AHEAD_BYTES, BatchRecords, Fetched, read_whole_batches
 
 VALUES = st.lists(st.binary(max_size=40), min_size=1, max_size=5)
 
@@ -58,6 +58,12 @@ def test_a_damaged_batch_is_told_from_sound_ones() -> None:
     assert [one.value for one in next(read)] == [b"1", b"one"]
     with pytest.raises(CorruptRecordException):
         next(read)
+
+
+def test_connections_are_opened_with_the_longer_read_ahead() -> None:
+    read_whole_batches()
+    assert conn.READER_LIMIT == READ_AHEAD_BYTES
+    assert "READER_LIMIT" in conn.AIOKafkaConnection.connect.__code__.co_names
 
 
 @given(VALUES, VALUES, st.data())
