@@ -43,8 +43,9 @@ class ClaimParts:
         self._part_claims = part_claims
         self._recent: dict[str, Observation] = {}
         self._part_of: dict[str, str] = {}
-        self._standing_in: dict[str, set[str]] = {}
+        self._written_in: dict[str, list[str]] = {}
         self._gone: dict[str, list[str]] = {}
+        self._left: dict[str, int] = {}
 
     def add(self, one: Observation) -> None:
         """Take note of an observation that stands from now on."""
@@ -57,20 +58,21 @@ class ClaimParts:
         if key is None:
             del self._recent[observation_id]
             return
-        self._standing_in[key].remove(observation_id)
         self._gone[key].append(observation_id)
-        if not self._standing_in[key]:
-            del self._standing_in[key], self._gone[key]
+        self._left[key] -= 1
+        if not self._left[key]:
+            del self._written_in[key], self._gone[key], self._left[key]
 
     def seal(self, key: str, standing: Mapping[str, Observation]) -> dict[str, bytes]:
         """Put the recent observations into a part of that name if they are enough; return it.
 
         standing: all observations that stand, by id.
         """
-        for part, names in list(self._standing_in.items()):
-            if len(names) <= LEFT_SHARE * (len(names) + len(self._gone[part])):
+        for part, left in list(self._left.items()):
+            if left <= LEFT_SHARE * (left + len(self._gone[part])):
+                names = [name for name in self._written_in[part] if self._part_of.get(name) == part]
                 self._recent |= {name: standing[name] for name in names}
-                del self._standing_in[part], self._gone[part]
+                del self._written_in[part], self._gone[part], self._left[part]
                 for name in names:
                     del self._part_of[name]
         if len(self._recent) < self._part_claims:
@@ -83,13 +85,13 @@ class ClaimParts:
     def _seal(self, key: str, claims: Sequence[Observation], gone: Sequence[str] = ()) -> None:
         names = [one.observation_id for one in claims]
         self._part_of |= dict.fromkeys(names, key)
-        self._standing_in[key], self._gone[key] = set(names), list(gone)
+        self._written_in[key], self._gone[key], self._left[key] = names, list(gone), len(names)
 
     def state(self) -> ClaimsState:
         """Return what a restart needs besides the parts."""
         for gone in self._gone.values():
             gone.sort()  # in place: quick, as all but the newest are in order
-        sealed = tuple(SealedPart(key, tuple(self._gone[key])) for key in self._standing_in)
+        sealed = tuple(SealedPart(key, tuple(self._gone[key])) for key in self._written_in)
         return ClaimsState(sealed, tuple(canonical(self._recent.values())))
 
     def restore(self, state: ClaimsState, parts: Mapping[str, bytes]) -> list[Observation]:
