@@ -13,12 +13,17 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from processors.checkpoint import Checkpoint
+from schemas.errors import UsageError
 from streams.kafka_access import KafkaAccess
 from streams.outbox import Deliveries, Outbox
+from streams.settings import LIVE
 from streams.watching import watcher_settings
 
 FORMAT: Final = 1
 SLICE_BYTES: Final = 512_000
+UNDER_WAY: Final = 3
+"""Slices of all sources that are sent and have not arrived. librdkafka allows five requests a partition, and while more
+wait for their turn its thread asks in a circle whether they may go."""
 
 SourceKey = tuple[str, int]
 """(topic without a run's prefix, partition)."""
@@ -61,6 +66,7 @@ class CheckpointStore:
         self._topic = topic
         self._outbox = outbox
         self._written: dict[SourceKey, _Written] = {}
+        self._under_way = asyncio.Semaphore(UNDER_WAY)
 
     async def write(self, source: SourceKey, checkpoint: Checkpoint) -> None:
         """Make the checkpoint durable: its new parts, then its head, then away with what it no longer needs."""
@@ -71,8 +77,9 @@ class CheckpointStore:
             known.slices[part] = count
             for index in range(count):
                 piece = blob[index * SLICE_BYTES : (index + 1) * SLICE_BYTES]
-                await self._outbox.send(self._topic, _slice_key(source, part, index), piece, deliveries)
-        await deliveries.settled()
+                async with self._under_way:
+                    await self._outbox.send(self._topic, _slice_key(source, part, index), piece, deliveries)
+                    await deliveries.settled()
         head = Head(
             FORMAT, checkpoint.next_offset, checkpoint.tick_ms, [(part, known.slices[part]) for part in checkpoint.live]
         )
@@ -118,6 +125,14 @@ class CheckpointStore:
                         return latest
         finally:
             consumer.close()
+
+
+def unreadable(source: SourceKey, run: str) -> UsageError:
+    """Return what to tell of a checkpoint that an engine does not take."""
+    return UsageError(
+        f"the checkpoint of {source[0]}/{source[1]} in run {run or LIVE!r} was written by another version of cityops "
+        "and cannot be read: begin a run of another name (CITYOPS_RUN) or another home (CITYOPS_HOME)"
+    )
 
 
 def _fold(latest: dict[str, bytes], key: str, value: bytes | None) -> None:

@@ -167,12 +167,12 @@ class _Revival:
     not_before_s: float = 0.0
 
     def look(self, worker: WorkerProcess, view: LiveView) -> None:
-        """Start it again when it is time to."""
+        """Start it again when it is time to. Raises UsageError when it says that there is no use."""
         if worker.process.poll() is not None and time.monotonic() >= self.not_before_s:
             self.ended += 1
             self.not_before_s = time.monotonic() + min(REVIVE_AT_MOST_S, 2.0**self.ended)
-            view.incident(Text(f"the worker ended; starting it again (its log: {worker.log_path})", style="yellow"))
             worker.revive()
+            view.incident(Text(f"the worker ended; starting it again (its log: {worker.log_path})", style="yellow"))
 
 
 def account(

@@ -7,10 +7,12 @@ newest checkpoint; everything after it is made again, the same, and recognised a
 import asyncio
 import logging
 import math
+import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 from faust.types import TP
 
 from processors.checkpoint import Checkpoint
@@ -24,10 +26,10 @@ from processors.partition_engine import PartitionEngine
 from processors.records_in import RawRecord
 from schemas import records
 from schemas.codec import HEADER_BYTES, Codec, schema_id_of
-from schemas.errors import Rejected, Retryable
+from schemas.errors import Rejected, Retryable, UsageError
 from streams import topics
 from streams.alerting import Alerting
-from streams.checkpoints import CheckpointStore, Loaded
+from streams.checkpoints import CheckpointStore, Loaded, unreadable
 from streams.estate_before import load_before
 from streams.health import Health
 from streams.log_facts import place_of
@@ -78,6 +80,8 @@ class Engine:
         self.settings = settings
         self.app = app
         self.health = Health(settings.run)
+        self.refused: str | None = None
+        """Why this worker ends although nobody asked it to, in one sentence."""
         self.city: City = load_city(settings.city, settings.units, settings.gtfs)
         self.rules = load_rules(settings.rules or settings.city / "rules")
         self.span = load_span(settings.home, settings.run)
@@ -140,7 +144,10 @@ class Engine:
     # --- positions (streams.transport.Positions) --------------------------------------------------------------------
 
     async def start_offsets(self, assigned: frozenset[TP]) -> Mapping[TP, int]:
-        """Build the engines of the assigned partitions from their newest checkpoints."""
+        """Build the engines of the assigned partitions from their newest checkpoints.
+
+        One that cannot be read ends the worker: until then it works on nothing.
+        """
         await self._saved()
         self._sources.clear()
         self._durable.clear()
@@ -148,14 +155,19 @@ class Engine:
         kept = {tp: topic for tp, topic in engines.items() if topic.ticked or topic is topics.OBSERVATIONS}
         assert self._store is not None
         loaded = await self._store.load(frozenset((topic.name, tp.partition) for tp, topic in kept.items()))
-        for tp, topic in kept.items():
-            self._sources[tp] = self._source(tp, topic, loaded.get((topic.name, tp.partition)))
+        try:
+            self._sources = {tp: self._source(tp, kept[tp], loaded.get((kept[tp].name, tp.partition))) for tp in kept}
+        except UsageError as error:
+            self._refuse(error)
+            return {}
         await self.alerting.assigned(topic.name for topic in engines.values())
         again = {tp: 0 for tp, topic in engines.items() if topic is topics.NOTIFICATIONS}
         return again | {tp: source.expected for tp, source in self._sources.items()}
 
     def started(self, starts: Mapping[TP, int]) -> None:
         """Take note of where each partition really starts: retention may have taken what came before."""
+        if self.refused is not None:
+            return
         for tp, source in self._sources.items():
             if starts[tp] > source.expected > 0:
                 log.warning("%s: offsets %d to %d are gone from the log", tp, source.expected, starts[tp])
@@ -210,9 +222,18 @@ class Engine:
         if loaded is not None:
             engine = source.concluder or source.observer
             assert engine is not None
-            engine.restore(loaded.parts, loaded.live, loaded.next_offset, loaded.tick_ms)
+            try:
+                engine.restore(loaded.parts, loaded.live, loaded.next_offset, loaded.tick_ms)
+            except (ValueError, msgspec.MsgspecError) as error:
+                raise unreadable(source.key, settings.run) from error
             source.expected = loaded.next_offset
         return source
+
+    def _refuse(self, error: UsageError) -> None:
+        """End the worker as Ctrl-C does; `PromptWorker` then tells why."""
+        log.error("%s (%s)", error, error.__cause__)
+        self.refused = str(error)
+        signal.raise_signal(signal.SIGTERM)
 
     def _merged_sources(self) -> list[tuple[str, int]]:
         """Return the partitions whose blocks are merged: in a replay those of its span, since older logs lack some."""

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from contextlib import suppress
-from typing import Final
+from typing import Final, NoReturn
 
 import faust
 import mode.loop
@@ -23,6 +23,7 @@ from streams.settings import Settings, exposed_secrets, reach_loopback_directly,
 from streams.stack import endpoints
 from streams.transport import BatchApp, QuietMonitor
 from streams.web import application_options, mount
+from streams.workers import REFUSED, TOLD
 
 TICK_MS: Final = 250
 SESSION_TIMEOUT_S: Final = 10.0
@@ -40,6 +41,15 @@ class PromptWorker(faust.Worker):
 
     async def _sentinel_task(self) -> None:
         return
+
+    def execute_from_commandline(self) -> NoReturn:
+        """Run until a signal; a worker that refused to go on says why, last of all."""
+        try:
+            raise super().execute_from_commandline()
+        finally:
+            if self.app.engine.refused is not None:
+                print(f"{TOLD}{self.app.engine.refused}", file=sys.stderr)
+                sys.exit(REFUSED)
 
 
 class CityApp(BatchApp):

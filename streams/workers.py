@@ -26,6 +26,10 @@ from streams.topics import Topic
 from streams.watching import watcher_settings
 
 STOP_S: Final = 1.5
+REFUSED: Final = 2
+"""Exit status of a worker that cannot go on however often it is started; the last line of its log says why."""
+TOLD: Final = "cityops: "
+"""What that line begins with."""
 CLICKHOUSE_IN_URL: Final = dict.fromkeys(("CLICKHOUSE_PASSWORD", "CLICKHOUSE_PASSWORD_FILE", "CLICKHOUSE_CA_FILE"), "")
 
 
@@ -103,8 +107,9 @@ class WorkerProcess:
         self.process = self._start()
 
     def revive(self) -> None:
-        """Start it again if it has ended; it goes on from its checkpoints."""
+        """Start it again if it has ended; it goes on from its checkpoints. Raises UsageError when it refuses to."""
         if self.process.poll() is not None:
+            self._check_refused()
             self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -130,10 +135,11 @@ class WorkerProcess:
             return None
 
     def wait_ready(self, timeout_s: float, on_wait: Callable[[], None] = lambda: None) -> None:
-        """Wait until partitions are assigned. Raises UsageError naming the log when it ends or takes too long."""
+        """Wait until partitions are assigned. Raises UsageError when it refuses, ends or takes too long."""
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             if self.process.poll() is not None:
+                self._check_refused()
                 raise UsageError(f"the worker ended at once: read {self.log_path} ({_last_line(self.log_path)})")
             status = self.status()
             if status is not None and status.ready:
@@ -141,6 +147,11 @@ class WorkerProcess:
             on_wait()
             time.sleep(0.1)
         raise UsageError(f"the worker was not ready after {timeout_s:.0f} s: read {self.log_path}")
+
+    def _check_refused(self) -> None:
+        said = _last_line(self.log_path)
+        if self.process.poll() == REFUSED and said.startswith(TOLD):
+            raise UsageError(said.removeprefix(TOLD))
 
     def stop(self) -> None:
         """End it: politely, then for good."""
