@@ -1,13 +1,26 @@
-"""Camera: what the detections of one camera say: the same claim twice within seconds."""
+"""Camera: what the detections of one camera say: a claim seen often or long enough, a crowd of persons."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 
-from processors.batches import BoolArray, DetectionBatch, HashArray, SmallArray
+from processors.batches import BoolArray, DetectionBatch, HashArray, IntArray
 from processors.city import City
+from processors.detect.camera_crowds import (
+    CROWD_RULE,
+    CROWD_SURGE,
+    PERSON,
+    PERSON_CLASSES,
+    CrowdRule,
+    are_crowded,
+    crowds_of,
+)
+from processors.detect.camera_kinds import CLAIM_RULES, NO_CLAIM, ClaimRule, claim_of
+from processors.detect.camera_looks import looks_of, openings
+from processors.detect.camera_parking import PARKED, PARKED_KINDS, VEHICLES, judge_parked
 from processors.domain import KEY_SEPARATOR, Domain, Findings, Rows, domain_of
 from processors.heartbeat import HEARTBEAT_FORM
 from processors.ingest import read_detections, read_messages, text_hashes
@@ -19,19 +32,19 @@ from schemas.codec import Codec
 from schemas.dictionary import Dictionary, DictionaryArray, dictionary_array
 from schemas.records import DeviceKind
 
-CLAIMS: Final = ("crash", "smoke", "fire")
-"""Kinds of detections that become observations, as camera_crash and so on."""
-
-NO_CLAIM: Final = -1
-_CLAIM_OF: Final[Mapping[str, int]] = {kind: index for index, kind in enumerate(CLAIMS)}
-
 
 @dataclass(frozen=True, slots=True)
 class CameraRule:
     """Thresholds; their sources are in docs/thresholds.md#camera."""
 
-    confidence: float = 0.5
-    pair_ms: int = 10_000
+    claims: tuple[ClaimRule, ...] = CLAIM_RULES
+    crowd: CrowdRule = CROWD_RULE
+
+    @property
+    def reach_ms(self) -> int:
+        """How far back of a detection any other may count."""
+        surge_ms = self.crowd.surge_ms + self.claims[CROWD_SURGE].reach_ms
+        return max(surge_ms, *(rule.reach_ms for rule in self.claims))
 
 
 CAMERA_RULE: Final = CameraRule()
@@ -39,7 +52,10 @@ CAMERA_RULE: Final = CameraRule()
 
 @dataclass(frozen=True, slots=True)
 class DetectionForm:
-    """Camera detections. One camera and kind has one history; tracks tell detections of one frame apart."""
+    """Camera detections. One camera and kind has one history; tracks tell detections of one frame apart.
+
+    Where each track is a thing of its own, it has one too.
+    """
 
     rule: CameraRule
     record: str = "CameraDetection"
@@ -60,8 +76,8 @@ class DetectionForm:
 
     @property
     def whole_ms(self) -> int:
-        """Return two pairs: a look counts by the look before it, and that by its own predecessor."""
-        return 2 * self.rule.pair_ms
+        """Return how far back of a detection any other may count."""
+        return self.rule.reach_ms
 
     def read(self, records: Sequence[RawRecord], codec: Codec, keys: Dictionary, city: City) -> Rows[DetectionBatch]:
         """Return n detections as columns."""
@@ -74,21 +90,29 @@ class DetectionForm:
         )
 
     def slots(self, batch: DetectionBatch, keys: Dictionary) -> SlotArray:
-        """Return the numbers of camera and kind."""
-        pairs = zip(batch.camera_id.tolist(), batch.kind.tolist(), strict=True)
-        return keys.numbers([f"{camera_id}{KEY_SEPARATOR}{kind}".encode() for camera_id, kind in pairs])
+        """Return the numbers of camera and kind, and of the track where it is a thing of its own."""
+        cameras = zip(batch.camera_id.tolist(), batch.kind.tolist(), strict=True)
+        told = [f"{camera_id}{KEY_SEPARATOR}{kind}" for camera_id, kind in cameras]
+        tracked = [index for index, rule in enumerate(self.rule.claims) if rule.by_track]
+        own = np.flatnonzero(np.isin(_claims(batch), [*tracked, PARKED]))
+        tracks = text_hashes(batch.track_id[own].tolist()).tolist()
+        for row, track in zip(own.tolist(), tracks, strict=True):
+            told[row] += f"{KEY_SEPARATOR}{track:x}"
+        return keys.numbers([key.encode() for key in told])
 
     def ties(self, batch: DetectionBatch) -> HashArray:
         """Return the tracks as numbers."""
         return text_hashes(batch.track_id.tolist())
 
     def needs_whole(self, batch: DetectionBatch) -> BoolArray:
-        """Return the rows that claim something: any number of weak or simultaneous ones may lie in between."""
-        return np.asarray(_claims(batch) != NO_CLAIM)
+        """Return the rows that claim something or show a crowd: any number of others may lie in between."""
+        claim = _claims(batch)
+        claims = (claim != NO_CLAIM) & (claim != PERSON)
+        return np.asarray(claims | are_crowded(batch, claim, self.rule.crowd))
 
     def place(self, batch: DetectionBatch, city: City) -> tuple[Columns, Columns]:
         """Find the units of n detections."""
-        claim = _claims(batch)
+        claim = judge_parked(batch, _claims(batch), city)
         rows: Columns = {
             "source_offset": batch.offset,
             "at_ms": batch.at_ms,
@@ -108,41 +132,35 @@ class DetectionForm:
             "latitude_e7": degrees_e7(batch.latitude_deg),
             "longitude_e7": degrees_e7(batch.longitude_deg),
             "confidence": batch.confidence,
-            "claim": claim,
-            "snapshot_url": dictionary_array(np.where(claim != NO_CLAIM, batch.snapshot_url, "").tolist()),
+            "claim": claim.astype(np.int8),
+            "snapshot_url": dictionary_array(np.where(claim == NO_CLAIM, "", batch.snapshot_url).tolist()),
         }
         return rows, remembered
 
     def candidates(self, batch: DetectionBatch, remembered: Columns) -> BoolArray:
-        """Return the detections of what is claimed that are sure enough."""
-        sure = batch.confidence >= self.rule.confidence
-        return np.asarray(sure & (np.asarray(remembered["claim"]) != NO_CLAIM))
+        """Return the detections of what is claimed that are sure enough, and the persons of a crowd."""
+        claim = np.asarray(remembered["claim"], np.int64)
+        limit = np.array([*(rule.confidence for rule in self.rule.claims), np.inf, np.inf], np.float32)
+        return np.asarray((batch.confidence >= limit[claim]) | are_crowded(batch, claim, self.rule.crowd))
 
     def detect(self, track: Track) -> Findings:
-        """Return the second of every first close pair of strong detections of one camera and kind.
+        """Return the looks at which a claim begins to stand. Source: docs/thresholds.md#camera.
 
-        Detections of one instant are one look, represented by the surest. A finding is a look at most `pair_ms`
-        after the look before it, which itself is not that close to its own predecessor; its score is the higher
-        confidence of the two. Source: docs/thresholds.md#camera.
+        value: of a crowd or surge that was counted, how many persons there are.
         """
-        columns = track.columns
-        strong = np.flatnonzero((columns["claim"] != NO_CLAIM) & (columns["confidence"] >= self.rule.confidence))
-        order = np.lexsort(
-            (columns["tie"][strong], -columns["confidence"][strong], track.at_ms[strong], track.slot[strong])
+        crowds, persons = crowds_of(track, self.rule.crowd)
+        looks = looks_of(track, self.rule.claims)
+        claimed, claim_score = openings(looks, self.rule.claims)
+        counted, crowd_score = openings(crowds, self.rule.claims)
+        row = np.concatenate([looks.row[claimed], crowds.row[counted]])
+        claim = np.concatenate([looks.claim[claimed], crowds.claim[counted]])
+        asked = track.anchor[row]
+        return Findings(
+            row=row[asked],
+            kind=tuple(f"camera_{self.rule.claims[index].name}" for index in claim[asked].tolist()),
+            score=np.concatenate([claim_score, crowd_score])[asked],
+            value=np.concatenate([np.zeros(len(claimed)), persons[counted]])[asked],
         )
-        look = strong[order]
-        same = np.zeros(len(look), bool)
-        same[1:] = (np.diff(track.at_ms[look]) == 0) & (np.diff(track.slot[look]) == 0)
-        look = look[~same]
-        close = np.zeros(len(look), bool)
-        close[1:] = (np.diff(track.at_ms[look]) <= self.rule.pair_ms) & (np.diff(track.slot[look]) == 0)
-        opens = close.copy()
-        opens[1:] &= ~close[:-1]
-        second = np.flatnonzero(opens & track.anchor[look])
-        row = look[second]
-        score = np.maximum(columns["confidence"][row], columns["confidence"][look[second - 1]])
-        kind = tuple(f"camera_{CLAIMS[claim]}" for claim in columns["claim"][row].tolist())
-        return Findings(row, kind, score.astype(np.float64))
 
 
 def camera_domain(rule: CameraRule = CAMERA_RULE) -> Domain:
@@ -150,5 +168,17 @@ def camera_domain(rule: CameraRule = CAMERA_RULE) -> Domain:
     return domain_of(DetectionForm(rule), HEARTBEAT_FORM, devices=DeviceKind.CAMERA)
 
 
-def _claims(batch: DetectionBatch) -> SmallArray:
-    return np.array([_CLAIM_OF.get(kind, NO_CLAIM) for kind in batch.kind.tolist()], dtype=np.int8)
+def _claims(batch: DetectionBatch) -> IntArray:
+    told = zip(batch.kind.tolist(), batch.object_class.tolist(), strict=True)
+    return np.array([_claim(kind, object_class) for kind, object_class in told], dtype=np.int64)
+
+
+@lru_cache(maxsize=4096)
+def _claim(kind: str, object_class: str) -> int:
+    """Return what a detection claims; of an everyday one whether it is of a person or of a parked vehicle."""
+    claim, thing = claim_of(kind), object_class.lower()
+    if claim != NO_CLAIM:
+        return claim
+    if thing in PERSON_CLASSES:
+        return PERSON
+    return PARKED if thing in VEHICLES and kind.strip().lower() in PARKED_KINDS else NO_CLAIM

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from processors.batches import IntArray
-from processors.camera import CLAIMS
+from processors.detect.camera_kinds import CLAIM_RULES, NO_CLAIM, claim_of
 from processors.sources.contract import InputRecord
 from schemas.records import CameraDetection, Heartbeat, SensorReading, VehiclePosition
 
@@ -44,10 +44,11 @@ def counts_in_words(counts: Mapping[str, int]) -> list[str]:
     more = f" and {len(listed) - SHOWN_KINDS} more" if len(listed) > SHOWN_KINDS else ""
     words = [f"found: {', '.join(listed[:SHOWN_KINDS])}{more}"]
     kinds = {what.removeprefix(_DETECTIONS) for what in counts if what.startswith(_DETECTIONS)}
-    if kinds and not kinds & set(CLAIMS):
+    if kinds and all(claim_of(kind) == NO_CLAIM for kind in kinds):
         words.append(
-            f"no detection is of a kind that becomes an observation ({', '.join(CLAIMS)}): "
-            "these are kept and counted, but no incident follows from them"
+            f"no detection is of a kind that claims something ({', '.join(rule.name for rule in CLAIM_RULES)}): "
+            "these are kept and counted, and an incident follows from them only where many persons are in one view "
+            "or a vehicle stands where it may not"
         )
     return words
 

@@ -9,14 +9,12 @@ from typing import Final, Literal
 
 from pydantic import Field
 
+from processors.detect.camera_kinds import NO_CLAIM, claim_of
 from processors.sources.contract import Item, LeftOut
 from processors.sources.deepstream import SEEN
 from processors.sources.json_messages import Message, Time, read_objects
 from processors.sources.soundness import found
 from schemas.records import CameraDetection
-
-PHENOMENA: Final = frozenset({"crash", "fire", "smoke"})
-"""Labels that are what happens, not what is there: they are the detection's kind."""
 
 STATIONARY: Final = "stationary"
 
@@ -66,8 +64,15 @@ def _detections(told: _Told, path: str, line: int, text: str) -> Iterator[Item]:
         box_right=math.nan,
         box_bottom=math.nan,
         camera_id=after.camera,
-        kind=after.label if after.label in PHENOMENA else STATIONARY if after.stationary else SEEN,
+        kind=_kind(after),
         track_id=after.id,
         object_class=after.label,
     )
     yield found(detection, path, line, text)
+
+
+def _kind(tracked: _Tracked) -> str:
+    """Return the label where it is what happens, not what is there."""
+    if claim_of(tracked.label) != NO_CLAIM:
+        return tracked.label
+    return STATIONARY if tracked.stationary else SEEN

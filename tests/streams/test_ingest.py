@@ -231,4 +231,4 @@ def test_deepstream_messages_with_a_placement_are_used_and_accounted_for(
     assert detections + repeated == 3_028
     assert detections / 3_028 >= 0.95
     assert report["observations"] == {}
-    assert "no detection is of a kind that becomes an observation (crash, smoke, fire)" in output
+    assert "no detection is of a kind that claims something (crash, smoke, fire, " in output

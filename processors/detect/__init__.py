@@ -1,0 +1,1 @@
+"""Detectors: what the records of one device say, one phenomenon a module."""
