@@ -10,9 +10,9 @@ from typing import Final
 class ClaimRule:
     """When detections of one kind become the observation `camera_<name>`; sources: docs/thresholds.md#camera.
 
-    A look is an instant in which the thing was seen with at least that confidence. The claim stands while there are
-    `looks` of them within `within_ms`, the last one included, and the thing has been in view for one of `lasts_ms`;
-    a pause longer than `within_ms` ends that. It is made when it begins to stand, once for each of `lasts_ms`.
+    A look is an instant in which the thing was seen with at least that confidence. A claim stands at a look that is
+    the last of `looks` within `within_ms`; a pause longer than that ends it. It is made once it has stood for
+    `lasts_ms`: for each of these times, once while it stands.
     also: other names of the kind. by_track: each track is a thing of its own; otherwise all tracks are one thing.
     """
 
@@ -27,9 +27,11 @@ class ClaimRule:
     @property
     def reach_ms(self) -> int:
         """How far back of a look any look may count."""
-        pauses = 1 if self.looks == 1 and self.lasts_ms == (0,) else 2
+        pauses = 1 if self.looks == 1 and self.lasts_ms == (0,) else 3
         return max(self.lasts_ms) + pauses * self.within_ms
 
+
+MINUTE_MS: Final = 60_000
 
 CLAIM_RULES: Final = (
     ClaimRule("crash", ("accident", "collision", "traffic_accident", "vehicle_crash")),
@@ -37,37 +39,39 @@ CLAIM_RULES: Final = (
     ClaimRule("fire", ("flame", "flames")),
     ClaimRule("crowd", ("crowding", "crowd_density", "gathering"), within_ms=30_000, lasts_ms=(30_000,)),
     ClaimRule("crowd_surge", ("surge",), within_ms=30_000),
-    ClaimRule("fight", ("fighting", "violence"), looks=3),
-    ClaimRule(
-        "person_down", ("fall", "fallen", "fall_detected", "fallen_person", "man_down"), looks=3, lasts_ms=(0, 10_000)
-    ),
+    ClaimRule("fight", ("fighting", "violence"), looks=3, lasts_ms=(0, 10_000)),
+    ClaimRule("person_down", ("fall", "fallen", "fallen_person", "man_down"), looks=3, lasts_ms=(0, 10_000)),
     ClaimRule("person_in_water", ("drowning", "person_in_river"), lasts_ms=(0, 10_000)),
     ClaimRule(
         "abandoned_object",
         ("abandoned", "left_object", "left_luggage", "unattended_object", "unattended_baggage"),
         within_ms=30_000,
-        lasts_ms=(60_000,),
+        lasts_ms=(MINUTE_MS, 4 * MINUTE_MS),
         by_track=True,
     ),
     ClaimRule(
         "illegal_parking",
         ("illegally_parked", "parking_violation"),
-        within_ms=60_000,
-        lasts_ms=(180_000,),
+        within_ms=MINUTE_MS,
+        lasts_ms=(3 * MINUTE_MS,),
         by_track=True,
     ),
-    ClaimRule("encroachment", ("sidewalk_encroachment",), within_ms=60_000, lasts_ms=(120_000,), by_track=True),
-    ClaimRule("street_vending", ("vending", "street_vendor"), within_ms=60_000, lasts_ms=(120_000,), by_track=True),
+    ClaimRule(
+        "encroachment", ("sidewalk_encroachment",), within_ms=MINUTE_MS, lasts_ms=(2 * MINUTE_MS,), by_track=True
+    ),
+    ClaimRule(
+        "street_vending", ("vending", "street_vendor"), within_ms=MINUTE_MS, lasts_ms=(2 * MINUTE_MS,), by_track=True
+    ),
     ClaimRule("wrong_way", ("wrong_direction", "wrongway"), by_track=True),
-    ClaimRule("debris", ("road_debris", "spilled_load"), within_ms=60_000, lasts_ms=(20_000,)),
-    ClaimRule("flood", ("flooding", "waterlogging"), within_ms=60_000, lasts_ms=(60_000,)),
+    ClaimRule("debris", ("road_debris", "spilled_load"), within_ms=MINUTE_MS, lasts_ms=(20_000, 2 * MINUTE_MS)),
+    ClaimRule("flood", ("flooding", "waterlogging"), within_ms=MINUTE_MS, lasts_ms=(MINUTE_MS,)),
     ClaimRule("stopped_vehicle", ("vehicle_stopped",), within_ms=30_000, lasts_ms=(30_000,), by_track=True),
     ClaimRule("lane_intruder", ("bus_lane_intruder", "bus_lane_violation"), by_track=True),
     ClaimRule("platform_crowd", ("platform_crowding",), within_ms=30_000, lasts_ms=(30_000,)),
-    ClaimRule("frozen", ("video_frozen", "video_freeze"), within_ms=60_000, lasts_ms=(30_000,)),
-    ClaimRule("covered", ("camera_covered", "occluded_lens"), within_ms=60_000, lasts_ms=(30_000,)),
-    ClaimRule("moved", ("camera_moved", "scene_changed"), within_ms=60_000, lasts_ms=(30_000,)),
-    ClaimRule("well", ("camera_well", "camera_restored"), looks=1, within_ms=300_000),
+    ClaimRule("frozen", ("video_frozen", "video_freeze"), within_ms=MINUTE_MS, lasts_ms=(30_000, 3 * MINUTE_MS)),
+    ClaimRule("covered", ("camera_covered", "occluded_lens"), within_ms=MINUTE_MS, lasts_ms=(30_000, 3 * MINUTE_MS)),
+    ClaimRule("moved", ("camera_moved", "scene_changed"), within_ms=MINUTE_MS, lasts_ms=(30_000, 3 * MINUTE_MS)),
+    ClaimRule("well", ("camera_well", "camera_restored"), looks=1, within_ms=5 * MINUTE_MS),
 )
 """A detection's claim is its index here."""
 

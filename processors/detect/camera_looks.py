@@ -42,19 +42,18 @@ def looks_of(track: Track, rules: Sequence[ClaimRule] = CLAIM_RULES) -> Looks:
 def openings(looks: Looks, rules: Sequence[ClaimRule] = CLAIM_RULES) -> tuple[IntArray, FloatArray]:
     """Return the looks (m,) at which a claim begins to stand, and the highest score of those that make it stand.
 
-    A claim does not begin again before it has not stood for the rule's `within_ms`.
+    A claim that did not stand for the rule's `within_ms` begins anew.
     """
     found, scores = [np.zeros(0, np.int64)], [np.zeros(0)]
     for claim in np.unique(looks.claim).tolist():
         rule = rules[claim]
         own = np.flatnonzero(looks.claim == claim)
         at_ms, thing = looks.at_ms[own], looks.thing[own]
-        enough, age_ms = _enough(at_ms, thing, rule), _age_ms(at_ms, thing, rule)
-        opens = np.zeros(len(own), bool)
+        enough = _enough(at_ms, thing, rule)
+        stood_ms, opens = _stood_ms(enough, at_ms, thing, rule), np.zeros(len(own), bool)
         for lasts_ms in rule.lasts_ms:
-            opens |= _begins(enough & (age_ms >= lasts_ms), at_ms, thing, rule)
-        at = np.flatnonzero(opens)
-        score = looks.score[own]
+            opens |= _begins(enough & (stood_ms >= lasts_ms), at_ms, thing, rule)
+        at, score = np.flatnonzero(opens), looks.score[own]
         found.append(own[at])
         scores.append(np.max([score[at - back] for back in range(rule.looks)], axis=0))
     place = np.concatenate(found)
@@ -72,11 +71,11 @@ def _enough(at_ms: IntArray, thing: SlotArray, rule: ClaimRule) -> BoolArray:
     return enough
 
 
-def _age_ms(at_ms: IntArray, thing: SlotArray, rule: ClaimRule) -> IntArray:
-    """Return for how long (n,) the thing has been in view without a pause longer than the rule's time."""
-    begins = np.ones(len(at_ms), bool)
-    begins[1:] = (np.diff(at_ms) > rule.within_ms) | (np.diff(thing) != 0)
-    return at_ms - at_ms[np.maximum.accumulate(np.where(begins, np.arange(len(at_ms)), 0))]
+def _stood_ms(enough: BoolArray, at_ms: IntArray, thing: SlotArray, rule: ClaimRule) -> IntArray:
+    """Return for how long (n,) there have been enough looks without a pause longer than the rule's time."""
+    number = np.arange(len(at_ms))
+    begins = _begins(enough, at_ms, thing, rule)
+    return at_ms - at_ms[np.maximum.accumulate(np.where(begins, number, 0))]
 
 
 def _begins(stands: BoolArray, at_ms: IntArray, thing: SlotArray, rule: ClaimRule) -> BoolArray:

@@ -30,9 +30,9 @@ def told(*frames: list[Any], city: City = CITY) -> list[tuple[str, float, float]
 
 
 def test_twenty_five_persons_for_half_a_minute_are_a_crowd() -> None:
-    assert told(*(persons(second, 30) for second in range(0, 120, 10))) == [("camera_crowd", 30, 30)]
+    assert told(*(persons(second, 30) for second in range(0, 120, 10))) == [("camera_crowd", 40, 30)]
     assert told(*(persons(second, 24) for second in range(0, 120, 10))) == []
-    assert told(*(persons(second, 25) for second in range(0, 30, 10))) == []
+    assert told(*(persons(second, 25) for second in range(0, 40, 10))) == []
 
 
 def test_persons_that_nobody_is_sure_of_do_not_count() -> None:
@@ -45,14 +45,16 @@ def test_other_things_are_no_crowd() -> None:
 
 def test_a_frame_may_come_in_parts() -> None:
     parts = [persons(second, 13, first=first) for second in range(0, 60, 10) for first in (0, 13)]
-    assert told(*parts) == [("camera_crowd", 30, 26)]
+    assert told(*parts) == [("camera_crowd", 40, 26)]
     few_last = [piece for second in range(0, 60, 10) for piece in (persons(second, 24), persons(second, 2, first=24))]
-    assert told(*few_last) == [("camera_crowd", 30, 26)]
+    assert told(*few_last) == [("camera_crowd", 40, 26)]
 
 
 def test_late_persons_change_what_was_counted() -> None:
     frames = [persons(second, 24) for second in range(0, 60, 10)]
-    assert told(*frames, *(persons(second, 1, first=24) for second in (0, 10, 20, 30))) == [("camera_crowd", 30, 25)]
+    assert told(*frames, *(persons(second, 1, first=24) for second in (0, 10, 20, 30, 40))) == [
+        ("camera_crowd", 40, 25)
+    ]
 
 
 def test_a_view_that_fills_up_within_two_minutes_surges() -> None:
@@ -82,8 +84,8 @@ def parked(object_class: str = "car", camera_id: str = "cam-1", kind: str = "par
 
 @pytest.mark.parametrize("kind", ["parked", "stationary", "stopped"])
 def test_a_vehicle_parked_in_a_zone_for_three_minutes_is_illegal_parking(kind: str) -> None:
-    assert told(*parked(kind=kind), city=with_zone()) == [("camera_illegal_parking", 180, 0)]
-    assert told(*parked(kind=kind), city=with_zone(kind="no_stopping")) == [("camera_illegal_parking", 180, 0)]
+    assert told(*parked(kind=kind), city=with_zone()) == [("camera_illegal_parking", 200, 0)]
+    assert told(*parked(kind=kind), city=with_zone(kind="no_stopping")) == [("camera_illegal_parking", 200, 0)]
 
 
 def test_elsewhere_it_is_none() -> None:
@@ -95,7 +97,7 @@ def test_elsewhere_it_is_none() -> None:
 
 def test_a_zone_for_coaches_concerns_no_car() -> None:
     assert told(*parked(), city=with_zone("COACH", "TAXI")) == []
-    assert told(*parked("taxi"), city=with_zone("COACH", "TAXI")) == [("camera_illegal_parking", 180, 0)]
+    assert told(*parked("taxi"), city=with_zone("COACH", "TAXI")) == [("camera_illegal_parking", 200, 0)]
 
 
 def test_two_cars_that_share_a_camera_are_two_things() -> None:
