@@ -13,6 +13,7 @@ from processors.key_blocks import SlotArray
 from processors.records_in import RawRecord
 from processors.rows import Columns
 from processors.tracks import Track
+from processors.watches.contract import WatchMaker
 from schemas.codec import Codec
 from schemas.dictionary import Dictionary
 from schemas.errors import Reason
@@ -137,12 +138,16 @@ class Form(Protocol[B]):
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The record types of one topic, by short name, and the kind of device that is registered on it (None = none)."""
+    """The record types of one topic, by short name, and the kind of device that is registered on it (None = none).
+
+    watches: what makes the watches beside their histories, for each partition its own.
+    """
 
     forms: Mapping[str, Form[Any]]
     devices: DeviceKind | None = None
+    watches: tuple[WatchMaker, ...] = ()
 
 
-def domain_of(*forms: Form[Any], devices: DeviceKind | None = None) -> Domain:
-    """Return the domain of those record types and that kind of device."""
-    return Domain({form.record: form for form in forms}, devices)
+def domain_of(*forms: Form[Any], devices: DeviceKind | None = None, watches: Sequence[WatchMaker] = ()) -> Domain:
+    """Return the domain of those record types, that kind of device and those watches."""
+    return Domain({form.record: form for form in forms}, devices, tuple(watches))

@@ -26,7 +26,7 @@ DEPTH: Final = 5
 assert DEPTH <= BLOCK
 
 EMPTY_MS: Final = np.iinfo(np.int64).min
-PART_FORMAT: Final = 2
+PART_FORMAT: Final = 3
 SWEEP_MS: Final = 8_000
 """How often `seal` looks at every key for records that no longer matter."""
 LOADED_ROWS: Final = 1 << 18
@@ -167,6 +167,22 @@ class History:
             after.append(changed)
         return self._track([before]), self._track(after)
 
+    def newest(self) -> Track:
+        """Return the records of the newest time of every key, several where ties tell them apart; none is an anchor."""
+        self._make_room()
+        slot = np.flatnonzero(self._newest_ms[: len(self.keys)] != EMPTY_MS).astype(np.int32)
+        if self._packing.has_tie:
+            rows = self._kept(slot)
+            return self._track([rows.take(rows.at_ms == self._newest_ms[rows.slot])])
+        position, _ = self._blocks.newest(slot, 1)
+        return self._track([self._retained(slot, position[:, 0])])
+
+    def retained(self, slot: SlotArray) -> Track:
+        """Return all records that are retained of m distinct keys, slot by slot; none is an anchor."""
+        rows = self._kept(slot)
+        tie = (rows.row.view(self._packing.dtype)[TIE],) if self._packing.has_tie else ()
+        return self._track([rows.take(np.lexsort((*tie, rows.at_ms, rows.slot)))])
+
     def seal(self, first_offset: int, horizon_ms: int, late_ms: int) -> dict[str, bytes]:
         """Return what came since the last call as a new part, if it still matters, and drop what no longer does.
 
@@ -253,6 +269,11 @@ class History:
         follows = old.take(late[deep][owner])
         self._add(slot, entries.at_ms, rows, starts)
         return self._compared([follows], touched, first_ms), self._compared([old, near_rows, new], touched, first_ms)
+
+    def _kept(self, slot: SlotArray) -> _Rows:
+        self._make_room()
+        position, owner = self._blocks.all(slot)
+        return self._retained(slot[owner], position)
 
     def _retained(self, slot: SlotArray, position: IntArray) -> _Rows:
         """Return the retained rows of slots in those positions."""

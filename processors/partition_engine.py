@@ -32,6 +32,7 @@ from processors.records_in import KEPT_BYTES, MOST_BYTES, RawRecord, beginning, 
 from processors.registrations import RECORD as REGISTRATION
 from processors.registrations import Registrations
 from processors.rows import RowBuffer, texts
+from processors.watches.contract import TURN_MS, Turn, observed
 from schemas.codec import Codec, schema_ids
 from schemas.dictionary import DictionaryArray
 from schemas.errors import Reason
@@ -92,6 +93,7 @@ class PartitionEngine:
         self._city = city if self._registrations is None else self._registrations.over(city)
         self._rule = rule
         self._histories = {name: History(name, form.remembered, form.whole_ms) for name, form in domain.forms.items()}
+        self._watches = tuple(make(city) for make in domain.watches)
         self._rows = RowBuffer(topic, partition, 0)
         self._seen_offset = -1
         self._sealed_offset = 0
@@ -129,6 +131,7 @@ class PartitionEngine:
         Raises ValueError when a part is of another format or of a record that this topic does not take.
         """
         known = {*self._histories, *(() if self._registrations is None else (REGISTRATION,))}
+        known |= {watch.name for watch in self._watches}
         for name in live:
             if name.partition("/")[0] not in known:
                 raise ValueError(f"checkpoint part {name} does not belong to {self._topic}")
@@ -138,6 +141,9 @@ class PartitionEngine:
         for record, history in self._histories.items():
             own = [(name, parts[name]) for name in live if name.partition("/")[0] == record]
             history.load(own, tick_ms - self._rule.lateness_ms)
+        for watch in self._watches:
+            own = [(name, parts[name]) for name in live if name.partition("/")[0] == watch.name]
+            watch.load(own, self._turn(tick_ms))
         self.next_offset, self.tick_ms = next_offset, tick_ms
         self._rows = RowBuffer(self._topic, self._partition, next_offset)
         self._seen_offset, self._sealed_offset = next_offset - 1, next_offset
@@ -221,6 +227,7 @@ class PartitionEngine:
                 found, used = self._ingest(form, waiting[name], interval, gathered)
                 observations += found
                 actions += used.records() if isinstance(used, ActionBatch) else ()
+        observations += self._watched(interval, offset)
         observations.sort(key=lambda observation: (observation.at_ms, observation.observation_id))
         self._reject(interval.tick_ms, gathered)
         self._store_observations(observations, interval.tick_ms)
@@ -235,11 +242,25 @@ class PartitionEngine:
         )
         self.next_offset, self.tick_ms = offset + 1, interval.tick_ms
         rule = self._rule
-        checkpoint_due = _turned(interval, rule.checkpoint_ms)
+        checkpoint_due = self._checkpoint_due(interval)
         if checkpoint_due or _turned(interval, rule.block_ms) or self._rows.rows >= rule.block_rows:
             gathered.frames.extend(self._rows.cut(interval.tick_ms, offset))
         if checkpoint_due:
             gathered.checkpoint = self._checkpoint(interval.tick_ms)
+
+    def _checkpoint_due(self, interval: Interval) -> bool:
+        return _turned(interval, self._rule.checkpoint_ms)
+
+    def _turn(self, tick_ms: int) -> Turn:
+        return Turn(tick_ms, tick_ms - self._rule.lateness_ms, self._histories)
+
+    def _watched(self, interval: Interval, offset: int) -> list[Observation]:
+        """Return what the watches claim at the tick that closes an interval and stands at `offset`."""
+        if not (_turned(interval, TURN_MS) or self._checkpoint_due(interval)):
+            return []
+        turn = self._turn(interval.tick_ms)
+        told = [one for watch in self._watches for one in watch.answer(turn)]
+        return [observed(one, offset, self._partition, self._topic) for one in told]
 
     def _register(self, records: Sequence[RawRecord], tick_ms: int, gathered: Gathered) -> None:
         """Take the registrations of an interval, before its other records."""
@@ -297,6 +318,8 @@ class PartitionEngine:
         placed, remembered = form.place(batch, self._city)
         self._rows.add(form.table, placed)
         gathered.counts[form.table] += len(used)
+        for watch in self._watches:
+            watch.take(form.record, batch, remembered, self._city)
         before, after = history.extend(
             entries.take(used), remembered, batch.offset, form.needs_whole(batch), form.candidates(batch, remembered)
         )
@@ -410,6 +433,9 @@ class PartitionEngine:
         if self._registrations is not None:
             self._unsent |= self._registrations.seal(sealed_offset)
             live += self._registrations.live
+        for watch in self._watches:
+            self._unsent |= watch.seal(sealed_offset, late_ms - REACH_MS, late_ms)
+            live += watch.live
         needed = frozenset(live)
         self._unsent = {name: part for name, part in self._unsent.items() if name in needed}
         return Checkpoint(

@@ -16,6 +16,7 @@ from processors.key_blocks import SlotArray
 from processors.records_in import RawRecord
 from processors.rows import Columns
 from processors.tracks import Track, degrees_e7
+from processors.watches.silent_devices import SILENT_SENSOR, silence_of
 from schemas.codec import Codec
 from schemas.dictionary import Dictionary, DictionaryArray, dictionary_array
 from schemas.records import DeviceKind
@@ -162,7 +163,8 @@ def witness(sensor_id: str, host_camera_id: str, city: City) -> str:
 
 def sensor_domain(rule: SensorRule = SENSOR_RULE) -> Domain:
     """Return what sensor.readings.v1 is made of."""
-    return domain_of(ReadingForm(rule), HEARTBEAT_FORM, devices=DeviceKind.SENSOR)
+    watches = (silence_of(SILENT_SENSOR),)
+    return domain_of(ReadingForm(rule), HEARTBEAT_FORM, devices=DeviceKind.SENSOR, watches=watches)
 
 
 def _score(rule: EdgeRule, value: float) -> float:

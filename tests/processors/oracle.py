@@ -18,6 +18,7 @@ from processors.records_in import RawRecord
 from schemas.dictionary import Dictionary
 from schemas.errors import Rejected
 from tests.processors.builders import CITY, CODEC
+from tests.processors.oracle_silence import silences
 
 Claim = tuple[str, str, int, int, float, float, str, str, str]
 """kind, device, at_ms, score in thousandths, latitude, longitude, witness, line, snapshot"""
@@ -70,6 +71,8 @@ def expect(log: Sequence[RawRecord], taken: Sequence[str], rule: IngestRule) -> 
             expected.rejected[raw.offset] = "wrong_record"
     assert not interval, "a log for the oracle ends with a tick"
     expected.claims = _claims(expected)
+    if "SensorReading" in taken:
+        expected.claims |= silences(expected.used.values(), "sensor", "sensor_id", after_ms or 0)
     return expected
 
 

@@ -232,5 +232,5 @@ def test_a_part_of_another_format_is_refused() -> None:
     kept = Kept()
     kept.add(("a", 10, 1))
     (part,) = kept.history.seal(0, horizon_ms=0, late_ms=0).values()
-    with pytest.raises(ValueError, match="format 3"):
-        Kept().history.load([("Thing/0", part.replace(b"\xa6format\x02", b"\xa6format\x03"))], late_ms=0)
+    with pytest.raises(ValueError, match="format 9"):
+        Kept().history.load([("Thing/0", part.replace(b"\xa6format\x03", b"\xa6format\x09"))], late_ms=0)

@@ -320,7 +320,7 @@ def test_a_checkpoint_holds_what_still_matters_and_little_else(data: st.DataObje
         assert store.last is not None
         covered = {(device, at_ms) for offset, device, at_ms in used if offset < store.last.next_offset}
         horizon_ms = store.last.tick_ms - RULE.lateness_ms - REACH_MS
-        held = [remembered(part) for part in store.parts.values()]
+        held = [remembered(part) for name, part in store.parts.items() if name.partition("/")[0] in topic.taken]
         assert all(max(at_ms for _, at_ms in part) >= horizon_ms for part in held)
         matters = {one for one in covered if one[1] >= horizon_ms}
         sealed = set().union(*held)
