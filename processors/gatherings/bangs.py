@@ -1,0 +1,164 @@
+"""Bangs and shots: sounds that several microphones heard become claims of where it was."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from processors.batches import BoolArray, FloatArray, IntArray
+from processors.city import City
+from processors.gatherings.contract import Derived
+from processors.gatherings.location import Arrivals, Bang, LocationRule, locate_bang
+from processors.gatherings.squares import GatherSquares
+from processors.geo import Plane
+from schemas.records import Observation
+
+SQUARE_M: Final = 4_000.0
+SLOT_MS: Final = 16_000
+LEAST_DEVICES: Final = 3
+MOST_SOUNDS: Final = 60
+"""Sounds that may be of one bang; more at once are fireworks, and nobody can tell which is which."""
+ECHO_S: Final = 1.0
+"""How much later than a bang its echoes are heard."""
+
+SCORE_OF_THREE: Final = 0.6
+SCORE_OF_FOUR: Final = 0.85
+MORE_SCORE: Final = 0.04
+TOP_SCORE: Final = 0.97
+WIDE_M: Final = 100.0
+"""An ellipse with a longer axis halves the score: such a place is hardly one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bangs:
+    """Claims `made_kind` of three or more microphones whose `heard_kind` agree on a place and a time.
+
+    Its subjects are squares of the ground in slots of time, so a bang comes from the slot and square that hold the
+    first sound of it. Sounds belong together when one bang can have made both.
+    """
+
+    city: City
+    heard_kind: str = "impact_sound"
+    made_kind: str = "bang_located"
+    rule: LocationRule = field(default_factory=LocationRule)
+
+    @property
+    def name(self) -> str:
+        """Return the kind that it makes."""
+        return self.made_kind
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Return the kind of sounds."""
+        return frozenset((self.heard_kind,))
+
+    @property
+    def reach_ms(self) -> int:
+        """Return a slot and twice the time that sound takes."""
+        return SLOT_MS + 2 * self._travel_ms
+
+    def subjects(self, claim: Observation) -> list[str]:
+        """Return the slots and squares that see a sound."""
+        slots = range((claim.at_ms - self._travel_ms) // SLOT_MS, (claim.at_ms + self._travel_ms) // SLOT_MS + 1)
+        squares = self._squares.seeing(claim.latitude_deg, claim.longitude_deg)
+        return [f"{slot}/{square}" for slot in slots for square in squares]
+
+    def derive(self, subject: str, claims: Sequence[Observation]) -> Iterator[Derived]:
+        """Yield the bangs whose first sound the subject holds."""
+        if len({one.witness_id for one in claims}) < LEAST_DEVICES:
+            return
+        heard = _arrivals(claims, self._plane)
+        for rows in self._together(heard):
+            for bang, used in self._bangs(heard, rows):
+                sounds = tuple(claims[row] for row in used)
+                first = sounds[0]
+                held = self._squares.holding(first.latitude_deg, first.longitude_deg)
+                if f"{first.at_ms // SLOT_MS}/{held}" == subject:
+                    yield self._claim(bang, sounds, claims[0].at_ms)
+
+    def _together(self, heard: Arrivals) -> list[IntArray]:
+        """Return the groups of sounds that can be of one bang, each by time."""
+        apart_s = np.abs(heard.at_s[:, None] - heard.at_s)
+        away_m = np.hypot(heard.x_m[:, None] - heard.x_m, heard.y_m[:, None] - heard.y_m)
+        linked = (away_m <= self.rule.hearing_m) & (apart_s <= away_m / self.rule.speed_mps + ECHO_S)
+        return [rows for rows in _components(linked) if len(set(heard.microphone[rows].tolist())) >= LEAST_DEVICES]
+
+    def _bangs(self, heard: Arrivals, rows: IntArray) -> Iterator[tuple[Bang, list[int]]]:
+        """Yield the bangs of a group, the one most microphones heard first, and the rows of its sounds."""
+        found: list[Bang] = []
+        while LEAST_DEVICES <= len(rows) <= MOST_SOUNDS:
+            some = heard.take(rows)
+            bang = locate_bang(some, self.rule)
+            if bang is None:
+                return
+            used = rows[list(bang.heard)]
+            rows = np.setdiff1d(rows, used)
+            if len(used) > LEAST_DEVICES or not self._is_echo(heard.take(used), found):
+                found.append(bang)
+                yield bang, used.tolist()
+
+    def _is_echo(self, some: Arrivals, found: Sequence[Bang]) -> bool:
+        """Tell whether three sounds may all be echoes of a bang already found."""
+        for bang in found:
+            away_m = np.hypot(some.x_m - bang.x_m, some.y_m - bang.y_m)
+            late_s = some.at_s - bang.at_s - away_m / self.rule.speed_mps
+            if bool(np.all((late_s > -ECHO_S / 10) & (late_s < ECHO_S))):
+                return True
+        return False
+
+    def _claim(self, bang: Bang, sounds: tuple[Observation, ...], zero_ms: int) -> Derived:
+        latitude_deg, longitude_deg = self._plane.degrees(bang.x_m, bang.y_m)
+        return Derived(
+            at_ms=zero_ms + round(bang.at_s * 1000),
+            kind=self.made_kind,
+            score=_score(bang, len(sounds)),
+            rests_on=sounds,
+            latitude_deg=latitude_deg,
+            longitude_deg=longitude_deg,
+            value=bang.axis_m,
+            subject=str(len(sounds)),
+            device_id=sounds[0].device_id,
+            witness_id=sounds[0].witness_id,
+        )
+
+    @property
+    def _plane(self) -> Plane:
+        city = self.city
+        return Plane((city.south_deg + city.north_deg) / 2, (city.west_deg + city.east_deg) / 2)
+
+    @property
+    def _squares(self) -> GatherSquares:
+        return GatherSquares(self._plane, SQUARE_M, self.rule.hearing_m)
+
+    @property
+    def _travel_ms(self) -> int:
+        return round((self.rule.hearing_m / self.rule.speed_mps + ECHO_S) * 1000)
+
+
+def _arrivals(claims: Sequence[Observation], plane: Plane) -> Arrivals:
+    """Return n sounds with times in seconds after the first."""
+    latitude_deg: FloatArray = np.array([one.latitude_deg for one in claims])
+    longitude_deg: FloatArray = np.array([one.longitude_deg for one in claims])
+    x_m, y_m = plane.xy(latitude_deg, longitude_deg)
+    at_s = np.array([one.at_ms - claims[0].at_ms for one in claims]) / 1000
+    _, microphone = np.unique([one.witness_id for one in claims], return_inverse=True)
+    return Arrivals(x_m, y_m, at_s, microphone)
+
+
+def _components(linked: BoolArray) -> list[IntArray]:
+    """Return the connected components of n things by their links (n, n), by first member."""
+    left, found = set(range(len(linked))), []
+    while left:
+        reached, new = set(), {min(left)}
+        while new:
+            reached |= new
+            new = set(np.flatnonzero(linked[sorted(new)].any(axis=0)).tolist()) - reached
+        left -= reached
+        found.append(np.array(sorted(reached)))
+    return found
+
+
+def _score(bang: Bang, microphones: int) -> float:
+    base = SCORE_OF_THREE if microphones == LEAST_DEVICES else SCORE_OF_FOUR + MORE_SCORE * (microphones - 4)
+    return min(TOP_SCORE, base) * (0.5 if bang.axis_m > WIDE_M else 1.0)
