@@ -16,8 +16,9 @@ from schemas.ids import content_id
 from schemas.records import Decision, IncidentChange, Observation, ObservationBlock, OperatorAction, RowFrame
 
 PROJECT = Path(__file__).resolve().parents[3]
-RULES = load_rules(PROJECT / "cities" / "hanoi" / "rules")
-CRASH, FIRE = RULES.rules
+HANOI_RULES = load_rules(PROJECT / "cities" / "hanoi" / "rules")
+CRASH, FIRE = (rule for rule in HANOI_RULES.rules if rule.id in ("crash", "fire"))
+RULES = RuleSet(HANOI_RULES.version, (CRASH, FIRE))
 
 T0_MS = 1_790_000_000_000
 LATITUDE_DEG, LONGITUDE_DEG = 21.03, 105.82
