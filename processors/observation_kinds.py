@@ -90,16 +90,20 @@ _WATCH: Final = {
 }
 
 _GATHERING: Final = {
-    "bunched": "",
+    "bunched": "s",
     "unbunched": "",
     "gap": "s",
     "gap_over": "s",
     "running_late": "s",
     "on_time": "s",
+    "headway_adherence": "share",
+    "bang_located": "m",
     "explosion_located": "m",
+    "shot_located": "m",
     "gunshot_located": "m",
-    "sensor_drift": "",
-    "sensor_agrees": "",
+    "fireworks_located": "m",
+    "sensor_drift": "of the quantity",
+    "sensor_agrees": "of the quantity",
 }
 
 

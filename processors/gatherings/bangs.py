@@ -28,12 +28,15 @@ MORE_SCORE: Final = 0.04
 TOP_SCORE: Final = 0.97
 WIDE_M: Final = 100.0
 """An ellipse with a longer axis halves the score: such a place is hardly one."""
+MANY_MICROPHONES: Final = 6
+"""So many are enough wherever they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bangs:
     """Claims `made_kind` of three or more microphones whose `heard_kind` agree on a place and a time.
 
+    near_m: a bang that nobody farther away heard may have been a crash or a door, which halves the score.
     Its subjects are squares of the ground in slots of time, so a bang comes from the slot and square that hold the
     first sound of it. Sounds belong together when one bang can have made both.
     """
@@ -41,6 +44,7 @@ class Bangs:
     city: City
     heard_kind: str = "impact_sound"
     made_kind: str = "bang_located"
+    near_m: float = 0.0
     rule: LocationRule = field(default_factory=LocationRule)
 
     @property
@@ -71,11 +75,10 @@ class Bangs:
         heard = _arrivals(claims, self._plane)
         for rows in self._together(heard):
             for bang, used in self._bangs(heard, rows):
-                sounds = tuple(claims[row] for row in used)
-                first = sounds[0]
+                first = claims[used[0]]
                 held = self._squares.holding(first.latitude_deg, first.longitude_deg)
                 if f"{first.at_ms // SLOT_MS}/{held}" == subject:
-                    yield self._claim(bang, sounds, claims[0].at_ms)
+                    yield self._claim(bang, heard, claims, used)
 
     def _together(self, heard: Arrivals) -> list[IntArray]:
         """Return the groups of sounds that can be of one bang, each by time."""
@@ -107,12 +110,13 @@ class Bangs:
                 return True
         return False
 
-    def _claim(self, bang: Bang, sounds: tuple[Observation, ...], zero_ms: int) -> Derived:
+    def _claim(self, bang: Bang, heard: Arrivals, claims: Sequence[Observation], used: Sequence[int]) -> Derived:
+        sounds = tuple(claims[row] for row in used)
         latitude_deg, longitude_deg = self._plane.degrees(bang.x_m, bang.y_m)
         return Derived(
-            at_ms=zero_ms + round(bang.at_s * 1000),
+            at_ms=claims[0].at_ms + round(bang.at_s * 1000),
             kind=self.made_kind,
-            score=_score(bang, len(sounds)),
+            score=self._score(bang, heard, used),
             rests_on=sounds,
             latitude_deg=latitude_deg,
             longitude_deg=longitude_deg,
@@ -121,6 +125,13 @@ class Bangs:
             device_id=sounds[0].device_id,
             witness_id=sounds[0].witness_id,
         )
+
+    def _score(self, bang: Bang, heard: Arrivals, used: Sequence[int]) -> float:
+        some = heard.take(np.array(used))
+        farthest_m = float(np.hypot(some.x_m - bang.x_m, some.y_m - bang.y_m).max())
+        near = len(used) < MANY_MICROPHONES and farthest_m < self.near_m
+        score = SCORE_OF_THREE if len(used) == LEAST_DEVICES else SCORE_OF_FOUR + MORE_SCORE * (len(used) - 4)
+        return min(TOP_SCORE, score) * (0.5 if bang.axis_m > WIDE_M or near else 1.0)
 
     @property
     def _plane(self) -> Plane:
@@ -157,8 +168,3 @@ def _components(linked: BoolArray) -> list[IntArray]:
         left -= reached
         found.append(np.array(sorted(reached)))
     return found
-
-
-def _score(bang: Bang, microphones: int) -> float:
-    base = SCORE_OF_THREE if microphones == LEAST_DEVICES else SCORE_OF_FOUR + MORE_SCORE * (microphones - 4)
-    return min(TOP_SCORE, base) * (0.5 if bang.axis_m > WIDE_M else 1.0)

@@ -19,14 +19,14 @@ SQUARE_M: Final = 1_000.0
 
 FESTIVE_CALENDARS: Final = ("tet", "fireworks")
 FESTIVE_ZONE: Final = "festival"
-FIREWORKS: Final = "fireworks"
+FIREWORKS: Final = "fireworks_located"
 FIREWORKS_SHARE: Final = 0.3
 """What is left of the score of a bang that is one of a series on a festive day or in a festival area."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explosions:
-    """Passes located bangs on as `made_kind`, those of fireworks with a low score and named.
+    """Passes located bangs on as `made_kind`, those of fireworks with a low score as fireworks_located.
 
     Fireworks are a series of bangs from one place over minutes, on days of Tết or of public fireworks, or in a
     festival area. The first bangs of a series are revised when it has become one.
@@ -62,11 +62,11 @@ class Explosions:
                 fireworks = self._is_festive(one) and _bangs_around(one, claims) >= SERIES_BANGS
                 yield Derived(
                     at_ms=one.at_ms,
-                    kind=self.made_kind,
+                    kind=FIREWORKS if fireworks else self.made_kind,
                     score=one.score * (FIREWORKS_SHARE if fireworks else 1.0),
                     rests_on=(one,),
                     value=one.value,
-                    subject=FIREWORKS if fireworks else "",
+                    subject=self.heard_kind,
                     witness_id=one.witness_id,
                 )
 
