@@ -1,5 +1,7 @@
 """The gatherings that a city's claims pass, in their order: a later one sees what those before it say."""
 
+from typing import Final
+
 from processors.city import City
 from processors.gatherings.bangs import Bangs
 from processors.gatherings.contract import Gathering
@@ -8,11 +10,14 @@ from processors.gatherings.headways import Headways
 from processors.gatherings.punctuality import Punctuality
 from processors.gatherings.series import Explosions
 
+CRASH_HEARD_M: Final = 200.0
+"""How far microphones hear a crash."""
+
 
 def city_gatherings(city: City) -> tuple[Gathering, ...]:
     """Return the gatherings of a city."""
     return (
-        Bangs(city, "impact_sound", "bang_located"),
+        Bangs(city, "impact_sound", "bang_located", near_m=CRASH_HEARD_M),
         Explosions(city, "bang_located", "explosion_located"),
         Bangs(city, "gunshot_sound", "shot_located"),
         Explosions(city, "shot_located", "gunshot_located"),
