@@ -147,6 +147,34 @@ GROUP BY device_id""",
 )
 """The registry as it stands: of every device the registration that counts."""
 
+PLACES_A_DEGREE: Final = 2_224
+"""Squares of 50 m in a degree of latitude, and in one of longitude at the equator."""
+
+REPEAT_PLACES: Final = (
+    f"""
+CREATE VIEW IF NOT EXISTS repeat_places AS
+SELECT
+    toMonday(i.opened_at_ms) AS week,
+    i.kind AS kind,
+    count() AS incidents,
+    uniqExact(toDate(i.opened_at_ms)) AS days,
+    avg(i.latitude_deg) AS latitude_deg,
+    avg(i.longitude_deg) AS longitude_deg,
+    argMax(i.place, i.opened_at_ms) AS place,
+    argMax(i.unit_code, i.opened_at_ms) AS unit_code,
+    min(i.opened_at_ms) AS first_opened_at_ms,
+    max(i.opened_at_ms) AS last_opened_at_ms
+FROM incidents AS i
+WHERE i.exercise = 0 AND i.provisional = 0 AND i.state NOT IN ('DISMISSED', 'WITHDRAWN') AND i.decision != 'DISMISS'
+GROUP BY
+    week,
+    kind,
+    round(i.latitude_deg * {PLACES_A_DEGREE}),
+    round(i.longitude_deg * {PLACES_A_DEGREE} * cos(radians(round(i.latitude_deg))))
+HAVING incidents > 1""",
+)
+"""Where the same comes back within a week: squares of some 50 m with two incidents of a kind or more."""
+
 
 def stored_columns(table: Table) -> tuple[TableColumn, ...]:
     """Return the columns of a table as ClickHouse has them: the frame's and what the sink adds."""

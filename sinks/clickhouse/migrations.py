@@ -18,6 +18,7 @@ from sinks.clickhouse.ddl import (
     AGED,
     DEVICES,
     REAL_MINUTES,
+    REPEAT_PLACES,
     STATES,
     add_column,
     add_table,
@@ -87,6 +88,7 @@ ADDED: Final[tuple[Step, ...]] = (
     Added(14, "observations", "direction_id"),
     Added(15, "observations", "value"),
     Added(16, "observations", "subject"),
+    Altered(17, "repeat places", REPEAT_PLACES),
 )
 
 
