@@ -8,6 +8,7 @@ from processors.gatherings.contract import Gathering
 from processors.gatherings.drift import Drift
 from processors.gatherings.headways import Headways
 from processors.gatherings.punctuality import Punctuality
+from processors.gatherings.runs import Runs
 from processors.gatherings.series import Explosions
 
 CRASH_HEARD_M: Final = 200.0
@@ -23,5 +24,6 @@ def city_gatherings(city: City) -> tuple[Gathering, ...]:
         Explosions(city, "shot_located", "gunshot_located"),
         Headways(city),
         Punctuality(city),
+        Runs(city),
         Drift(city),
     )

@@ -20,7 +20,8 @@ from schemas.records import Observation
 
 DAY_MS = 1_790_010_000_000 // 86_400_000 * 86_400_000 - 7 * 3_600_000
 """Midnight in Hanoi, in September."""
-STOP_M = 600.0
+STOP_M = 528.0
+"""Two minutes at the scheduled speed of buses."""
 LATITUDE_DEG, LONGITUDE_DEG = 21.03, 105.82
 METRE_DEG = math.degrees(1 / 6_371_008.8)
 HORIZON_MS = 1_800_000

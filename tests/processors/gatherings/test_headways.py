@@ -41,7 +41,7 @@ def test_a_gap_is_claimed_again_while_nobody_comes_and_not_for_ever() -> None:
 
 
 def test_after_the_last_service_there_is_no_gap() -> None:
-    """The last departure is at 21:50, 4.5 minutes before it passes S2."""
+    """The last departure is at 21:50, 4 minutes before it passes S2."""
     assert told(LINE, [passage("A", 2, "21:54:30")]) == []
     assert told(LINE, [passage("A", 2, "21:44:35")]) == [("gap", "21:59:35", 900.0)]
 
