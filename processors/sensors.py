@@ -16,6 +16,9 @@ from processors.key_blocks import SlotArray
 from processors.records_in import RawRecord
 from processors.rows import Columns
 from processors.tracks import Track, degrees_e7
+from processors.watches.hour_rules import HourRule
+from processors.watches.hours import hours_of
+from processors.watches.levels import NO_LEVEL, LevelRule, levels_of
 from processors.watches.silent_devices import SILENT_SENSOR, silence_of
 from schemas.codec import Codec
 from schemas.dictionary import Dictionary, DictionaryArray, dictionary_array
@@ -40,13 +43,19 @@ class EdgeRule:
 
 @dataclass(frozen=True, slots=True)
 class SensorRule:
-    """Thresholds, and how long a reading says what was before the next one."""
+    """Thresholds, and how long a reading says what was before the next one; levels: those with a hysteresis."""
 
     edges: tuple[EdgeRule, ...] = (
         EdgeRule("sound_level", "dB", 95.0, 115.0, 0.5, 0.9, "impact_sound"),
         EdgeRule("smoke_obscuration", "%/m", 5.0, 15.0, 0.6, 0.9, "smoke"),
         EdgeRule("temperature", "Cel", 57.0, 87.0, 0.6, 0.9, "heat"),
         EdgeRule("fire_alarm", "1", 1.0, 1.0, 0.7, 0.7, "fire_alarm"),
+        EdgeRule("gunshot_confidence", "1", 0.5, 1.0, 0.5, 0.9, "gunshot_sound"),
+    )
+    levels: tuple[LevelRule, ...] = (
+        LevelRule("ch4", "%LEL", 10.0, 5.0, 50.0, 0.6, 0.9, "gas", "gas_clear"),
+        LevelRule("co", "ppm", 70.0, 35.0, 400.0, 0.6, 0.9, "gas", "gas_clear"),
+        LevelRule("water_level", "m", 0.3, 0.2, 1.0, 0.6, 0.9, "water_high", "water_normal"),
     )
     memory_ms: int = 300_000
 
@@ -72,6 +81,7 @@ class ReadingForm:
             "longitude_e7": np.int32,
             "value": np.float64,
             "edge": np.int8,
+            "level": np.int8,
             "witness_id": DictionaryArray,
         }
 
@@ -106,7 +116,8 @@ class ReadingForm:
     def place(self, batch: ReadingBatch, city: City) -> tuple[Columns, Columns]:
         """Find the units of n readings, and what their sensors are independent of."""
         edges = {(edge.quantity, edge.measure_unit): index for index, edge in enumerate(self.rule.edges)}
-        measured = zip(batch.quantity.tolist(), batch.measure_unit.tolist(), strict=True)
+        levels = {(level.quantity, level.measure_unit): index for index, level in enumerate(self.rule.levels)}
+        measured = list(zip(batch.quantity.tolist(), batch.measure_unit.tolist(), strict=True))
         hosts = zip(batch.sensor_id.tolist(), batch.host_camera_id.tolist(), strict=True)
         rows: Columns = {
             "source_offset": batch.offset,
@@ -125,6 +136,7 @@ class ReadingForm:
             "longitude_e7": degrees_e7(batch.longitude_deg),
             "value": batch.value,
             "edge": np.array([edges.get(pair, NO_EDGE) for pair in measured], dtype=np.int8),
+            "level": np.array([levels.get(pair, NO_LEVEL) for pair in measured], dtype=np.int8),
             "witness_id": dictionary_array([witness(sensor_id, host, city) for sensor_id, host in hosts]),
         }
         return rows, remembered
@@ -163,7 +175,7 @@ def witness(sensor_id: str, host_camera_id: str, city: City) -> str:
 
 def sensor_domain(rule: SensorRule = SENSOR_RULE) -> Domain:
     """Return what sensor.readings.v1 is made of."""
-    watches = (silence_of(SILENT_SENSOR),)
+    watches = (silence_of(SILENT_SENSOR), levels_of(rule.levels), hours_of(HourRule()))
     return domain_of(ReadingForm(rule), HEARTBEAT_FORM, devices=DeviceKind.SENSOR, watches=watches)
 
 

@@ -80,7 +80,7 @@ def test_a_late_reading_moves_the_edge() -> None:
 
 
 def test_thresholds_come_from_the_rule() -> None:
-    rule = SensorRule(edges=(EdgeRule("water_level", "m", 0.3, 1.0, 0.5, 0.9, "flood"),))
+    rule = SensorRule(edges=(EdgeRule("water_level", "m", 0.3, 1.0, 0.5, 0.9, "flood"),), levels=())
     water = {"quantity": "water_level", "measure_unit": "m"}
     assert claims(measured(0, 0.1, **water), measured(60, 0.65, **water), measured(70, 100), rule=rule) == [
         ("flood", 60, 0.7)

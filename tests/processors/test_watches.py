@@ -7,10 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from processors.camera import camera_domain
 from processors.domain import Domain
 from processors.ingest import IngestRule
 from processors.sensors import sensor_domain
-from tests.processors.builders import T0_MS, Run, cut, engine, heartbeat, log_of, reading, run, tick
+from tests.processors.builders import T0_MS, Run, cut, detection, engine, heartbeat, log_of, reading, run, tick
 from tests.processors.oracle import claim_of, expect
 from tests.processors.test_partition_engine import Store, run_with_store
 
@@ -49,6 +50,14 @@ def test_a_sensor_is_silent_five_minutes_after_its_last_heartbeat_until_it_is_he
 
 def test_readings_count_like_heartbeats() -> None:
     assert told(0, beat(0.5), 1, measured(5), 9, 10) == [(True, "silent_sensor", "sen-2", 600)]
+
+
+def test_a_quiet_camera_is_not_a_silent_one() -> None:
+    alive = [one for minute in range(1, 20) for one in (beat(minute, "cam-1"), minute + 0.1)]
+    entries = [0, detection("cam-1", at(0.5)), *alive, 24.0, 24.1]
+    assert told(*entries, domain=camera_domain(), topic="camera.detections.v1") == [
+        (True, "silent_camera", "cam-1", 1440)
+    ]
 
 
 def test_who_never_sent_a_heartbeat_is_not_judged() -> None:

@@ -1,0 +1,123 @@
+"""What an hour of a gauge says: bad air, noise, a stuck sensor. Each is claimed by its edges, with a hysteresis.
+
+Thresholds and their sources: docs/thresholds.md#hours.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from processors.watches.air_index import DAY_GUIDELINE_UG_M3, DAY_HOURS, NOWCAST_HOURS, air_index, day_mean, now_cast
+from processors.watches.closed_hours import Hour
+
+BAD_INDEX: Final = 1
+BAD_DAY: Final = 2
+LOUD: Final = 4
+STUCK: Final = 8
+"""Bits of what is said of a gauge until its end is."""
+
+
+@dataclass(frozen=True, slots=True)
+class HourRule:
+    """Thresholds of hours. tells: quantities, by unit, whose means are claimed every hour."""
+
+    tells: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "pm2_5": "ug/m3", "pm10": "ug/m3", "no2": "ug/m3", "co": "ug/m3", "o3": "ug/m3", "so2": "ug/m3",
+            "sound_level": "dB", "temperature": "Cel",
+        }
+    )  # fmt: skip
+    index_on: int = 150
+    index_off: int = 100
+    day_off_share: float = 0.8
+    loud_by_day_db: float = 70.0
+    loud_by_night_db: float = 55.0
+    day_begins: int = 6
+    night_begins: int = 21
+    quieter_db: float = 2.0
+    stuck_readings: int = 30
+    lively_hours: int = 3
+
+
+class Said(NamedTuple):
+    """What an hour says of a gauge."""
+
+    kind: str
+    score_milli: int
+    value: float
+    subject: str
+
+
+def judge(
+    rule: HourRule, quantity: str, measure_unit: str, local_hour: int, hours: list[Hour], state: int
+) -> tuple[list[Said], int]:
+    """Return what the newest hour of a gauge says, and what is said of it since.
+
+    hours: those of the last day that have readings, the newest first. local_hour: of its beginning, 0 to 23.
+    """
+    said: list[Said] = []
+    now = hours[0]
+    state = _stuck(rule, quantity, hours, state, said)
+    if rule.tells.get(quantity) != measure_unit:
+        return said, state
+    if now.valid:
+        said.append(Said("hourly_level", 1000, now.level_milli / 1000, quantity))
+    if quantity in DAY_GUIDELINE_UG_M3:
+        state = _air(rule, quantity, hours, state, said)
+    if measure_unit == "dB" and now.valid:
+        state = _noise(rule, now.level_milli / 1000, local_hour, state, said)
+    return said, state
+
+
+def _air(rule: HourRule, pollutant: str, hours: list[Hour], state: int, said: list[Said]) -> int:
+    newest = hours[0].hour
+    means = {one.hour: one.level_milli / 1000 for one in hours if one.valid}
+    last_day = [means.get(newest - age) for age in range(DAY_HOURS)]
+    cast, mean = now_cast(last_day[:NOWCAST_HOURS]), day_mean(last_day)
+    if cast is not None:
+        index = air_index(pollutant, cast)
+        score = min(0.9, 0.6 + 0.3 * (index - rule.index_on) / rule.index_on)
+        state = _edge(
+            state, BAD_INDEX, index > rule.index_on, index <= rule.index_off,
+            Said("air_bad", round(score * 1000), float(index), pollutant), "air_good", said,
+        )  # fmt: skip
+    if mean is not None:
+        limit = DAY_GUIDELINE_UG_M3[pollutant]
+        state = _edge(
+            state, BAD_DAY, mean > limit, mean <= rule.day_off_share * limit,
+            Said("air_bad", 400, float(air_index(pollutant, mean)), f"{pollutant} 24 h"), "air_good", said,
+        )  # fmt: skip
+    return state
+
+
+def _noise(rule: HourRule, level_db: float, local_hour: int, state: int, said: list[Said]) -> int:
+    by_day = rule.day_begins <= local_hour < rule.night_begins
+    limit_db = rule.loud_by_day_db if by_day else rule.loud_by_night_db
+    score = min(0.9, 0.5 + 0.02 * max(0.0, level_db - limit_db))
+    loud = Said("noise_high", round(score * 1000), level_db, "")
+    return _edge(state, LOUD, level_db > limit_db, level_db <= limit_db - rule.quieter_db, loud, "noise_normal", said)
+
+
+def _stuck(rule: HourRule, quantity: str, hours: list[Hour], state: int, said: list[Said]) -> int:
+    """Say that a gauge is stuck when it does not vary any more though it did in every hour before."""
+    if not hours[0].valid:
+        return state
+    valid = [one for one in hours if one.valid]
+    run = next((number for number, one in enumerate(valid) if not one.constant), len(valid))
+    earlier = valid[run:]
+    readings = sum(one.covered for one in valid[:run])
+    stuck = readings >= rule.stuck_readings and len(earlier) >= rule.lively_hours
+    stuck &= not any(one.constant for one in earlier)
+    begun = Said("sensor_stuck", 800, hours[0].level_milli / 1000, quantity)
+    return _edge(state, STUCK, stuck, run == 0, begun, "sensor_lively", said)
+
+
+def _edge(state: int, bit: int, begins: bool, ends: bool, begun: Said, end: str, said: list[Said]) -> int:
+    """Say that something begins, or that it ends, and return the state since."""
+    if not state & bit and begins:
+        said.append(begun)
+        return state | bit
+    if state & bit and ends:
+        said.append(begun._replace(kind=end, score_milli=900))
+        return state & ~bit
+    return state

@@ -1,0 +1,71 @@
+"""Open hours: what the readings of hours that are not over add up to, in integers, so that no order matters."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from processors.batches import FloatArray, IntArray
+
+HOUR_MS: Final = 3_600_000
+MINUTE_MS: Final = 60_000
+MOST: Final = 1e9
+"""Readings beyond it are left out: sums have to stay exact."""
+
+SUMS: Final = np.dtype(
+    [
+        ("key", "<i8"), ("hour", "<i8"), ("count", "<i8"), ("total", "<i8"), ("low_milli", "<i8"),
+        ("high_milli", "<i8"), ("minutes", "<u8"), ("last_ms", "<i8"), ("latitude_e7", "<i4"), ("longitude_e7", "<i4"),
+    ]
+)  # fmt: skip
+"""One hour of one gauge. hour: since 1970. minutes: a bit for each that has a reading. Place: of the last reading."""
+
+SumArray = npt.NDArray[Any]
+
+ENERGY: Final = np.array([round(10 ** (tenth / 100)) for tenth in range(1401)], np.int64)
+"""Of a sound level in tenths of a decibel: 10^(L/10). Levels are averaged by their energy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """n readings of gauges, by number; sound: which are levels in decibels."""
+
+    key: npt.NDArray[np.int32]
+    at_ms: IntArray
+    value: FloatArray
+    sound: npt.NDArray[np.bool_]
+    latitude_e7: npt.NDArray[np.int32]
+    longitude_e7: npt.NDArray[np.int32]
+
+
+def sums_of(readings: Readings) -> SumArray:
+    """Return what readings add up to, by key and hour."""
+    sums = np.zeros(len(readings.key), SUMS)
+    milli = np.rint(np.clip(readings.value, -MOST, MOST) * 1000).astype(np.int64)
+    tenth = np.clip(np.rint(np.where(readings.sound, readings.value, 0.0) * 10), 0, len(ENERGY) - 1).astype(np.int64)
+    sums["key"], sums["hour"], sums["count"] = readings.key, readings.at_ms // HOUR_MS, 1
+    sums["total"] = np.where(readings.sound, ENERGY[tenth], milli)
+    sums["low_milli"] = sums["high_milli"] = milli
+    minute = (readings.at_ms % HOUR_MS // MINUTE_MS).astype(np.uint64)
+    sums["minutes"] = np.uint64(1) << minute
+    sums["last_ms"] = readings.at_ms
+    sums["latitude_e7"], sums["longitude_e7"] = readings.latitude_e7, readings.longitude_e7
+    return joined(sums[np.abs(readings.value) <= MOST])
+
+
+def joined(sums: SumArray) -> SumArray:
+    """Return one row for each key and hour, by hour and key."""
+    sums = sums[np.lexsort((sums["last_ms"], sums["key"], sums["hour"]))]
+    if not len(sums):
+        return sums
+    first = np.ones(len(sums), bool)
+    first[1:] = (np.diff(sums["key"]) != 0) | (np.diff(sums["hour"]) != 0)
+    starts = np.flatnonzero(first)
+    found: SumArray = sums[np.append(starts[1:], len(sums)) - 1]
+    found["count"] = np.add.reduceat(sums["count"], starts)
+    found["total"] = np.add.reduceat(sums["total"], starts)
+    found["low_milli"] = np.minimum.reduceat(sums["low_milli"], starts)
+    found["high_milli"] = np.maximum.reduceat(sums["high_milli"], starts)
+    found["minutes"] = np.bitwise_or.reduceat(sums["minutes"], starts)
+    return found
