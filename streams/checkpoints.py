@@ -21,9 +21,6 @@ from streams.watching import watcher_settings
 
 FORMAT: Final = 1
 SLICE_BYTES: Final = 512_000
-UNDER_WAY: Final = 3
-"""Slices of all sources that are sent and have not arrived. librdkafka allows five requests a partition, and while more
-wait for their turn its thread asks in a circle whether they may go."""
 
 SourceKey = tuple[str, int]
 """(topic without a run's prefix, partition)."""
@@ -66,7 +63,6 @@ class CheckpointStore:
         self._topic = topic
         self._outbox = outbox
         self._written: dict[SourceKey, _Written] = {}
-        self._under_way = asyncio.Semaphore(UNDER_WAY)
 
     async def write(self, source: SourceKey, checkpoint: Checkpoint) -> None:
         """Make the checkpoint durable: its new parts, then its head, then away with what it no longer needs."""
@@ -77,9 +73,8 @@ class CheckpointStore:
             known.slices[part] = count
             for index in range(count):
                 piece = blob[index * SLICE_BYTES : (index + 1) * SLICE_BYTES]
-                async with self._under_way:
-                    await self._outbox.send(self._topic, _slice_key(source, part, index), piece, deliveries)
-                    await deliveries.settled()
+                await self._outbox.send(self._topic, _slice_key(source, part, index), piece, deliveries)
+        await deliveries.settled()
         head = Head(
             FORMAT, checkpoint.next_offset, checkpoint.tick_ms, [(part, known.slices[part]) for part in checkpoint.live]
         )
