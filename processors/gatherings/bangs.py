@@ -17,7 +17,7 @@ from schemas.records import Observation
 SQUARE_M: Final = 4_000.0
 SLOT_MS: Final = 16_000
 LEAST_DEVICES: Final = 3
-MOST_SOUNDS: Final = 60
+MOST_SOUNDS: Final = 36
 """Sounds that may be of one bang; more at once are fireworks, and nobody can tell which is which."""
 ECHO_S: Final = 1.0
 """How much later than a bang its echoes are heard."""
@@ -72,13 +72,19 @@ class Bangs:
         """Yield the bangs whose first sound the subject holds."""
         if len({one.witness_id for one in claims}) < LEAST_DEVICES:
             return
+        held = [self._home(one) == subject for one in claims]
+        if not any(held):
+            return
         heard = _arrivals(claims, self._plane)
         for rows in self._together(heard):
-            for bang, used in self._bangs(heard, rows):
-                first = claims[used[0]]
-                held = self._squares.holding(first.latitude_deg, first.longitude_deg)
-                if f"{first.at_ms // SLOT_MS}/{held}" == subject:
-                    yield self._claim(bang, heard, claims, used)
+            if any(held[row] for row in rows.tolist()):
+                for bang, used in self._bangs(heard, rows):
+                    if held[used[0]]:
+                        yield self._claim(bang, heard, claims, used)
+
+    def _home(self, claim: Observation) -> str:
+        """Return the slot and square that hold a sound."""
+        return f"{claim.at_ms // SLOT_MS}/{self._squares.holding(claim.latitude_deg, claim.longitude_deg)}"
 
     def _together(self, heard: Arrivals) -> list[IntArray]:
         """Return the groups of sounds that can be of one bang, each by time."""
