@@ -18,7 +18,7 @@ def some_claims(gathering: Gathering, rng: random.Random) -> list[Observation]:
     """Claims of several hours, of the kinds that a gathering takes."""
     found: list[Observation] = []
     begin_ms = DAY_MS + 7 * 3_600_000
-    for number in range(60):
+    for _ in range(60):
         when_ms = begin_ms + rng.randrange(6 * 3_600_000)
         vehicle, stop, line_id = f"V{rng.randrange(4)}", rng.randrange(6), rng.choice(("09A", "T1"))
         one = passage(vehicle, stop, when_ms, line_id, rng.choice(("", "", "t6", "t9")))
