@@ -13,6 +13,7 @@ import numpy as np
 
 from processors.area_squares import index_areas
 from processors.areas import Areas
+from processors.baselines import Baselines
 from processors.batches import BoolArray, Float32Array, FloatArray, IntArray, SmallArray, TextArray
 from processors.calendars import Calendar
 from processors.city_derived import derived_package
@@ -125,6 +126,7 @@ class City:
         trip_lines: Mapping[str, str] | None = None,
         zones: tuple[Zone, ...] = (),
         calendars: Mapping[str, Calendar] | None = None,
+        baselines: Baselines | None = None,
         speed_limits_kmh: Mapping[str, float] | None = None,
     ) -> None:
         """Build the indexes; `areas` answers in the order of `units`, on the plane of `bounds`.
@@ -143,6 +145,7 @@ class City:
         self.trip_lines: Mapping[str, str] = trip_lines or {}
         self.zones = zones
         self.calendars: Mapping[str, Calendar] = calendars or {}
+        self.baselines = baselines or Baselines()
         self.speed_limits_kmh: Mapping[str, float] = speed_limits_kmh or {}
         plane = bounds.plane()
         self._plane, self._areas = plane, areas
@@ -316,6 +319,7 @@ def _city(package: Package) -> City:
         trip_lines=package.trip_lines,
         zones=package.zones,
         calendars=package.calendars,
+        baselines=package.baselines,
         speed_limits_kmh=package.speed_limits_kmh,
     )
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from processors.areas import Areas, Polygons, polygons, power_diagram
+from processors.baselines import Baselines, read_baselines
 from processors.calendars import Calendar
 from processors.city_models import (
     WEEKDAYS,
@@ -82,6 +83,7 @@ class Package:
     """trip_id -> line_id of a GTFS feed's trips; without those that frequencies.txt repeats."""
     zones: tuple[Zone, ...] = ()
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    baselines: Baselines = field(default_factory=Baselines)
     speed_limits_kmh: Mapping[str, float] = field(default_factory=dict)
     """by vehicle class"""
 
@@ -167,9 +169,11 @@ class _Reader:
         devices = self._devices(bounds, units, lines, stops, venues)
         if city is None or bounds is None:
             return None
+        files = [self._folder / name for name in FILES]
+        snapshots = sorted((self._folder / "baselines").glob("*.json"))
         return Package(
             name=city.name,
-            version=content_version(self._folder / name for name in FILES if (self._folder / name).is_file()),
+            version=content_version([*(path for path in files if path.is_file()), *snapshots]),
             time_zone=city.time_zone,
             bounds=bounds,
             units=units,
@@ -181,6 +185,7 @@ class _Reader:
             timetable=None,
             zones=zones,
             calendars=self._calendars(),
+            baselines=read_baselines(snapshots, self._mistakes),
             speed_limits_kmh={str(name): limit for name, limit in city.speed_limits_kmh.items()},
         )
 

@@ -8,8 +8,13 @@ from typing import Final
 from processors.incidents.clusters import METRES_PER_DEG
 from schemas.records import Observation
 
-Cell = tuple[int, int]
+Square = int | str
+"""A square of the ground, or a subject."""
+
+Cell = tuple[int, Square]
 """Span and square."""
+
+SubjectOf = Callable[[Observation], str]
 
 Linked = Callable[[Observation, Observation], bool]
 
@@ -21,14 +26,16 @@ class CellIndex:
     """Observations by span and square, both twice as long as the reach: two spans of four squares hold all within it.
 
     latitude_deg: the latitude farthest from the equator that observations may have; nearer ones get wider squares.
+    subject_of: what belongs together wherever it is; if given, a subject takes the place of a square.
     """
 
-    def __init__(self, reach_m: float, reach_s: int, latitude_deg: float) -> None:
+    def __init__(self, reach_m: float, reach_s: int, latitude_deg: float, subject_of: SubjectOf | None = None) -> None:
+        self._subject_of = subject_of
         self._rows_per_deg = METRES_PER_DEG / (2 * reach_m * 1.001)
         self._columns_per_deg = self._rows_per_deg * cos(radians(latitude_deg))
         self._reach_ms, self._span_ms = reach_s * 1000, 2 * reach_s * 1000
         # Spans first: what is asked for is mostly new, so few squares are looked up again and again.
-        self._spans: dict[int, dict[int, list[Observation]]] = {}
+        self._spans: dict[int, dict[Square, list[Observation]]] = {}
 
     def add(self, one: Observation) -> None:
         """Put an observation in."""
@@ -69,22 +76,32 @@ class CellIndex:
 
     def between(self, one: Observation, reach_m: float, from_ms: int, until_ms: int) -> Iterator[Observation]:
         """Yield everything up to `reach_m` from an observation that is of that time, and some others."""
-        rows = reach_m * 1.001 / METRES_PER_DEG * self._rows_per_deg
-        x, y = one.longitude_deg * self._columns_per_deg, one.latitude_deg * self._rows_per_deg
-        columns = range(floor(x - rows), floor(x + rows) + 1)
-        around = [column + row * _ROW for column, row in product(columns, range(floor(y - rows), floor(y + rows) + 1))]
+        around = self._within(one, reach_m)
         for span in range(from_ms // self._span_ms, until_ms // self._span_ms + 1):
             squares = self._spans.get(span, {})
             for square in around:
                 yield from squares.get(square, ())
 
-    def _around(self, one: Observation) -> tuple[int, int, int, int]:
+    def _within(self, one: Observation, reach_m: float) -> Sequence[Square]:
+        """Return the squares that hold all up to `reach_m` from a place."""
+        if self._subject_of is not None:
+            return (self._subject_of(one),)
+        rows = reach_m * 1.001 / METRES_PER_DEG * self._rows_per_deg
+        x, y = one.longitude_deg * self._columns_per_deg, one.latitude_deg * self._rows_per_deg
+        columns = range(floor(x - rows), floor(x + rows) + 1)
+        return [column + row * _ROW for column, row in product(columns, range(floor(y - rows), floor(y + rows) + 1))]
+
+    def _around(self, one: Observation) -> Sequence[Square]:
         """Return the squares that hold all within reach of a place."""
+        if self._subject_of is not None:
+            return (self._subject_of(one),)
         column = floor(one.longitude_deg * self._columns_per_deg - 0.5)
         first = column + floor(one.latitude_deg * self._rows_per_deg - 0.5) * _ROW
         return first, first + 1, first + _ROW, first + _ROW + 1
 
-    def _square(self, one: Observation) -> int:
+    def _square(self, one: Observation) -> Square:
+        if self._subject_of is not None:
+            return self._subject_of(one)
         return floor(one.longitude_deg * self._columns_per_deg) + floor(one.latitude_deg * self._rows_per_deg) * _ROW
 
 

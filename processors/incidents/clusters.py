@@ -1,5 +1,7 @@
 """Which observations belong together under one rule: a pure function of the set of standing observations.
 
+Of a rule by device, line or subject, each of these is a world of its own: what follows holds inside of each.
+
 Claims of one rule are taken in the order (at_ms, observation_id). Firm claims first: each joins the nearest cluster
 whose first claim (anchor) lies within `within.distance_m`, whose last firm claim is at most `quiet_s` and whose anchor
 at most `lasts_s` older; otherwise it starts one. Then the passing claims: each joins the nearest firm cluster within
@@ -93,8 +95,27 @@ def left_linked(a: Observation, b: Observation, rule: Rule) -> bool:
 
 
 def conclude(standing: Iterable[Observation], rule: Rule) -> list[Cluster]:
-    """Return the clusters of a set of observations, by first member; kinds the rule does not weigh are left out."""
+    """Return the clusters of a set of claims, by first member; kinds that the rule does not weigh are left out.
+
+    standing: without those that the rule's conditions rule out (conditions.py).
+    """
     weighed = [one for one in canonical(standing) if one.kind in rule.evidence]
+    return in_order(cluster for same in parted(weighed, rule) for cluster in _conclude(same, rule))
+
+
+def parted(ordered: Sequence[Observation], rule: Rule) -> Iterable[Sequence[Observation]]:
+    """Return claims by what parts them under a rule, each part in the order given."""
+    subject_of = rule.parting
+    if subject_of is None:
+        return (ordered,)
+    parts: dict[str, list[Observation]] = {}
+    for one in ordered:
+        parts.setdefault(subject_of(one), []).append(one)
+    return parts.values()
+
+
+def _conclude(weighed: Sequence[Observation], rule: Rule) -> list[Cluster]:
+    """Return the clusters of claims that nothing but place and time part, given in canonical order."""
     helds = hold([one for one in weighed if not rule.is_passing(one.kind)], rule)
     guests: dict[str, list[Observation]] = {held.anchor_id: [] for held in helds}
     left: list[Observation] = []
@@ -103,7 +124,7 @@ def conclude(standing: Iterable[Observation], rule: Rule) -> list[Cluster]:
             home = home_of(one, helds, rule)
             (left if home is None else guests[home.anchor_id]).append(one)
     clusters = [Cluster(tuple(canonical((*held.members, *guests[held.anchor_id])))) for held in helds]
-    return in_order([*clusters, *gather(left, rule)])
+    return [*clusters, *gather(left, rule)]
 
 
 def in_order(clusters: Iterable[Cluster]) -> list[Cluster]:
@@ -112,7 +133,7 @@ def in_order(clusters: Iterable[Cluster]) -> list[Cluster]:
 
 
 def hold(firm: Sequence[Observation], rule: Rule) -> list[Held]:
-    """Return the clusters of firm claims given in canonical order; passing ones not yet joined."""
+    """Return the clusters of firm claims of one part, given in canonical order; passing ones not yet joined."""
     quiet_ms, lasts_ms = rule.within.quiet_s * 1000, rule.within.lasts_s * 1000
     closed: list[list[Observation]] = []
     open_: list[list[Observation]] = []

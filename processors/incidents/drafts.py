@@ -1,20 +1,41 @@
 """From a verdict to the record of an incident, and whether it differs from what was published."""
 
-from collections.abc import Set
 from dataclasses import dataclass, replace
 from typing import Final
 
 from processors.city import City
 from processors.incidents.decisions import decided
 from processors.incidents.effects import Surroundings, centre_of, evidence_at, representative, surroundings, trips_due
+from processors.incidents.place_kinds import Places
 from processors.incidents.rule_model import Rule
 from processors.incidents.verdict import Verdict
-from processors.incidents.words import change_reasons, marked_as_exercise, opening_reasons, withdrawal_reasons
+from processors.incidents.words import (
+    Fates,
+    change_reasons,
+    claim_in_words,
+    marked_as_exercise,
+    opening_reasons,
+    quiet_in_words,
+    withdrawal_reasons,
+)
 from schemas.ids import EXERCISE
-from schemas.records import Change, Decision, DueTrip, Incident, IncidentChange, IncidentState, OperatorAction
+from schemas.records import (
+    Change,
+    Decision,
+    DueTrip,
+    Incident,
+    IncidentChange,
+    IncidentState,
+    Observation,
+    OperatorAction,
+    Severity,
+)
 
 REFRESH_MS: Final = 60_000
 """Claims that only repeat what a witness said before make a revision at most this often."""
+
+_SEVERITIES: Final = tuple(Severity)
+"""From the least to the worst."""
 
 _OVER: Final = (
     IncidentState.RESOLVED,
@@ -31,6 +52,7 @@ class Drafter:
     rule: Rule
     rules_version: str
     city: City
+    places: Places
     horizon_ms: int
     exercise: bool = False
 
@@ -51,16 +73,21 @@ class Drafter:
             return IncidentState.CLOSED
         if decision is not None and decision.decision is Decision.DISMISS:
             return IncidentState.DISMISSED
-        if tick_ms - verdict.evidence[-1].at_ms >= self.rule.resolve_after_s * 1000:
+        if verdict.ended_by is not None or tick_ms - verdict.evidence[-1].at_ms >= self.rule.resolve_after_s * 1000:
             return IncidentState.RESOLVED
         return verdict.state if decision is None else IncidentState.CONFIRMED
 
     def revise(
-        self, before: Incident | None, draft: Incident, tick_ms: int, standing: Set[str]
+        self,
+        before: Incident | None,
+        draft: Incident,
+        tick_ms: int,
+        fates: Fates,
+        ended_by: Observation | None = None,
     ) -> IncidentChange | None:
         """Return the revision that makes `draft` of what was published before; None if it says nothing new.
 
-        standing: ids of all observations that stand.
+        ended_by: the claim that says that it is over, if there is one.
         """
         if before is not None and _same(before, draft):
             return None
@@ -70,11 +97,15 @@ class Drafter:
         incident = replace(draft, tick_ms=tick_ms, revision=before.revision + 1 if before else 1, due_trips=due)
         if before is None:
             return self._told(Change.OPENED, opening_reasons(incident, self.city), incident)
-        quiet_s = self.horizon_ms // 1000 if draft.state is IncidentState.CLOSED else self.rule.resolve_after_s
-        reasons = change_reasons(before, incident, standing, quiet_s, self.city)
+        why_over = quiet_in_words(self.rule.resolve_after_s)
+        if draft.state is IncidentState.CLOSED:
+            why_over = quiet_in_words(self.horizon_ms // 1000)
+        elif ended_by is not None:
+            why_over = f"over: {claim_in_words(ended_by, self.city)}"
+        reasons = change_reasons(before, incident, fates, why_over, self.city)
         return self._told(_change(before, incident), reasons, incident)
 
-    def withdraw(self, before: Incident, merged_into: str, tick_ms: int, standing: Set[str]) -> IncidentChange:
+    def withdraw(self, before: Incident, merged_into: str, tick_ms: int, fates: Fates) -> IncidentChange:
         """Return the revision that takes an incident back."""
         incident = replace(
             before,
@@ -84,7 +115,7 @@ class Drafter:
             merged_into=merged_into,
             due_trips=(),
         )
-        return self._told(Change.WITHDRAWN, withdrawal_reasons(before, merged_into, standing, self.city), incident)
+        return self._told(Change.WITHDRAWN, withdrawal_reasons(before, merged_into, fates, self.city), incident)
 
     def draft(
         self,
@@ -103,7 +134,6 @@ class Drafter:
         decision = decided(actions)
         by_operator = decision is not None and decision.decision is Decision.CONFIRM
         sure = by_operator or verdict.state is IncidentState.CONFIRMED
-        severity = self.rule.severity.confirmed if sure else self.rule.severity.suspected
         return Incident(
             opened_at_ms=verdict.evidence[0].at_ms,
             last_evidence_at_ms=verdict.evidence[-1].at_ms,
@@ -116,7 +146,7 @@ class Drafter:
             witnesses=verdict.witnesses,
             exercise=self.exercise,
             state=state,
-            severity=severity,
+            severity=self._severity(verdict, latitude_deg, longitude_deg, sure=sure),
             incident_id=incident_id,
             kind=self.rule.kind,
             rule_id=self.rule.id,
@@ -131,6 +161,18 @@ class Drafter:
             evidence=evidence,
             actions=actions,
         )
+
+    def _severity(self, verdict: Verdict, latitude_deg: float, longitude_deg: float, *, sure: bool) -> Severity:
+        told = self.rule.severity
+        plain = told.confirmed if sure else told.suspected
+        for one in told.raised:
+            if (
+                verdict.witnesses >= (one.witnesses or 0)
+                and verdict.score >= (one.score or 0.0)
+                and (one.near is None or self.places.near(one.near, latitude_deg, longitude_deg))
+            ):
+                return max(plain, one.to, key=_SEVERITIES.index)
+        return plain
 
     def _told(self, change: Change, reasons: tuple[str, ...], incident: Incident) -> IncidentChange:
         if self.exercise:

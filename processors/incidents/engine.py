@@ -4,6 +4,7 @@ Each rule has two evaluators, one for real observations and one for those of exe
 stand the gatherings, as many times: what they derive from the claims of several devices the rules see in the same tick.
 """
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
@@ -20,15 +21,17 @@ from processors.incidents.decisions import Decisions, DecisionsState
 from processors.incidents.evaluator import RuleEvaluator, RuleState
 from processors.incidents.merge import Merge, MergedTick, MergeState, SourceId
 from processors.incidents.rows import log_columns
-from processors.incidents.rules import RuleSet, RulesInvalid
+from processors.incidents.rule_checks import longest_s
+from processors.incidents.rules import RuleSet, RulesInvalid, muting_first
+from processors.incidents.schedule import Schedule
 from processors.observation_rows import observation_columns
 from processors.rows import RowBuffer
 from schemas.ids import is_exercise
-from schemas.records import Incident, IncidentChange, ObservationBlock, RowFrame
+from schemas.records import Incident, IncidentChange, Observation, ObservationBlock, RowFrame
 from schemas.tables import INCIDENT_LOG, OBSERVATIONS
 
-STATE_FORMAT: Final = 2
-"""1 knew neither operator actions nor exercises: there were none, so it is read as it is."""
+STATE_FORMAT: Final = 3
+"""1 knew neither operator actions nor exercises, 2 no muted claims: there were none, so they are read as they are."""
 SOURCE_TOPIC: Final = "observations.v1"
 
 Observed = TypeVar("Observed", ObservationBlock, MergedTick)
@@ -68,6 +71,7 @@ class _State:
     rules: tuple[RuleState, ...]
     decisions: DecisionsState = field(default_factory=DecisionsState)
     gatherings: tuple[GathererState, ...] = ()
+    city_version: str = ""
 
 
 class IncidentEngine:
@@ -89,27 +93,59 @@ class IncidentEngine:
         Raises RulesInvalid when a rule resolves its incidents later than the horizon forgets them.
         """
         for one in rules.rules:
-            if one.resolve_after_s * 1000 > rule.horizon_ms:
+            if one.close_after_s is None and longest_s(one) * 1000 > rule.horizon_ms:
                 raise RulesInvalid(
-                    f"rule {one.id}: resolve_after_s {one.resolve_after_s} is beyond the horizon of "
-                    f"{rule.horizon_ms // 1000} s"
+                    f"rule {one.id}: what it says of {longest_s(one)} s is beyond the horizon of "
+                    f"{rule.horizon_ms // 1000} s; give it a close_after_s"
                 )
         self._rules, self._rule, self._city = rules, rule, city
         self._merge = Merge(sources)
         self._decisions = Decisions()
         kept = city_gatherings(city) if gatherings is None else tuple(gatherings)
         self._stages = [GatheringStage(kept, rule.horizon_ms, exercise=exercise) for exercise in (False, True)]
-        self._evaluators = [
-            RuleEvaluator(one, rules.version, city, rule.horizon_ms, self._decisions, exercise=exercise)
-            for exercise in (False, True)
-            for one in rules.rules
-        ]
+        self._evaluators = [each for exercise in (False, True) for each in self._evaluators_of(exercise)]
+        self._muted = [self._muted_by(one) for one in self._evaluators]
+        self._concerned: tuple[dict[str, list[int]], ...] = ({}, {})
+        for number, evaluator in enumerate(self._evaluators):
+            for kind in sorted(evaluator.kinds):
+                self._concerned[evaluator.exercise].setdefault(kind, []).append(number)
+        self._schedule = Schedule(len(self._evaluators))
         self._urgent = [one for one in self._evaluators if one.rule.life_safety and rule.provisional_after_ms > 0]
         self._next_offset = 0
         self._tick_ms: int | None = None
         self._rows = RowBuffer(SOURCE_TOPIC, 0, 0)
         self._live: tuple[str, ...] = ()
         self._unsaved: dict[str, bytes] = {}
+
+    def _evaluators_of(self, exercise: bool) -> list[RuleEvaluator]:
+        """Return an evaluator a rule, those of rules that mute others before those of the muted ones."""
+        by_id = {one.id: one for one in self._rules.rules}
+        longest_ms = max([self._rule.horizon_ms, *(1000 * (one.close_after_s or 0) for one in self._rules.rules)])
+        made: list[RuleEvaluator] = []
+        for name in muting_first(by_id):
+            muting = [one for one in made if any(name in mute.rules for mute in one.rule.mutes)]
+            made.append(
+                RuleEvaluator(
+                    by_id[name],
+                    self._rules.version,
+                    self._city,
+                    self._rule.horizon_ms,
+                    self._decisions,
+                    exercise=exercise,
+                    muted_by=muting,
+                    longest_ms=longest_ms,
+                )
+            )
+        return made
+
+    def _muted_by(self, muting: RuleEvaluator) -> list[int]:
+        """Return the numbers of the evaluators whose claims the incidents of one may explain."""
+        names = {name for mute in muting.rule.mutes for name in mute.rules}
+        return [
+            number
+            for number, one in enumerate(self._evaluators)
+            if one.rule.id in names and one.exercise == muting.exercise
+        ]
 
     @property
     def next_offset(self) -> int:
@@ -156,21 +192,22 @@ class IncidentEngine:
         Raises ValueError when the checkpoint is not one of this format, of these sources, of that offset and tick.
         """
         state = msgspec.msgpack.decode(checkpoint_parts[live[-1]], type=_State)
-        if state.format not in (1, STATE_FORMAT) or (state.next_offset, state.tick_ms) != (next_offset, tick_ms):
+        if state.format not in (1, 2, STATE_FORMAT) or (state.next_offset, state.tick_ms) != (next_offset, tick_ms):
             raise ValueError(f"checkpoint {live[-1]} is not what its head says, or of another format")
         self._merge.restore(state.merge)
         self._next_offset, self._tick_ms = state.next_offset, state.tick_ms
         self._rows = RowBuffer(SOURCE_TOPIC, 0, state.next_offset)
         self._live = tuple(live)
-        same_rules = state.rules_version == self._rules.version
+        same_rules = state.rules_version == self._rules.version and state.city_version in ("", self._city.version)
         self._decisions.restore(state.decisions)
         for stage in self._stages:
             stage.restore(state.gatherings, checkpoint_parts, tick_ms)
         kept = {(one.rule_id, one.exercise): one for one in state.rules}
-        for evaluator in self._evaluators:
+        for number, evaluator in enumerate(self._evaluators):
             own = kept.get((evaluator.rule.id, evaluator.exercise))
             if own is not None:
-                evaluator.restore(own, checkpoint_parts, same_rules)
+                evaluator.restore(own, checkpoint_parts, tick_ms, same_rules)
+                self._schedule.want(number, evaluator.next_due_ms())
         if self._is_stalled():
             for block in self._merge.waiting():
                 self._wait(block)
@@ -202,6 +239,8 @@ class IncidentEngine:
         changes: list[IncidentChange] = []
         for evaluator in self._urgent:
             changes += evaluator.look_ahead(fastest_ms, parts[evaluator.exercise])
+        for number, evaluator in enumerate(self._evaluators if changes else ()):
+            self._schedule.want(number, evaluator.next_due_ms())
         return changes
 
     def _wait(self, block: ObservationBlock) -> None:
@@ -213,11 +252,35 @@ class IncidentEngine:
         self._tick_ms = tick.tick_ms
         acted = self._decisions.take(tick.tick_ms, tick.actions)
         parts = tuple(map(self._gather, self._stages, _parted(tick)))
-        changes: list[IncidentChange] = []
-        for evaluator in self._evaluators:
-            changes += evaluator.advance(parts[evaluator.exercise], acted)
+        changes = self._conclude(tick.tick_ms, [part.observations for part in parts], acted)
         before_ms = tick.tick_ms - self._rule.horizon_ms
         self._decisions.forget(before_ms, lambda name: any(one.knows(name) for one in self._evaluators))
+        return changes
+
+    def _conclude(
+        self, tick_ms: int, observations: Sequence[Sequence[Observation]], acted: Sequence[str]
+    ) -> list[IncidentChange]:
+        """Let the evaluators take their turn that something concerns; the others cost nothing.
+
+        observations: real ones, and those of exercises.
+        """
+        told: dict[int, list[Observation]] = {}
+        for concerned, some in zip(self._concerned, observations, strict=True):
+            for one in some:
+                for number in concerned.get(one.kind, ()):
+                    told.setdefault(number, []).append(one)
+        turns = {*told, *self._schedule.due(tick_ms), *(range(len(self._evaluators)) if acted else ())}
+        waiting = sorted(turns)
+        changes: list[IncidentChange] = []
+        while waiting:
+            number = heapq.heappop(waiting)
+            evaluator = self._evaluators[number]
+            changes += evaluator.advance(tick_ms, told.get(number, ()), acted)
+            self._schedule.want(number, evaluator.next_due_ms())
+            if evaluator.causes.changed:
+                for later in (one for one in self._muted[number] if one not in turns):
+                    turns.add(later)
+                    heapq.heappush(waiting, later)
         return changes
 
     def _gather(self, stage: GatheringStage, tick: MergedTick) -> MergedTick:
@@ -252,10 +315,11 @@ class IncidentEngine:
         return _State(
             format=STATE_FORMAT,
             rules_version=self._rules.version,
+            city_version=self._city.version,
             next_offset=self._next_offset,
             tick_ms=self._tick_ms,
             merge=self._merge.state(),
-            rules=tuple(evaluator.state() for evaluator in self._evaluators),
+            rules=tuple(evaluator.state() for evaluator in self._evaluators if not evaluator.is_empty()),
             decisions=self._decisions.state(),
             gatherings=tuple(each for stage in self._stages for each in stage.state()),
         )

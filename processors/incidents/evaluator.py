@@ -9,13 +9,16 @@ import msgspec
 
 from processors.city import City
 from processors.incidents.claim_parts import ClaimsState
+from processors.incidents.conditions import Conditions
 from processors.incidents.decisions import Decisions, decided
 from processors.incidents.drafts import Drafter
 from processors.incidents.identity import heir_of, match_incidents, new_incident_id
-from processors.incidents.merge import MergedTick
+from processors.incidents.muting import Cause, Causes, MutedClaim, Muting
+from processors.incidents.parties import Region, Told
 from processors.incidents.provisional import Early, Lookout
-from processors.incidents.rule_model import Rule
-from processors.incidents.standing import Region, StandingClaims, Told
+from processors.incidents.rule_model import Mute, Rule
+from processors.incidents.standing import StandingClaims
+from processors.incidents.words import Fates
 from schemas.records import Evidence, Incident, IncidentChange, IncidentState, Observation, ObservationBlock
 
 LATITUDE_MARGIN_DEG: Final = 1.0
@@ -37,6 +40,8 @@ class RuleState:
     known: each a Known, packed once and not with every checkpoint.
     withdrawn: incidents whose evidence may stand again within the horizon; they keep their ids and revisions.
     exercise: of the evaluator for exercises.
+    merely_ending: see StandingClaims. muted: claims that other rules' incidents explain. causes: own incidents that may
+    explain claims of other rules.
     """
 
     rule_id: str
@@ -45,6 +50,9 @@ class RuleState:
     withdrawn: tuple[Known, ...]
     pending: tuple[Early, ...]
     exercise: bool = False
+    merely_ending: tuple[str, ...] = ()
+    muted: tuple[MutedClaim, ...] = ()
+    causes: tuple[Cause, ...] = ()
 
 
 class RuleEvaluator:
@@ -62,16 +70,27 @@ class RuleEvaluator:
         decisions: Decisions,
         *,
         exercise: bool = False,
+        muted_by: Sequence["RuleEvaluator"] = (),
+        longest_ms: int = 0,
     ) -> None:
-        """decisions: the region's book, shared by all evaluators; this one writes down where its incidents go."""
+        """horizon_ms: how long claims count where the rule does not say.
+
+        decisions: the region's book, shared by all evaluators; this one writes down where its incidents go.
+        muted_by: evaluators of rules that mute this one; they take their turn of a tick before it.
+        longest_ms: how long claims count at most under any of the rules.
+        """
         farthest_deg = min(89.0, max(abs(city.south_deg), abs(city.north_deg)) + LATITUDE_MARGIN_DEG)
         self.rule = rule
         self.exercise = exercise
-        self._drafter = Drafter(rule, rules_version, city, horizon_ms, exercise)
-        self._horizon_ms = horizon_ms
+        self.horizon_ms = horizon_ms = horizon_ms if rule.close_after_s is None else rule.close_after_s * 1000
+        conditions = Conditions(rule, city)
+        self.kinds = conditions.kinds
+        self.causes = Causes(rule.mutes, longest_ms)
+        self._drafter = Drafter(rule, rules_version, city, conditions.places, horizon_ms, exercise)
         self._decisions = decisions
-        self._claims = StandingClaims(rule, farthest_deg)
-        self._lookout = Lookout(self._drafter, farthest_deg)
+        self._claims = StandingClaims(rule, conditions, farthest_deg)
+        self._muted_by, self._muting = tuple(muted_by), Muting()
+        self._lookout = Lookout(self._drafter, conditions, self._muting, farthest_deg)
         self._known: dict[str, Known] = {}
         self._packed: dict[str, tuple[Known, msgspec.Raw]] = {}
         self._withdrawn: dict[str, Known] = {}
@@ -89,22 +108,45 @@ class RuleEvaluator:
         """Return the incidents that are not closed, as published last."""
         return [known.incident for known in self._known.values()]
 
-    def advance(self, tick: MergedTick, acted: Iterable[str] = ()) -> list[IncidentChange]:
-        """Take the observations of a tick, then the tick; return the revisions they make.
+    def advance(
+        self, tick_ms: int, observations: Iterable[Observation], acted: Iterable[str] = ()
+    ) -> list[IncidentChange]:
+        """Take the observations of a tick that are of its kinds, then the tick; return the revisions they make.
 
         acted: incidents, of any rule, that actions of this tick are about; the book has them.
         """
-        self._lookout.merged(tick.tick_ms, tick.observations)
-        region = self._claims.apply(tick.observations, tick.tick_ms - self._horizon_ms)
+        self.causes.changed = False
+        self._lookout.merged(tick_ms, observations)
+        if self._muted_by:
+            observations = self._muting.sieve(observations, self._causes_of_others(), self._claims.standing)
+        region = self._claims.apply(observations, tick_ms - self.horizon_ms, tick_ms)
         if self._unsettled:
             touched = self._unsettled.union(() if region is None else region.touched)
             region, self._unsettled = Region(touched, self._claims.told()), frozenset()
-        changes = [] if region is None else self._settle(tick.tick_ms, region)
-        changes += self._decide(tick.tick_ms, acted)
-        changes += self._pass_time(tick.tick_ms)
-        for name in self._lookout.overdue(tick.tick_ms):
-            changes.append(self._lookout.end(name, "", tick.tick_ms, self._claims.standing.keys()))
+        changes = [] if region is None else self._settle(tick_ms, region)
+        changes += self._decide(tick_ms, acted)
+        changes += self._pass_time(tick_ms)
+        for name in self._lookout.overdue(tick_ms):
+            changes.append(self._lookout.end(name, "", tick_ms, self._fates()))
         return changes
+
+    def next_due_ms(self) -> int | None:
+        """Return the tick at which it wants its turn though nothing comes; None = never."""
+        if self._unsettled:
+            return 0
+        due = [self._due[0][0]] if self._due else []
+        claims_due_ms = self._claims.next_due_ms(self.horizon_ms)
+        due += [] if claims_due_ms is None else [claims_due_ms]
+        due += [early.until_ms for early in self._lookout.pending.values()]
+        due += [known.incident.tick_ms + 2 * self.horizon_ms + 1 for known in self._withdrawn.values()]
+        due += [one.observation.at_ms + self.horizon_ms + 1 for one in self._muting.muted.values()]
+        due += self.causes.due_ms(self._known.keys())
+        return min(due, default=None)
+
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing to remember."""
+        some = self._claims.standing, self._known, self._withdrawn, self._lookout.pending, self._muting.muted
+        return not (any(some) or self.causes.all)
 
     def wait(self, block: ObservationBlock) -> None:
         """Take note of a block that waits for the merge during a stall."""
@@ -132,16 +174,24 @@ class RuleEvaluator:
             withdrawn=tuple(self._withdrawn[name] for name in sorted(self._withdrawn)),
             pending=tuple(self._lookout.pending[name] for name in sorted(self._lookout.pending)),
             exercise=self.exercise,
+            merely_ending=self._claims.merely_ending,
+            muted=tuple(self._muting.muted[name] for name in sorted(self._muting.muted)),
+            causes=tuple(self.causes.all[name] for name in sorted(self.causes.all)),
         )
 
-    def restore(self, state: RuleState, parts: Mapping[str, bytes], same_rules: bool) -> None:
-        """Go back to a state; under other rules than it was made with, the next tick says what they make of it."""
+    def restore(self, state: RuleState, parts: Mapping[str, bytes], tick_ms: int, same_rules: bool) -> None:
+        """Go back to a state as of a tick; under other rules or another city, the next tick says what they make of it.
+
+        The evaluators of rules that mute this one go back first.
+        """
         incidents = [msgspec.msgpack.decode(packed, type=Known) for packed in state.known]
         for known in incidents:
             self._remember(known)
         self._withdrawn = {known.incident.incident_id: known for known in state.withdrawn}
         self._lookout.pending = {early.incident.incident_id: early for early in state.pending}
-        self._claims.restore(state.claims, parts)
+        self.causes.all = {cause.incident_id: cause for cause in state.causes}
+        self._muting.restore(state.muted, self._causes_of_others() if same_rules else ())
+        self._claims.restore(state.claims, state.merely_ending, parts, tick_ms)
         self._watch(self._claims.told())
         if not same_rules:
             self._unsettled = frozenset(self._claims.standing).union(*(known.evidence_ids for known in incidents))
@@ -211,16 +261,20 @@ class RuleEvaluator:
         actions = self._decisions.of(name)
         state = self._drafter.state_at(tick_ms, each.verdict, each.cluster.last_at_ms, decided(actions))
         draft = self._drafter.draft(before, name, each.verdict, state, replaces, actions)
-        standing = self._claims.standing.keys()
-        change = self._drafter.revise(before, draft, tick_ms, standing)
+        fates = self._fates()
+        change = self._drafter.revise(before, draft, tick_ms, fates, each.verdict.ended_by)
+        if self.rule.mutes:
+            self.causes.take(draft, each.verdict.state)
         incident = change.incident if change else before
         assert incident is not None
         self._remember(Known(incident, tuple(sorted(evidence))))
-        ended = [self._lookout.end(one, name, tick_ms, standing) for one in early]
+        ended = [self._lookout.end(one, name, tick_ms, fates) for one in early]
         return [*([change] if change else []), *ended]
 
     def _withdraw(self, tick_ms: int, known: Known, merged_into: str) -> IncidentChange:
-        change = self._drafter.withdraw(known.incident, merged_into, tick_ms, self._claims.standing.keys())
+        merged_into = merged_into or self._muting.explained_by(known.evidence_ids)
+        change = self._drafter.withdraw(known.incident, merged_into, tick_ms, self._fates())
+        self.causes.drop(known.incident.incident_id)
         self._withdrawn[known.incident.incident_id] = Known(change.incident, known.evidence_ids)
         return change
 
@@ -240,6 +294,16 @@ class RuleEvaluator:
             self._watch([each])
         return changes
 
+    # --- muting -----------------------------------------------------------------------------------------------------
+
+    def _causes_of_others(self) -> list[tuple[Cause, Mute]]:
+        """Return the incidents that may explain claims of this rule, and by what, by incident id."""
+        found = [pair for other in self._muted_by for pair in other.causes.of(self.rule.id)]
+        return sorted(found, key=lambda one: one[0].incident_id)
+
+    def _fates(self) -> Fates:
+        return Fates(self._claims.standing.keys(), self._muting.in_words())
+
     # --- time -------------------------------------------------------------------------------------------------------
 
     def _pass_time(self, tick_ms: int) -> list[IncidentChange]:
@@ -251,11 +315,13 @@ class RuleEvaluator:
             name = self._incident_of.get(_first_evidence_id(each))
             if name is not None:
                 changes += self._continue(tick_ms, name, self._known[name], each)
-            if tick_ms - each.cluster.last_at_ms > self._horizon_ms:
+            if tick_ms - each.cluster.last_at_ms > self.horizon_ms:
                 self._leave(each, name)
             else:
                 self._watch([each])
-        self._claims.forget(tick_ms - self._horizon_ms)
+        self._claims.forget(tick_ms - self.horizon_ms)
+        self._muting.forget(tick_ms - self.horizon_ms)
+        self.causes.forget(tick_ms, self._known.keys())
         for name in [name for name, known in self._withdrawn.items() if self._is_past(known, tick_ms)]:
             del self._withdrawn[name]
         return changes
@@ -272,7 +338,7 @@ class RuleEvaluator:
     def _watch(self, told: Iterable[Told]) -> None:
         """See to it that clusters are looked at again when time alone changes them."""
         for each in told:
-            due_ms = each.cluster.last_at_ms + self._horizon_ms + 1
+            due_ms = each.cluster.last_at_ms + self.horizon_ms + 1
             known = self._known.get(self._incident_of.get(_first_evidence_id(each), ""))
             if known is not None and known.incident.state not in _WAITS_FOR_CLOSE:
                 due_ms = min(due_ms, each.verdict.evidence[-1].at_ms + self.rule.resolve_after_s * 1000)
@@ -287,7 +353,7 @@ class RuleEvaluator:
                 del self._incident_of[one]
 
     def _is_past(self, known: Known, tick_ms: int) -> bool:
-        return tick_ms - known.incident.tick_ms > 2 * self._horizon_ms
+        return tick_ms - known.incident.tick_ms > 2 * self.horizon_ms
 
 
 def _claims_in(evidence: Iterable[Evidence | Observation]) -> frozenset[str]:

@@ -19,11 +19,12 @@ from schemas.records import Observation
 class Group:
     """Passing claims that belong together, in canonical order; the first is the anchor.
 
-    verdict: what they amount to, once that has been judged.
+    verdict: what they amount to, once that has been judged. again_ms: when time alone may change that, None = never.
     """
 
     members: list[Observation]
     verdict: Verdict | None = None
+    again_ms: int | None = None
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class Leftovers:
         self._reach_m, quiet_s = (1.0, 1) if passing is None else (passing.reach_m, passing.quiet_s)
         self._quiet_ms = quiet_s * 1000
         self._reach_deg = self._reach_m * 1.001 / METRES_PER_DEG
-        self._anchors = CellIndex(self._reach_m, quiet_s, latitude_deg)
+        self._anchors = CellIndex(self._reach_m, quiet_s, latitude_deg, rule.parting)
         self._newest_ms = 0
         self._group_of: dict[str, Group | None] = {}
         self._doubtful: list[tuple[int, str, Observation]] = []
@@ -99,7 +100,7 @@ class Leftovers:
             return
         self._leave_group(one)
         if now is not None:
-            self._change(now)
+            self.touch(now)
             insort(now.members, one, key=order_of)
         else:
             now = self._changed.groups[name] = Group([one])
@@ -126,7 +127,7 @@ class Leftovers:
         group = self._group_of[one.observation_id]
         if group is None:
             return
-        self._change(group)
+        self.touch(group)
         if group.members[0] is one:
             self._anchors.remove(one)
             del self._changed.groups[one.observation_id]
@@ -136,8 +137,8 @@ class Leftovers:
         else:
             group.members = [other for other in group.members if other is not one]
 
-    def _change(self, group: Group) -> None:
-        """Take note of a group that is about to be another."""
+    def touch(self, group: Group) -> None:
+        """Take note of a group that is about to be another, or to be judged again."""
         if group.verdict is not None:
             self._changed.was.append(group.verdict)
             group.verdict = None

@@ -10,9 +10,12 @@ from dataclasses import dataclass, replace
 
 from processors.incidents.cells import CellIndex, component
 from processors.incidents.clusters import conclude, firm_linked, left_linked
+from processors.incidents.conditions import Conditions
 from processors.incidents.drafts import Drafter
+from processors.incidents.muting import Muting
 from processors.incidents.standing import StandingClaims
 from processors.incidents.verdict import Verdict, judge
+from processors.incidents.words import Fates
 from schemas.ids import content_id
 from schemas.records import Incident, IncidentChange, IncidentState, Observation, ObservationBlock
 
@@ -38,19 +41,19 @@ class _Waiting:
 class Lookout:
     """Watches what waits for the merge during a stall, for one rule."""
 
-    def __init__(self, drafter: Drafter, latitude_deg: float) -> None:
+    def __init__(self, drafter: Drafter, conditions: Conditions, muting: Muting, latitude_deg: float) -> None:
         """latitude_deg: see CellIndex."""
         self.pending: dict[str, Early] = {}
-        self._drafter = drafter
-        within = drafter.rule.within
-        self._firm = CellIndex(2 * within.reach_m, within.quiet_s, latitude_deg)
-        self._passing = CellIndex(within.reach_m, within.quiet_s, latitude_deg)
+        self._drafter, self._conditions, self._muting = drafter, conditions, muting
+        within, parting = drafter.rule.within, drafter.rule.parting
+        self._firm = CellIndex(2 * within.reach_m, within.quiet_s, latitude_deg, parting)
+        self._passing = CellIndex(within.reach_m, within.quiet_s, latitude_deg, parting)
         self._waiting: dict[str, _Waiting] = {}
 
     def wait(self, block: ObservationBlock) -> None:
         """Take note of a block that waits for the merge during a stall."""
         for one in block.observations:
-            if one.kind in self._drafter.rule.evidence:
+            if self._concerns(one):
                 self._forget(one.observation_id)
                 kept = None if one.withdrawn else one
                 self._waiting[one.observation_id] = _Waiting(block.tick_ms, kept)
@@ -78,13 +81,13 @@ class Lookout:
         """
         waiting = [one.observation for one in self._waiting.values() if one.observation is not None]
         if block is not None:
-            waiting = [one for one in block.observations if one.kind in self._drafter.rule.evidence]
+            waiting = [one for one in block.observations if self._concerns(one)]
         if not waiting:
             return []
         rule = self._drafter.rule
         clusters = conclude(self._around(waiting, claims), rule)
         changes = []
-        for verdict in (judge(cluster, rule) for cluster in clusters):
+        for verdict in (judge(cluster, rule, claims.circumstances).verdict for cluster in clusters):
             if verdict is not None and known.isdisjoint([one.observation_id for one in verdict.evidence]):
                 change = self._publish(tick_ms, verdict)
                 changes += [change] if change is not None else []
@@ -96,10 +99,10 @@ class Lookout:
             sorted(name for name, early in self.pending.items() if not evidence.isdisjoint(early.evidence_ids))
         )
 
-    def end(self, name: str, merged_into: str, tick_ms: int, standing: Set[str]) -> IncidentChange:
+    def end(self, name: str, merged_into: str, tick_ms: int, fates: Fates) -> IncidentChange:
         """Take a pending incident back in favour of an ordered one, or for good ("")."""
         early = self.pending.pop(name)
-        return self._drafter.withdraw(early.incident, merged_into, tick_ms, standing)
+        return self._drafter.withdraw(early.incident, merged_into, tick_ms, fates)
 
     def overdue(self, tick_ms: int) -> list[str]:
         """Return the ids of pending incidents that the merge has caught up with."""
@@ -115,10 +118,13 @@ class Lookout:
         before = known[0].incident if known else None
         name = before.incident_id if before else content_id("p", self._drafter.id_part, tick_ms, *sorted(evidence))
         draft = replace(self._drafter.draft(before, name, verdict, verdict.state, ()), provisional=True)
-        change = self._drafter.revise(before, draft, tick_ms, evidence)
+        change = self._drafter.revise(before, draft, tick_ms, Fates(evidence, {}))
         if change is not None:
             self.pending[name] = Early(change.incident, tuple(sorted(evidence)), tick_ms)
         return change
+
+    def _concerns(self, one: Observation) -> bool:
+        return one.kind in self._drafter.rule.evidence if one.withdrawn else self._conditions.weigh(one)
 
     def _forget(self, observation_id: str) -> None:
         waiting = self._waiting.pop(observation_id, None)
@@ -143,4 +149,4 @@ class Lookout:
             near = (*claims.passing_around(*around), *self._passing.between(*around))
             found.update((other.observation_id, other) for other in near if linked(one, other, rule))
         taken_back = {name for name, one in self._waiting.items() if one.observation is None}
-        return [one for name, one in found.items() if name not in taken_back]
+        return [one for name, one in found.items() if name not in taken_back and self._muting.counts(one)]

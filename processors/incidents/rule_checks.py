@@ -106,6 +106,8 @@ def _story(story: Story, rule: Rule) -> Iterator[Mistake]:
         if group != ANY_KIND:
             for kind in kinds_of(group):
                 yield from _unknown(kind, rule.evidence, ("claims", group), "is not in evidence")
+        if story.sequence and len(kinds_of(group)) > 1:
+            yield ("claims", group), f"{group}: the groups of a sequence are of one kind each"
         if rule.by == "device" and count > 1:
             yield ("claims", group), f"{group}: {count}: a rule by device has one witness; use episodes for repetition"
     yield from _endless(story)

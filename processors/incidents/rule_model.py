@@ -1,7 +1,9 @@
 """Rules as data: what a rule file may say. docs/rules.md says what each key means."""
 
 import math
+from collections.abc import Callable, Mapping
 from functools import cache
+from operator import attrgetter
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, WithJsonSchema, field_validator
@@ -154,6 +156,10 @@ class Story(Entry):
     episodes: Episodes | None = None
     rate: Rate | None = None
 
+    def reach_m(self, rule: "Rule") -> float:
+        """Return the distance, infinite where neither the story nor the rule has one."""
+        return rule.within.reach_m if self.distance_m is None else self.distance_m
+
 
 Stories = Annotated[tuple[Story, ...], Field(strict=False)]
 
@@ -254,17 +260,21 @@ class Rule(Entry):
         """Those of suspected, then those of confirmed."""
         return (*self.suspected.any_of, *self.confirmed.any_of)
 
+    @property
+    def parting(self) -> Callable[[Observation], str] | None:
+        """What tells the subject that claims must share to belong together; None: they belong together by place."""
+        return None if self.by == "place" else _SUBJECTS[self.by]
+
     def is_passing(self, kind: str) -> bool:
         """Tell whether claims of that kind never hold an incident open."""
         return self.passing is not None and kind in self.passing.kinds
 
-    def subject_of(self, one: Observation) -> str:
-        """Return what claims must share to belong together: "" for all of a rule by place, else "" = to none."""
-        if self.by == "device":
-            return one.device_id
-        if self.by == "line":
-            return one.line_id
-        return one.subject if self.by == "subject" else ""
+
+_SUBJECTS: Final[Mapping[str, Callable[[Observation], str]]] = {
+    "device": attrgetter("device_id"),
+    "line": attrgetter("line_id"),
+    "subject": attrgetter("subject"),
+}
 
 
 @cache

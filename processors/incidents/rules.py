@@ -33,7 +33,8 @@ class RuleSet:
 def load_rules(folder: Path, city: City | None = None) -> RuleSet:
     """Read every *.yaml of a folder.
 
-    city: if given, units, zones and calendars that it has not are mistakes too; without it they hold nothing.
+    city: if given, units, zones and calendars that it has not are mistakes too, and muted rules that are not there;
+    without it they hold, and mute, nothing.
     Raises RulesInvalid with every mistake: file, line, what is wrong.
     """
     paths = sorted(folder.glob("*.yaml"))
@@ -56,8 +57,8 @@ def load_rules(folder: Path, city: City | None = None) -> RuleSet:
             mistakes.add(path.name, None, f"another file has a rule with the id {rule.id} too")
         else:
             files[rule.id] = file
-    if not mistakes.found:
-        for rule_id, place, message in _wrong_mutes(rules):
+    if len(rules) == len(paths):
+        for rule_id, place, message in _wrong_mutes(rules, checked=city is not None):
             mistakes.add(files[rule_id].name, files[rule_id].line(*place), message)
     if mistakes.found:
         told = "\n".join(mistakes.found)
@@ -77,12 +78,15 @@ def muting_first(rules: Mapping[str, Rule]) -> list[str]:
     return list(order.static_order())
 
 
-def _wrong_mutes(rules: Mapping[str, Rule]) -> Iterator[tuple[str, tuple[str | int, ...], str]]:
-    """Yield what is wrong with what rules say of each other: rule, place in its file, message."""
+def _wrong_mutes(rules: Mapping[str, Rule], *, checked: bool) -> Iterator[tuple[str, tuple[str | int, ...], str]]:
+    """Yield what is wrong with what rules say of each other: rule, place in its file, message.
+
+    checked: whether naming a rule that is not there is wrong.
+    """
     for rule in rules.values():
         for number, mute in enumerate(rule.mutes):
             for position, name in enumerate(mute.rules):
-                if name not in rules:
+                if checked and name not in rules:
                     place = ("mutes", number, "rules", position)
                     yield rule.id, place, f"there is no rule {name}{did_you_mean(name, rules)}"
     try:

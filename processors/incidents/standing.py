@@ -2,8 +2,10 @@
 
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
+from typing import Final
 
+from processors.incidents.ageing import Ageing
 from processors.incidents.cells import CellIndex, component
 from processors.incidents.claim_parts import ClaimParts, ClaimsState
 from processors.incidents.clusters import (
@@ -15,70 +17,52 @@ from processors.incidents.clusters import (
     hold,
     home_of,
     order_of,
+    parted,
 )
+from processors.incidents.conditions import Conditions
+from processors.incidents.endings import Endings
 from processors.incidents.leftovers import Group, Leftovers
+from processors.incidents.parties import Change, Party, Region, Told
 from processors.incidents.rule_model import Rule
-from processors.incidents.verdict import Verdict, fewest_claims, judge
+from processors.incidents.verdict import Circumstances, fewest_claims, judge
 from schemas.records import Observation
 
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A cluster that is an incident."""
-
-    cluster: Cluster
-    verdict: Verdict
-
-    @property
-    def evidence_ids(self) -> frozenset[str]:
-        """Ids of what takes part in it."""
-        return frozenset(one.observation_id for one in self.verdict.evidence)
-
-    @property
-    def last_id(self) -> str:
-        """Id of its newest member, which no other cluster has."""
-        return self.cluster.members[-1].observation_id
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """What a change touched: the evidence of the incidents that were, and those that are, by first member."""
-
-    touched: frozenset[str]
-    told: tuple[Told, ...]
-
-
-@dataclass(slots=True, eq=False)
-class _Party:
-    """A firm cluster: the claims that hold it together, and the passing ones that joined, by id."""
-
-    held: Held
-    guests: dict[str, Observation] = field(default_factory=dict)
-    verdict: Verdict | None = None
-
-    def members(self) -> list[Observation]:
-        """Return all of them in canonical order."""
-        return canonical((*self.held.members, *self.guests.values()))
+ASK_AGAIN_MS: Final = 60_000
+"""How long later a claim that may still end something is looked at again, to be forgotten."""
 
 
 class StandingClaims:
     """The standing observations that one rule weighs, clustered. Always equal to `conclude` of the whole set."""
 
-    def __init__(self, rule: Rule, latitude_deg: float) -> None:
+    def __init__(self, rule: Rule, conditions: Conditions, latitude_deg: float) -> None:
         """latitude_deg: see CellIndex."""
         within = rule.within
-        self.firm = CellIndex(2 * within.reach_m, within.quiet_s, latitude_deg)
+        self.firm = CellIndex(2 * within.reach_m, within.quiet_s, latitude_deg, rule.parting)
         self.parts = ClaimParts()
-        self._rule = rule
+        self._rule, self._conditions = rule, conditions
+        self._circumstances = Circumstances(0, Endings(rule, latitude_deg), conditions.expected)
         self._passing = frozenset(() if rule.passing is None else rule.passing.kinds)
         self._before_ms = 0 if rule.passing is None else rule.passing.quiet_s * 1000
         self._after_ms = within.quiet_s * 1000
-        self._fewest = {_Party: 1.0, Group: fewest_claims(rule, self._passing)}
-        self._anchors = CellIndex(within.reach_m, within.lasts_s + within.quiet_s, latitude_deg)
+        self._fewest = {Party: 1.0, Group: fewest_claims(rule, self._passing)}
+        self._anchors = CellIndex(within.reach_m, within.lasts_s + within.quiet_s, latitude_deg, rule.parting)
         self._left = Leftovers(rule, latitude_deg)
         self._standing: dict[str, Observation] = {}
-        self._party_of: dict[str, _Party] = {}
-        self._silent = _Silent()
+        self._party_of: dict[str, Party] = {}
+        self._silent = Ageing()
+        self._ended = Ageing()
+        self._merely_ending: set[str] = set()
+        self._ripening: list[tuple[int, str]] = []
+
+    @property
+    def circumstances(self) -> Circumstances:
+        """What clusters are judged by besides their claims, as of the last tick."""
+        return self._circumstances
+
+    @property
+    def merely_ending(self) -> tuple[str, ...]:
+        """Ids of evidence whose clusters are gone, and that still may end something."""
+        return tuple(sorted(self._merely_ending))
 
     @property
     def standing(self) -> Mapping[str, Observation]:
@@ -94,7 +78,7 @@ class StandingClaims:
 
     def told_of(self, observation_id: str) -> Told | None:
         """Return the cluster of an observation if that is an incident."""
-        home = self._party_of.get(observation_id) or self._left.group_of(observation_id)
+        home = self._home(observation_id)
         if home is None or home.verdict is None:
             return None
         return Told(Cluster(tuple(self.members_of(observation_id))), home.verdict)
@@ -115,15 +99,14 @@ class StandingClaims:
             found += self._party_of[anchor.observation_id].guests.values()
         return found
 
-    def apply(self, observations: Iterable[Observation], oldest_ms: int) -> Region | None:
-        """Take claims and withdrawals in their order; None when no incident changes.
+    def apply(self, observations: Iterable[Observation], oldest_ms: int, tick_ms: int) -> Region | None:
+        """Take claims and withdrawals in their order, then a tick; None when no incident changes.
 
-        A claim that stands already says nothing new, nor does one older than `oldest_ms` or of another kind.
+        A claim that stands already says nothing new, nor does one older than `oldest_ms` or that means nothing to the
+        rule.
         """
         wanted: dict[str, Observation | None] = {}
         for one in observations:
-            if one.kind not in self._rule.evidence:
-                continue
             if one.withdrawn:
                 wanted[one.observation_id] = None
             elif one.at_ms >= oldest_ms:
@@ -133,28 +116,37 @@ class StandingClaims:
         differs = {name for name, new in wanted.items() if new is not was[name] and new != was[name]}
         removed = [old for name, old in was.items() if old is not None and name in differs]
         added = [new for name, new in wanted.items() if new is not None and name in differs]
-        if not removed and not added:
+        self._circumstances = replace(self._circumstances, tick_ms=tick_ms)
+        ripe = self._ripe(tick_ms)
+        if not removed and not added and not ripe:
             return None
         for one in removed:
             self.parts.remove(one.observation_id)
+        region = self._change(removed, added, ripe)
         for one in added:
-            self.parts.add(one)
-        region = self._change(removed, added)
+            if one.observation_id in self._standing:
+                self.parts.add(one)
         return region if region.touched or region.told else None
 
-    def restore(self, state: ClaimsState, parts: Mapping[str, bytes]) -> None:
-        """Go back to a state; what the rule does not weigh (any more) goes."""
+    def restore(
+        self, state: ClaimsState, merely_ending: Iterable[str], parts: Mapping[str, bytes], tick_ms: int
+    ) -> None:
+        """Go back to a state as of a tick; what means nothing to the rule (any more) goes."""
         standing = self.parts.restore(state, parts)
+        self._merely_ending = set(merely_ending)
+        self._circumstances = replace(self._circumstances, tick_ms=tick_ms)
+        self._change([], standing)
         for one in standing:
-            if one.kind not in self._rule.evidence:
+            if one.observation_id not in self._standing:
                 self.parts.remove(one.observation_id)
-        self._change([], [one for one in standing if one.kind in self._rule.evidence])
 
     def leave(self, members: Sequence[Observation]) -> None:
         """Let a whole cluster go; the others stay as they are (clusters.py says why)."""
         for one in members:
-            self.parts.remove(one.observation_id)
-            del self._standing[one.observation_id]
+            if self._conditions.end(one):
+                self._merely_ending.add(one.observation_id)
+            else:
+                self._let_go(one)
         group = self._left.group_of(members[0].observation_id)
         if group is not None:
             self._left.drop(group)
@@ -166,47 +158,132 @@ class StandingClaims:
                 self.firm.remove(one)
 
     def forget(self, oldest_ms: int) -> None:
-        """Let the clusters go that are no incidents and whose newest claim is older."""
+        """Let the clusters go that are no incidents and whose newest claim is older, and what can end nothing more."""
         for one in self._silent.before(oldest_ms):
             members = self.members_of(one.observation_id)
             if members and members[-1] is one and self.told_of(one.observation_id) is None:
                 self.leave(members)
+        for one in self._ended.before(oldest_ms):
+            if self._standing.get(one.observation_id) is one:
+                if self._before(one):
+                    self._ended.add(one, oldest_ms + ASK_AGAIN_MS)
+                else:
+                    self._circumstances.endings.remove(one)
+                    if not self._is_clustered(one):
+                        self._let_go(one)
+
+    def _let_go(self, one: Observation) -> None:
+        self.parts.remove(one.observation_id)
+        del self._standing[one.observation_id]
+        self._merely_ending.discard(one.observation_id)
+
+    def _is_clustered(self, one: Observation) -> bool:
+        return one.observation_id in self._party_of or one.observation_id in self._left
+
+    def _before(self, ending: Observation) -> list[Observation]:
+        """Return the claims before another one that it may say something of, and some others."""
+        within, reach_m = self._rule.within, self._circumstances.endings.reach_m
+        from_ms = ending.at_ms - within.lasts_s * 1000 - 2 * self._after_ms - self._before_ms
+        around = ending, reach_m, from_ms, ending.at_ms
+        return [one for one in (*self.firm.between(*around), *self.passing_around(*around)) if one is not ending]
+
+    def next_due_ms(self, horizon_ms: int) -> int | None:
+        """Return when time alone changes something, or lets something go; None = never."""
+        due = [self._ripening[0][0]] if self._ripening else []
+        due += [first_ms + horizon_ms + 1 for silent in (self._silent, self._ended) for first_ms in silent.first_ms()]
+        return min(due, default=None)
 
     # --- one change -------------------------------------------------------------------------------------------------
 
-    def _change(self, removed: Iterable[Observation], added: Iterable[Observation]) -> Region:
-        change = _Change()
+    def _change(
+        self, removed: Iterable[Observation], added: Iterable[Observation], ripe: Iterable[Party | Group] = ()
+    ) -> Region:
+        """Take claims out and in, and judge again what they touch and what is ripe for it."""
+        change = Change()
+        for home in ripe:
+            self._touch(home, change)
         for one in removed:
-            del self._standing[one.observation_id]
-            if one.kind in self._passing:
-                self._evict(one, change)
-            else:
-                self._take_out(one, change)
+            self._take_away(one, change)
         for one in added:
-            self._standing[one.observation_id] = one
-            if one.kind in self._passing:
-                change.doubtful[one.observation_id] = one
-            else:
-                self.firm.add(one)
-                change.firm.append(one)
+            self._put_in(one, change)
         if change.firm:
             self._hold_again(change)
         for one in change.doubtful.values():
             if one.observation_id in self._standing:
                 self._house(one, change)
+        for one in change.endings:
+            self._touch_before(one, change)
         return self._region(change)
 
-    def _take_out(self, one: Observation, change: "_Change") -> None:
+    def _take_away(self, one: Observation, change: Change) -> None:
+        del self._standing[one.observation_id]
+        self._merely_ending.discard(one.observation_id)
+        if self._conditions.end(one):
+            self._circumstances.endings.remove(one)
+            change.endings.append(one)
+        if not self._is_clustered(one):
+            return
+        if one.kind in self._passing:
+            self._evict(one, change)
+        else:
+            self._take_out(one, change)
+
+    def _put_in(self, one: Observation, change: Change) -> None:
+        name = one.observation_id
+        if self._conditions.end(one):
+            self._standing[name] = one
+            self._circumstances.endings.add(one)
+            self._ended.add(one)
+            change.endings.append(one)
+        if name in self._merely_ending or not self._conditions.weigh(one):
+            return
+        self._standing[name] = one
+        if one.kind in self._passing:
+            change.doubtful[name] = one
+        else:
+            self.firm.add(one)
+            change.firm.append(one)
+
+    def _touch(self, home: Party | Group, change: Change) -> None:
+        """See to it that a cluster is judged again."""
+        if isinstance(home, Party):
+            change.touch(home)
+        else:
+            self._left.touch(home)
+
+    def _touch_before(self, ending: Observation, change: Change) -> None:
+        """See to it that the clusters are judged again of which a claim that came or went may have ended something."""
+        for one in self._before(ending):
+            home = self._home(one.observation_id)
+            if home is not None:
+                self._touch(home, change)
+
+    def _home(self, observation_id: str) -> Party | Group | None:
+        return self._party_of.get(observation_id) or self._left.group_of(observation_id)
+
+    def _ripe(self, tick_ms: int) -> list[Party | Group]:
+        """Return the clusters that time alone may have changed."""
+        found: list[Party | Group] = []
+        while self._ripening and self._ripening[0][0] <= tick_ms:
+            again_ms, name = heapq.heappop(self._ripening)
+            home = self._home(name)
+            if home is not None and home.again_ms == again_ms:
+                home.again_ms = None
+                found.append(home)
+        return found
+
+    def _take_out(self, one: Observation, change: Change) -> None:
         """Take out a firm claim."""
         self.firm.remove(one)
         change.firm.append(one)
         party = self._party_of.pop(one.observation_id)
         change.around[party.held.anchor_id] = party
 
-    def _hold_again(self, change: "_Change") -> None:
+    def _hold_again(self, change: Change) -> None:
         """Cluster the firm claims around the changed ones anew."""
         firm = component([self.firm], change.firm, lambda a, b: firm_linked(a, b, self._rule))
-        helds = {held.anchor_id: held for held in hold(canonical(firm.values()), self._rule)}
+        parts = parted(canonical(firm.values()), self._rule)
+        helds = {held.anchor_id: held for part in parts for held in hold(part, self._rule)}
         parties = [party for name in firm if (party := self._party_of.get(name)) is not None]
         change.around |= {party.held.anchor_id: party for party in parties}
         for anchor_id, party in change.around.items():
@@ -219,7 +296,7 @@ class StandingClaims:
             elif known.held != held:
                 self._hold_other(known, held, change)
 
-    def _dissolve(self, party: "_Party", change: "_Change") -> None:
+    def _dissolve(self, party: Party, change: Change) -> None:
         change.touch(party)
         self._anchors.remove(party.held.anchor)
         for member in party.held.members:
@@ -229,14 +306,14 @@ class StandingClaims:
             del self._party_of[name]
         change.doubtful |= party.guests
 
-    def _found(self, held: Held, change: "_Change") -> None:
-        party = _Party(held)
+    def _found(self, held: Held, change: Change) -> None:
+        party = Party(held)
         change.touch(party)
         self._anchors.add(held.anchor)
         self._party_of |= dict.fromkeys((one.observation_id for one in held.members), party)
         self._doubt(held, held.anchor.at_ms - self._before_ms, change)
 
-    def _hold_other(self, party: "_Party", held: Held, change: "_Change") -> None:
+    def _hold_other(self, party: Party, held: Held, change: Change) -> None:
         """Let a party be held together by other claims around the same anchor."""
         change.touch(party)
         before_ms, party.held = party.held.last_at_ms, held
@@ -246,14 +323,14 @@ class StandingClaims:
         else:
             self._doubt(held, before_ms + self._after_ms + 1, change)
 
-    def _doubt(self, held: Held, from_ms: int, change: "_Change") -> None:
+    def _doubt(self, held: Held, from_ms: int, change: Change) -> None:
         """Look again at the passing claims from some time on that a firm cluster may attract."""
         reach_m, until_ms = self._rule.within.reach_m, held.last_at_ms + self._after_ms
         for one in self.passing_around(held.anchor, reach_m, from_ms, until_ms):
             if from_ms <= one.at_ms <= until_ms and distance_m(one, held.anchor) <= reach_m:
                 change.doubtful[one.observation_id] = one
 
-    def _house(self, one: Observation, change: "_Change") -> None:
+    def _house(self, one: Observation, change: Change) -> None:
         """Find the home of a passing claim: a firm cluster, or what is left over."""
         name = one.observation_id
         anchors = self._anchors.near(one)
@@ -272,7 +349,7 @@ class StandingClaims:
             party.guests[name] = one
             change.touch(party)
 
-    def _evict(self, one: Observation, change: "_Change") -> None:
+    def _evict(self, one: Observation, change: Change) -> None:
         """Take a passing claim out of where it is, if it is anywhere."""
         name = one.observation_id
         if name in self._left:
@@ -281,7 +358,7 @@ class StandingClaims:
             del party.guests[name]
             change.touch(party)
 
-    def _region(self, change: "_Change") -> Region:
+    def _region(self, change: Change) -> Region:
         """Conclude the changed clusters."""
         regrouped = self._left.settle()
         told: list[Told] = []
@@ -294,11 +371,15 @@ class StandingClaims:
         touched = frozenset(one.observation_id for verdict in verdicts for one in verdict.evidence)
         return Region(touched, _in_order(told))
 
-    def _conclude(self, home: _Party | Group, members: Sequence[Observation]) -> Iterable[Told]:
+    def _conclude(self, home: Party | Group, members: Sequence[Observation]) -> Iterable[Told]:
         """Judge a cluster."""
+        home.again_ms = None
         if len(members) >= self._fewest[type(home)]:
             cluster = Cluster(tuple(members))
-            home.verdict = judge(cluster, self._rule)
+            judgement = judge(cluster, self._rule, self._circumstances)
+            home.verdict, home.again_ms = judgement.verdict, judgement.again_ms
+            if home.again_ms is not None:
+                heapq.heappush(self._ripening, (home.again_ms, members[0].observation_id))
             if home.verdict is not None:
                 return (Told(cluster, home.verdict),)
         self._silent.add(members[-1])
@@ -307,55 +388,3 @@ class StandingClaims:
 
 def _in_order(told: Iterable[Told]) -> tuple[Told, ...]:
     return tuple(sorted(told, key=lambda each: order_of(each.cluster.members[0])))
-
-
-@dataclass(slots=True)
-class _Change:
-    """What one change has touched so far.
-
-    firm: claims that came or went. around: firm clusters that may change, by anchor. parties: those that did, and new
-    ones. was: what they amounted to. doubtful: passing claims that may have another home.
-    """
-
-    firm: list[Observation] = field(default_factory=list)
-    around: dict[str, _Party] = field(default_factory=dict)
-    parties: dict[str, _Party] = field(default_factory=dict)
-    was: list[Verdict] = field(default_factory=list)
-    doubtful: dict[str, Observation] = field(default_factory=dict)
-
-    def touch(self, party: _Party) -> None:
-        """Take note of a firm cluster that is about to be another."""
-        self.parties[party.held.anchor_id] = party
-        if party.verdict is not None:
-            self.was.append(party.verdict)
-            party.verdict = None
-
-
-class _Silent:
-    """The newest claims of clusters that are no incidents, by the second."""
-
-    def __init__(self) -> None:
-        self._claims: dict[int, list[Observation]] = {}
-        self._seconds: list[int] = []
-
-    def add(self, one: Observation) -> None:
-        """Put a claim in."""
-        second = one.at_ms // 1000
-        if second not in self._claims:
-            self._claims[second] = []
-            heapq.heappush(self._seconds, second)
-        self._claims[second].append(one)
-
-    def before(self, until_ms: int) -> list[Observation]:
-        """Take out and return the claims of before."""
-        found: list[Observation] = []
-        while self._seconds and self._seconds[0] * 1000 < until_ms:
-            second = heapq.heappop(self._seconds)
-            claims = self._claims.pop(second)
-            found += [one for one in claims if one.at_ms < until_ms]
-            if (second + 1) * 1000 > until_ms:
-                for one in claims:
-                    if one.at_ms >= until_ms:
-                        self.add(one)
-                return found
-        return found

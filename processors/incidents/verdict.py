@@ -10,13 +10,14 @@ each rule out the chance that all of them are wrong (noisy-or), and a witness th
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
+from itertools import combinations, pairwise
 from typing import Final
 
 from processors.incidents.clusters import Cluster, canonical, distance_m
-from processors.incidents.rule_model import ANY_KIND, Rule, Story, kinds_of
+from processors.incidents.endings import Endings
+from processors.incidents.rule_model import ANY_KIND, Absent, Rate, Rule, Story, kinds_of
 from schemas.records import IncidentState, Observation
 
 
@@ -24,39 +25,72 @@ from schemas.records import IncidentState, Observation
 class Verdict:
     """An incident: SUSPECTED or CONFIRMED, and by what.
 
-    score: 0 to 1. evidence: in the order (at_ms, observation_id).
+    score: 0 to 1. evidence: in the order (at_ms, observation_id). ended_by: what says that it is over, of `resolve_on`.
     """
 
     state: IncidentState
     score: float
     witnesses: int
     evidence: tuple[Observation, ...]
+    ended_by: Observation | None = None
 
 
-def judge(cluster: Cluster, rule: Rule) -> Verdict | None:
-    """Return what the cluster amounts to; None = no incident."""
-    heard = _Heard(cluster)
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a cluster is judged by besides its claims.
+
+    tick_ms: until when everything is known. endings: what ends incidents and rules out stories.
+    expected: how many claims of a kind the baseline expects around a claim in so many seconds, None = nobody knows.
+    """
+
+    tick_ms: int
+    endings: Endings
+    expected: Callable[[str, Observation, int], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a cluster amounts to as of a tick.
+
+    verdict: None = no incident. again_ms: when time alone may change that; None = never.
+    """
+
+    verdict: Verdict | None
+    again_ms: int | None = None
+
+
+def judge(cluster: Cluster, rule: Rule, circumstances: Circumstances) -> Judgement:
+    """Return what a cluster amounts to."""
+    heard = _Heard(cluster, circumstances)
     confirming = _told(rule.confirmed.any_of, heard, rule)
     telling = [*_told(rule.suspected.any_of, heard, rule), *confirming]
-    if not telling:
-        return None
+    verdict = _verdict(telling, rule, sure=bool(confirming)) if telling else None
+    if verdict is not None and rule.resolve_on:
+        anchor, last_ms = cluster.members[0], verdict.evidence[-1].at_ms
+        ended_by = circumstances.endings.first(rule.resolve_on, anchor, rule.within.reach_m, last_ms)
+        verdict = verdict if ended_by is None else replace(verdict, ended_by=ended_by)
+    return Judgement(verdict, heard.again_ms)
+
+
+def _verdict(telling: Iterable[Observation], rule: Rule, *, sure: bool) -> Verdict | None:
+    """Return what claims that take part in stories amount to; sure: one of those that confirm is told."""
     evidence = tuple(canonical({one.observation_id: one for one in telling}.values()))
     score = combined_score(evidence, rule)
     witnesses = len({one.witness_id for one in evidence})
     if score < rule.suspected.score:
         return None
-    sure = bool(confirming) and score >= rule.confirmed.score and witnesses >= rule.confirmed.witnesses
+    sure = sure and score >= rule.confirmed.score and witnesses >= rule.confirmed.witnesses
     return Verdict(IncidentState.CONFIRMED if sure else IncidentState.SUSPECTED, score, witnesses, evidence)
 
 
 def fewest_claims(rule: Rule, kinds: Collection[str]) -> float:
     """Return how many claims a cluster of some kinds alone has at least if it is an incident; infinity: it never is."""
     fewest = math.inf
-    for stories in (rule.suspected.any_of, rule.confirmed.any_of):
-        for story in stories:
-            groups = [({*kinds_of(group)} - {ANY_KIND}, count) for group, count in story.claims.items()]
-            if all(own.issubset(kinds) for own, _ in groups):
-                fewest = min(fewest, sum(max(1, len(own)) * count for own, count in groups))
+    for story in rule.stories:
+        groups = [({*kinds_of(group)} - {ANY_KIND}, count) for group, count in story.claims.items()]
+        if all(own.issubset(kinds) for own, _ in groups):
+            needed = [max(1, len(own)) * count for own, count in groups]
+            fewest = min(fewest, max(needed) if rule.by == "device" else sum(needed))
     return fewest if rule.suspected.any_of and rule.confirmed.any_of else 1
 
 
@@ -85,10 +119,15 @@ class _Track:
 
 
 class _Heard:
-    """The claims of a cluster by kind, and by witness and kind, each in canonical order."""
+    """The claims of a cluster by kind, and by witness and kind, each in canonical order.
 
-    def __init__(self, cluster: Cluster) -> None:
+    again_ms: when a story will be told if nothing else comes, the first of several.
+    """
+
+    def __init__(self, cluster: Cluster, circumstances: Circumstances) -> None:
         self.all = cluster.members
+        self.circumstances = circumstances
+        self.again_ms: int | None = None
         self._by: dict[tuple[str, str], list[Observation]] = {}
         of_kind: dict[str, list[Observation]] = {}
         for one in cluster.members:
@@ -108,6 +147,10 @@ class _Heard:
     def makers(self, way: Sequence[str]) -> Set[str]:
         """Return the witnesses that claim all of some kinds."""
         return set.intersection(*(self._witnesses.get(kind, _NOBODY) for kind in way))
+
+    def wait(self, until_ms: int) -> None:
+        """Take note of a story that will be told at a time if nothing else comes."""
+        self.again_ms = until_ms if self.again_ms is None else min(self.again_ms, until_ms)
 
     def has(self, group: str, count: int) -> bool:
         """Tell whether so many witnesses claim what a group of a story asks for."""
@@ -141,7 +184,9 @@ class _Telling:
     def __init__(self, story: Story, heard: _Heard, rule: Rule) -> None:
         self._story, self._heard = story, heard
         self._apart_ms = story.apart_s * 1000
-        self._reach_m = rule.within.reach_m if story.distance_m is None else story.distance_m
+        self._reach_m = story.reach_m(rule)
+        self._one_witness = rule.by == "device"
+        self._plain = not (story.along or story.same_direction)
         self._leads: dict[tuple[str, ...], _Track] = {}
         self._groups: list[_Group] = []
         for group, count in story.claims.items():
@@ -150,7 +195,7 @@ class _Telling:
 
     def claims(self) -> Iterable[Observation]:
         """Return the claims that take part; none = not told."""
-        if not enough([(group.makers, group.count) for group in self._groups]):
+        if not self._are_enough([group.makers for group in self._groups]):
             return ()
         for way in (way for group in self._groups for way in group.ways):
             makers = self._heard.makers(way)
@@ -169,21 +214,62 @@ class _Telling:
         return {one.observation_id: one for some in near for one in some}
 
     def _around(self, centre: Observation) -> Iterable[Observation]:
-        """Return the claims that take part around one; none if too few witnesses made theirs near it."""
-        found = []
+        """Return the claims that take part around one; none if the story is not told there."""
+        found: list[Set[str]] = []
         for group in self._groups:
             makers = set[str]().union(*(self._made(way, centre) for way in group.ways))
             if len(makers) < group.count:
                 return ()
-            found.append((makers, group.count))
-        if not enough(found):
+            found.append(makers)
+        if not self._are_enough(found):
             return ()
-        return [
-            one
-            for group, (makers, _) in zip(self._groups, found, strict=True)
-            for way in group.ways
-            for one in self._part(way, makers, centre)
+        parts = [
+            [one for way in group.ways for one in self._part(way, makers, centre)]
+            for group, makers in zip(self._groups, found, strict=True)
         ]
+        if self._story.sequence:
+            parts = in_sequence(parts, [group.count for group in self._groups])
+            if not self._are_enough([{one.witness_id for one in part} for part in parts]):
+                return ()
+        claims = {one.observation_id: one for part in parts for one in part}
+        return claims.values() if self._holds(canonical(claims.values()), centre) else ()
+
+    def _are_enough(self, makers: Sequence[Set[str]]) -> bool:
+        """Tell whether every group can have its witnesses; of a rule by device all groups have the same one."""
+        counted = [(some, group.count) for some, group in zip(makers, self._groups, strict=True)]
+        if self._one_witness:
+            return all(len(some) >= count for some, count in counted)
+        return enough(counted)
+
+    def _holds(self, claims: Sequence[Observation], centre: Observation) -> bool:
+        """Tell whether claims in canonical order last, repeat, are more than usual and stay alone as the story asks."""
+        story, last_ms = self._story, claims[-1].at_ms
+        if story.holds_s is not None and last_ms - claims[0].at_ms < story.holds_s * 1000:
+            return False
+        if story.episodes is not None and episodes_in(claims, story.episodes.apart_s * 1000) < story.episodes.count:
+            return False
+        if story.rate is not None and not self._is_unusual(story.rate, claims, centre):
+            return False
+        return story.absent is None or self._is_alone(story.absent, last_ms, centre)
+
+    def _is_unusual(self, rate: Rate, claims: Sequence[Observation], centre: Observation) -> bool:
+        """Tell whether claims are at least so many times those that the baseline expects of their kinds."""
+        counted = [one for one in claims if one.at_ms > claims[-1].at_ms - rate.over_s * 1000]
+        kinds = sorted({one.kind for one in counted})
+        usual = [self._heard.circumstances.expected(kind, centre, rate.over_s) for kind in kinds]
+        known = [one for one in usual if one is not None]
+        return len(known) == len(kinds) and len(counted) >= rate.times * math.fsum(known)
+
+    def _is_alone(self, absent: Absent, last_ms: int, centre: Observation) -> bool:
+        """Tell whether nothing that has to be absent came, and the time in which it might have come is over."""
+        circumstances, until_ms = self._heard.circumstances, last_ms + absent.for_s * 1000
+        reach_m = self._reach_m if absent.distance_m is None else absent.distance_m
+        if circumstances.endings.first(absent.kinds, centre, reach_m, last_ms, until_ms) is not None:
+            return False
+        if until_ms > circumstances.tick_ms:
+            self._heard.wait(until_ms)
+            return False
+        return True
 
     def _made(self, way: tuple[str, ...], centre: Observation) -> Set[str]:
         """Return who made the claims of a way near `centre`."""
@@ -204,6 +290,13 @@ class _Telling:
                         yield one
 
     def _near(self, one: Observation, centre: Observation) -> bool:
+        if self._plain:
+            return distance_m(one, centre) <= self._reach_m
+        if one.line_id == centre.line_id != "" and one.direction_id == centre.direction_id >= 0:
+            if self._story.along and one.line_offset_m >= 0.0 and centre.line_offset_m >= 0.0:
+                return abs(one.line_offset_m - centre.line_offset_m) <= self._reach_m
+        elif self._story.same_direction:
+            return False
         return distance_m(one, centre) <= self._reach_m
 
 
@@ -214,6 +307,31 @@ def enough(groups: Sequence[tuple[Set[str], int]]) -> bool:
             if len(set[str]().union(*(witnesses for witnesses, _ in some))) < sum(count for _, count in some):
                 return False
     return True
+
+
+def in_sequence(parts: Sequence[Sequence[Observation]], counts: Sequence[int]) -> list[list[Observation]]:
+    """Return of the claims of each group those in order: at or after the time at which the group before was complete.
+
+    A group is complete when as many witnesses as it asks for have claimed; never = nothing of the later ones. Claims
+    of a group after the last one of the next group do not take part either.
+    """
+    kept: list[list[Observation]] = []
+    from_ms: float = -math.inf
+    for part, count in zip(parts, counts, strict=True):
+        kept.append([one for one in part if one.at_ms >= from_ms])
+        firsts: dict[str, int] = {}
+        for one in kept[-1]:
+            firsts[one.witness_id] = min(one.at_ms, firsts.get(one.witness_id, one.at_ms))
+        from_ms = sorted(firsts.values())[count - 1] if len(firsts) >= count else math.inf
+    for earlier, later in zip(reversed(range(len(kept) - 1)), reversed(kept), strict=False):
+        until_ms = max((one.at_ms for one in later), default=-math.inf)
+        kept[earlier] = [one for one in kept[earlier] if one.at_ms <= until_ms]
+    return kept
+
+
+def episodes_in(claims: Sequence[Observation], apart_ms: int) -> int:
+    """Return into how many groups claims in canonical order fall that lie so far apart in time."""
+    return 1 + sum(later.at_ms - one.at_ms >= apart_ms for one, later in pairwise(claims))
 
 
 def _ways(group: str, rule: Rule) -> Iterator[tuple[str, ...]]:

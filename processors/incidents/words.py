@@ -1,12 +1,13 @@
 """Why a revision was made, in words for the people who read it."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from typing import Final
 
 from processors.city import City
 from processors.incidents.clusters import ground_m
 from processors.incidents.decisions import decided
-from schemas.records import Decision, Evidence, Incident, IncidentState, OperatorAction
+from schemas.records import Decision, Evidence, Incident, IncidentState, Observation, OperatorAction
 
 LISTED: Final = 4
 """Pieces of evidence named one by one; the others are counted."""
@@ -20,7 +21,15 @@ _DONE: Final = {
 }
 
 
-def claim_in_words(one: Evidence, city: City) -> str:
+@dataclass(frozen=True, slots=True)
+class Fates:
+    """What became of claims: the ids of those that stand, and of those that do not count, by what incident."""
+
+    standing: Set[str]
+    explained: Mapping[str, str]
+
+
+def claim_in_words(one: Evidence | Observation, city: City) -> str:
     """Say who claims what: "smoke by camera CAM-12", "stationary vehicle TX-3", "hard stop by BUS-9"."""
     what = one.kind.removeprefix("camera_").replace("_", " ")
     if one.device_id in city.cameras or one.kind.startswith("camera_"):
@@ -50,32 +59,37 @@ def opening_reasons(incident: Incident, city: City) -> tuple[str, ...]:
     return (*reasons, *_listed([f"{word}: {_beside(one, first, city)}" for one in others]))
 
 
-def change_reasons(before: Incident, after: Incident, standing: Set[str], quiet_s: int, city: City) -> tuple[str, ...]:
-    """Say what is different from the revision before.
+def quiet_in_words(seconds: int) -> str:
+    """Say that nothing new was claimed: "no new evidence for 5 min"."""
+    return f"no new evidence for {_duration(seconds)}"
 
-    standing: ids of all observations that stand, to tell what was withdrawn from what went elsewhere.
-    quiet_s: seconds without new evidence.
-    """
+
+def change_reasons(before: Incident, after: Incident, fates: Fates, why_over: str, city: City) -> tuple[str, ...]:
+    """Say what is different from the revision before. why_over: why it is, if it is."""
     over = []
     if after.state is not before.state and after.state in _OVER:
-        word = "no new evidence" if after.state is IncidentState.RESOLVED else "closed: no new evidence"
-        over.append(f"{word} for {_duration(quiet_s)}")
+        over.append(why_over if after.state is IncidentState.RESOLVED else f"closed: {why_over}")
     changes = [
         *_action_changes(before, after),
-        *_evidence_changes(before, after, standing, city),
+        *_evidence_changes(before, after, fates, city),
         *_framing(before, after),
     ]
     return (*over, *_turns(before, after), *(changes or _again(before, after, over)))
 
 
-def withdrawal_reasons(before: Incident, merged_into: str, standing: Set[str], city: City) -> tuple[str, ...]:
+def withdrawal_reasons(before: Incident, merged_into: str, fates: Fates, city: City) -> tuple[str, ...]:
     """Say why an incident is no more."""
-    if merged_into:
+    gone = [one for one in before.evidence if one.observation_id not in fates.standing]
+    if merged_into and not any(one.observation_id in fates.explained for one in gone):
         return (f"merged into {merged_into}, which has most of its evidence",)
-    gone = [one for one in before.evidence if one.observation_id not in standing]
     if gone:
-        return _listed([f"evidence withdrawn: {claim_in_words(one, city)}" for one in gone])
+        return _listed([_gone_in_words(one, fates, city) for one in gone])
     return ("what is left of its evidence does not make an incident",)
+
+
+def _gone_in_words(one: Evidence, fates: Fates, city: City) -> str:
+    by = fates.explained.get(one.observation_id)
+    return f"{f'explained by {by}' if by else 'evidence withdrawn'}: {claim_in_words(one, city)}"
 
 
 def _turns(before: Incident, after: Incident) -> list[str]:
@@ -94,7 +108,7 @@ def _action_changes(before: Incident, after: Incident) -> list[str]:
     return [*new, *(f"no longer about this incident: {action_in_words(action)}" for action in gone)]
 
 
-def _evidence_changes(before: Incident, after: Incident, standing: Set[str], city: City) -> list[str]:
+def _evidence_changes(before: Incident, after: Incident, fates: Fates, city: City) -> list[str]:
     had = {one.observation_id for one in before.evidence}
     has = {one.observation_id for one in after.evidence}
     confirmed = after.state is IncidentState.CONFIRMED and before.state is not IncidentState.CONFIRMED
@@ -109,8 +123,8 @@ def _evidence_changes(before: Incident, after: Incident, standing: Set[str], cit
     for one in before.evidence:
         if one.observation_id in has:
             continue
-        if one.observation_id not in standing:
-            told.append(f"evidence withdrawn: {claim_in_words(one, city)}")
+        if one.observation_id not in fates.standing:
+            told.append(_gone_in_words(one, fates, city))
         elif (one.witness_id, one.kind) not in kept:
             told.append(f"no longer evidence of it: {claim_in_words(one, city)}")
     return list(_listed(told))

@@ -8,9 +8,14 @@ import numpy as np
 
 from processors.checkpoint import Checkpoint
 from processors.city import Bounds, City, Device, Headway, Line, Stop
+from processors.incidents.clusters import Cluster
+from processors.incidents.conditions import Conditions
+from processors.incidents.endings import Endings
 from processors.incidents.engine import CorrelationRule, IncidentEngine
 from processors.incidents.merge import SourceId
+from processors.incidents.rule_model import Rule
 from processors.incidents.rules import RuleSet, load_rules
+from processors.incidents.verdict import Circumstances, Verdict, judge
 from processors.network import pattern_along
 from schemas.ids import content_id
 from schemas.records import Decision, IncidentChange, Observation, ObservationBlock, OperatorAction, RowFrame
@@ -182,3 +187,12 @@ class Run:
             if due or step % 20 == 0 or tick_ms >= T0_MS + last_s * 1000:
                 changes += self.tick(step / 4, due)
         return changes
+
+
+def judged_plainly(
+    cluster: Cluster, rule: Rule, standing: Iterable[Observation], tick_ms: int, city: City = CITY
+) -> Verdict | None:
+    """What a cluster amounts to at a tick, given all that stands."""
+    conditions = Conditions(rule, city)
+    endings = Endings(rule, LATITUDE_DEG + 1, [one for one in standing if conditions.end(one)])
+    return judge(cluster, rule, Circumstances(tick_ms, endings, conditions.expected)).verdict

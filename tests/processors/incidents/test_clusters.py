@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from processors.incidents.cells import CellIndex, component
 from processors.incidents.clusters import Cluster, canonical, conclude, distance_m, firm_linked, gather
+from processors.incidents.conditions import Conditions
 from processors.incidents.leftovers import Leftovers
+from processors.incidents.parties import Told
 from processors.incidents.rule_model import Rule
-from processors.incidents.standing import StandingClaims, Told
-from processors.incidents.verdict import judge
+from processors.incidents.standing import StandingClaims
 from schemas.records import Observation
-from tests.processors.incidents.builders import CRASH, FIRE, LATITUDE_DEG, T0_MS, claim
+from tests.processors.incidents.builders import CITY, CRASH, FIRE, LATITUDE_DEG, T0_MS, claim, judged_plainly
 
 RULES = [CRASH, FIRE]
 KINDS = ("camera_crash", "impact_sound", "hard_stop", "stationary_vehicle", "camera_smoke", "fire_alarm")
@@ -132,7 +133,7 @@ def test_incremental_clusters_equal_the_whole_set(drawn: tuple[list[Observation]
     standing: dict[str, Observation] = {}
     claimed: list[Observation] = []
     waiting = list(data.draw(st.permutations(claims)))
-    incremental = StandingClaims(rule, LATITUDE_DEG + 1)
+    incremental = StandingClaims(rule, Conditions(rule, CITY), LATITUDE_DEG + 1)
     before: dict[str, Told] = {}
     while waiting:
         step = [waiting.pop() for _ in range(min(len(waiting), data.draw(st.integers(1, 5))))]
@@ -144,11 +145,15 @@ def test_incremental_clusters_equal_the_whole_set(drawn: tuple[list[Observation]
                 standing.pop(one.observation_id, None)
             elif one.kind in rule.evidence:
                 standing[one.observation_id] = one
-        region = incremental.apply(step, T0_MS)
+        region = incremental.apply(step, T0_MS, T0_MS)
         assert dict(incremental.standing) == standing
         whole = conclude(standing.values(), rule)
         assert {tuple(incremental.members_of(name)) for name in standing} == {cluster.members for cluster in whole}
-        judged = [(cluster, verdict) for cluster in whole if (verdict := judge(cluster, rule)) is not None]
+        judged = [
+            (cluster, verdict)
+            for cluster in whole
+            if (verdict := judged_plainly(cluster, rule, standing.values(), T0_MS)) is not None
+        ]
         assert [(each.cluster, each.verdict) for each in incremental.told()] == judged
         now = {each.last_id: each for each in incremental.told()}
         assert sorted(now) == sorted({each.last_id for name in standing if (each := incremental.told_of(name))})

@@ -10,7 +10,6 @@ from processors.checkpoint import Checkpoint
 from processors.incidents.clusters import conclude
 from processors.incidents.engine import CorrelationRule
 from processors.incidents.merge import SourceId
-from processors.incidents.verdict import judge
 from schemas.codec import local_codec
 from schemas.ids import EXERCISE
 from schemas.records import (
@@ -32,6 +31,7 @@ from tests.processors.incidents.builders import (
     blocks_at,
     claim,
     engine,
+    judged_plainly,
     source_of,
 )
 
@@ -145,7 +145,8 @@ def test_open_incidents_equal_the_plain_computation(arrived: list[Arrival], data
     stands = [one for one in standing.values() if not one.withdrawn]
     expected = []
     for rule in RULES.rules:
-        for verdict in (judge(cluster, rule) for cluster in conclude(stands, rule)):
+        tick_ms = T0_MS + until_s * 1000
+        for verdict in (judged_plainly(cluster, rule, stands, tick_ms) for cluster in conclude(stands, rule)):
             if verdict is not None:
                 quiet_ms = T0_MS + until_s * 1000 - verdict.evidence[-1].at_ms
                 over = quiet_ms >= rule.resolve_after_s * 1000

@@ -1,0 +1,71 @@
+"""What firm claims hold together, and what a change of standing claims touches."""
+
+from dataclasses import dataclass, field
+
+from processors.incidents.clusters import Cluster, Held, canonical
+from processors.incidents.verdict import Verdict
+from schemas.records import Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A cluster that is an incident."""
+
+    cluster: Cluster
+    verdict: Verdict
+
+    @property
+    def evidence_ids(self) -> frozenset[str]:
+        """Ids of what takes part in it."""
+        return frozenset(one.observation_id for one in self.verdict.evidence)
+
+    @property
+    def last_id(self) -> str:
+        """Id of its newest member, which no other cluster has."""
+        return self.cluster.members[-1].observation_id
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """What a change touched: the evidence of the incidents that were, and those that are, by first member."""
+
+    touched: frozenset[str]
+    told: tuple[Told, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Party:
+    """A firm cluster: the claims that hold it together, and the passing ones that joined, by id."""
+
+    held: Held
+    guests: dict[str, Observation] = field(default_factory=dict)
+    verdict: Verdict | None = None
+    again_ms: int | None = None
+
+    def members(self) -> list[Observation]:
+        """Return all of them in canonical order."""
+        return canonical((*self.held.members, *self.guests.values()))
+
+
+@dataclass(slots=True)
+class Change:
+    """What one change has touched so far.
+
+    firm: claims that came or went. around: firm clusters that may change, by anchor. parties: those that did, and new
+    ones. was: what they amounted to. doubtful: passing claims that may have another home. endings: claims that came or
+    went and may end something.
+    """
+
+    firm: list[Observation] = field(default_factory=list)
+    around: dict[str, Party] = field(default_factory=dict)
+    parties: dict[str, Party] = field(default_factory=dict)
+    was: list[Verdict] = field(default_factory=list)
+    doubtful: dict[str, Observation] = field(default_factory=dict)
+    endings: list[Observation] = field(default_factory=list)
+
+    def touch(self, party: Party) -> None:
+        """Take note of a firm cluster that is about to be another."""
+        self.parties[party.held.anchor_id] = party
+        if party.verdict is not None:
+            self.was.append(party.verdict)
+            party.verdict = None
