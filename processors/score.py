@@ -37,12 +37,21 @@ class _Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class _Match:
-    """A truth that a case may be the detection of; smaller sorts first."""
+class Detection:
+    """The incident that a truth is detected by: how far from it and how long after it that opened, and its id."""
 
     distance_m: float
     delay_ms: int
     case_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Of one kind: the truths by id, which of them were detected, and the ids of the incidents that were false."""
+
+    truths: Mapping[str, Truth]
+    detected: Mapping[str, Detection]
+    false: tuple[str, ...]
 
 
 def score(truths: Sequence[Truth], changes: Sequence[IncidentChange]) -> dict[str, KindScore]:
@@ -55,31 +64,39 @@ def score(truths: Sequence[Truth], changes: Sequence[IncidentChange]) -> dict[st
     others are false. Repeated changes change nothing.
     Source of the bounds: the project's definition of a detected truth (docs/simulator.md#scoring).
     """
+    return {kind: _score_kind(found) for kind, found in detections(truths, changes).items()}
+
+
+def detections(truths: Sequence[Truth], changes: Sequence[IncidentChange]) -> dict[str, Detections]:
+    """Return by kind which truths were detected, and by which incidents; `score` says when one is."""
     cases = _cases([change for change in changes if not change.incident.exercise])
     kinds = sorted({truth.kind for truth in truths} | {kind for kind, _ in cases})
     return {
-        kind: _score_kind(
-            [truth for truth in truths if truth.kind == kind],
+        kind: _detections(
+            {truth.truth_id: truth for truth in truths if truth.kind == kind},
             {case_id: openings for (case_kind, case_id), openings in cases.items() if case_kind == kind},
         )
         for kind in kinds
     }
 
 
-def _score_kind(truths: Sequence[Truth], cases: Mapping[str, Sequence[_Opening]]) -> KindScore:
-    distinct = {truth.truth_id: truth for truth in truths}
-    matches = {truth_id: _matches(truth, cases) for truth_id, truth in distinct.items()}
-    matched = _one_to_one(matches)
-    delays_s = [match.delay_ms / 1000 for match in matched.values()]
+def _detections(truths: Mapping[str, Truth], cases: Mapping[str, Sequence[_Opening]]) -> Detections:
+    detected = _one_to_one({truth_id: _matches(truth, cases) for truth_id, truth in truths.items()})
+    taken = {one.case_id for one in detected.values()}
+    return Detections(truths, detected, tuple(sorted(cases.keys() - taken)))
+
+
+def _score_kind(found: Detections) -> KindScore:
+    delays_s = [one.delay_ms / 1000 for one in found.detected.values()]
     return KindScore(
-        truth=len(distinct),
-        detected=len(matched),
-        false=len(cases) - len(matched),
+        truth=len(found.truths),
+        detected=len(found.detected),
+        false=len(found.false),
         median_time_to_detect_s=statistics.median(delays_s) if delays_s else None,
     )
 
 
-def _matches(truth: Truth, cases: Mapping[str, Sequence[_Opening]]) -> list[_Match]:
+def _matches(truth: Truth, cases: Mapping[str, Sequence[_Opening]]) -> list[Detection]:
     """List the cases that may be a truth's detection, nearest first."""
     found = []
     for case_id, openings in cases.items():
@@ -92,14 +109,14 @@ def _matches(truth: Truth, cases: Mapping[str, Sequence[_Opening]]) -> list[_Mat
             if -BEFORE_MS <= delay_ms <= WITHIN_MS and away_m <= WITHIN_M:
                 fitting.append((delay_ms, away_m))
         if fitting:
-            found.append(_Match(min(away_m for _, away_m in fitting), min(fitting)[0], case_id))
+            found.append(Detection(min(away_m for _, away_m in fitting), min(fitting)[0], case_id))
     return sorted(found, key=lambda match: (match.distance_m, match.delay_ms, match.case_id))
 
 
-def _one_to_one(matches: Mapping[str, Sequence[_Match]]) -> dict[str, _Match]:
+def _one_to_one(matches: Mapping[str, Sequence[Detection]]) -> dict[str, Detection]:
     """Give as many truths as possible a case of their own (augmenting paths), nearest pairs first."""
     holder: dict[str, str] = {}
-    chosen: dict[str, _Match] = {}
+    chosen: dict[str, Detection] = {}
 
     def find(truth_id: str, tried: set[str]) -> bool:
         for match in matches[truth_id]:
