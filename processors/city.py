@@ -25,6 +25,7 @@ from processors.network import Bounds, Device, Headway, Line, Pattern, Stop, Uni
 from processors.outlines import Ring, nested, rings_of
 from processors.place_words import Words
 from processors.squares import NearSegments, squares_of
+from processors.streets import Segment, Streets
 from processors.timetable import Headways, Timetable
 from processors.zones import Zone, ZoneIndex
 from schemas.dictionary import DictionaryArray
@@ -76,6 +77,19 @@ class Located:
     """nearest stop within 50 m, else "" """
     cell: CellArray
     """H3, resolution 9"""
+    told_line: IntArray
+    """among the city's lines, -1 = none told, or one that the city does not know"""
+    line: IntArray
+    """the matched one among the city's lines, -1 = none"""
+    segment: IntArray
+    """of the courses of all lines, -1 = none"""
+    x_m: FloatArray
+    """on the city's plane, as y_m"""
+    y_m: FloatArray
+    square: IntArray
+    """of the city's squares"""
+    part: IntArray
+    """of the square"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +142,12 @@ class City:
         calendars: Mapping[str, Calendar] | None = None,
         baselines: Baselines | None = None,
         speed_limits_kmh: Mapping[str, float] | None = None,
+        normals_mps: Mapping[Segment, Sequence[float]] | None = None,
     ) -> None:
         """Build the indexes; `areas` answers in the order of `units`, on the plane of `bounds`.
 
         speed_limits_kmh: by vehicle class, what holds where no zone says otherwise; a class without one has none.
+        normals_mps: usual speeds of segments of 500 m by hour; others follow from the schedule.
         """
         self.name, self.version, self.time_zone = name, version, time_zone
         self.south_deg, self.west_deg = bounds.south_deg, bounds.west_deg
@@ -161,6 +177,10 @@ class City:
         self._near_stops = NearSegments(self._stop_points, STOP_REACH_M, self._squares)
         self._hexagons = Hexagons(bounds)
         self._zone_index = ZoneIndex(zones, plane, self._squares)
+        limits_kmh = self.speed_limits_kmh
+        self.streets = Streets(
+            self.lines, self.stops, zones, limits_kmh, normals_mps or {}, time_zone, plane, self._squares
+        )
         self._landmarks = _landmarks(self.lines, self.stops, venues, plane)
 
     def with_devices(
@@ -197,6 +217,13 @@ class City:
             cross_track_m=matched.distance_m,
             stop_id=self._stop_ids.array(self._nearest_stop(x_m, y_m, square, part)),
             cell=self._hexagons.cells(latitude_deg, longitude_deg),
+            told_line=told,
+            line=matched.line,
+            segment=matched.segment,
+            x_m=x_m,
+            y_m=y_m,
+            square=square,
+            part=part,
         )
 
     def locate_units(self, latitude_deg: FloatArray, longitude_deg: FloatArray) -> TextArray:

@@ -7,7 +7,9 @@ import numpy as np
 
 from processors.domain import KEY_SEPARATOR, Form
 from processors.history import History
+from processors.marks import FAR_ALONG, OFF_LINE, direction_of
 from processors.tracks import Track
+from processors.vehicle_words import NOTHING_SAID, read_word
 from schemas.ids import content_id
 from schemas.records import Observation
 
@@ -71,6 +73,8 @@ def _observation(
     def told(name: str, otherwise: str = "") -> str:
         return track.texts[name].text(row) if name in track.texts else otherwise
 
+    word = read_word(track.texts["word"].text(row)) if "word" in track.texts else NOTHING_SAID
+    direction_id, line_offset_m = _along(track, row)
     return Observation(
         at_ms=at_ms,
         latitude_deg=int(columns["latitude_e7"][row]) / 1e7,
@@ -83,8 +87,20 @@ def _observation(
         kind=claim.kind,
         device_id=device_id,
         witness_id=told("witness_id", device_id),
-        line_id=told("line_id"),
+        line_id=word.line_id,
         snapshot_url=told("snapshot_url"),
+        direction_id=direction_id,
+        line_offset_m=line_offset_m,
         value=claim.value,
         subject=claim.subject,
+        vehicle_class=word.vehicle_class,
     )
+
+
+def _along(track: Track, row: int) -> tuple[int, float]:
+    """Return the direction and the metres along its own line of a vehicle, -1 = unknown."""
+    if "along_m" not in track.columns:
+        return -1, -1.0
+    marks, along_m = track.columns["marks"][row], int(track.columns["along_m"][row])
+    known = along_m != FAR_ALONG and not marks & OFF_LINE
+    return int(direction_of(marks)), float(along_m) if known else -1.0

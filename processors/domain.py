@@ -130,7 +130,10 @@ class Form(Protocol[B]):
         """Tell which rows need the whole history of their key; the others need its DEPTH newest records."""
 
     def candidates(self, batch: B, remembered: Columns) -> BoolArray:
-        """Tell at which of n used rows something may be claimed, whatever came before them."""
+        """Tell at which of n used rows something may be claimed.
+
+        remembered: as `place` gives it, and what History.recent knows of what came before each row in order.
+        """
 
     def detect(self, track: Track) -> Findings:
         """Return what is claimed at the anchors of a track: a function of each key's records alone."""

@@ -1,4 +1,4 @@
-"""Fleet: what the positions of one vehicle say: it stopped hard, it stands where vehicles do not stop."""
+"""Fleet: what the positions of one vehicle say. What is claimed is the matter of processors/detect."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,15 +6,39 @@ from typing import Any, Final
 
 import numpy as np
 
-from processors.batches import BoolArray, FloatArray, HashArray, IntArray, PositionBatch
+from processors.batches import BoolArray, HashArray, PositionBatch
 from processors.city import City
+from processors.detect.bus_lane import BusLaneRule, bus_lane
+from processors.detect.findings import together
+from processors.detect.hard_stop import HardStopRule, hard_stops
+from processors.detect.lookback import look_back
+from processors.detect.off_route import OffRouteRule, off_route
+from processors.detect.open_door import OpenDoorRule, open_doors
+from processors.detect.slow_progress import SlowProgressRule, slow_progress
+from processors.detect.sos import SosRule, sos
+from processors.detect.speeding import SpeedingRule, speeding
+from processors.detect.stationary import StationaryRule, moved_on, stationary_vehicles
+from processors.detect.stop_passage import stop_passages
+from processors.detect.wrong_way import WrongWayRule, wrong_way
 from processors.domain import Domain, Findings, Rows, domain_of
-from processors.geo import EARTH_RADIUS_M
 from processors.key_blocks import SlotArray
+from processors.marks import (
+    AT_STOP,
+    FORBIDDEN,
+    LASTING,
+    MOVING,
+    ODD_STOP,
+    OWN_STOP,
+    SLOW,
+    STOPPED,
+    MarkRule,
+    marked,
+)
 from processors.position_rows import PositionRows
 from processors.records_in import RawRecord
 from processors.rows import Columns
 from processors.tracks import Track, degrees_e7
+from processors.vehicle_words import VehicleWords
 from schemas.codec import Codec
 from schemas.dictionary import Dictionary, DictionaryArray
 from schemas.records import DeviceKind
@@ -22,23 +46,21 @@ from schemas.records import DeviceKind
 
 @dataclass(frozen=True, slots=True)
 class FleetRule:
-    """Thresholds; their sources are in docs/thresholds.md#fleet."""
+    """The thresholds of all detectors; their sources are in docs/thresholds.md#fleet."""
 
-    run_gap_ms: int = 120_000
-    stopped_mps: float = 1.5
-    braking_from_mps: float = 8.0
-    braking_gap_ms: int = 15_000
-    own_line_m: float = 40.0
-    standing_radius_m: float = 25.0
+    marks: MarkRule = field(default_factory=MarkRule)
+    hard_stop: HardStopRule = field(default_factory=HardStopRule)
+    stationary: StationaryRule = field(default_factory=StationaryRule)
+    speeding: SpeedingRule = field(default_factory=SpeedingRule)
+    off_route: OffRouteRule = field(default_factory=OffRouteRule)
+    open_door: OpenDoorRule = field(default_factory=OpenDoorRule)
+    sos: SosRule = field(default_factory=SosRule)
+    wrong_way: WrongWayRule = field(default_factory=WrongWayRule)
+    bus_lane: BusLaneRule = field(default_factory=BusLaneRule)
+    slow_progress: SlowProgressRule = field(default_factory=SlowProgressRule)
 
 
 FLEET_RULE: Final = FleetRule()
-STANDING_REPORTS: Final = 4
-
-NO_STOP: Final = 0
-AT_STOP: Final = 1
-SERVING_STOP: Final = 2
-"""At a stop of the own line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +72,7 @@ class PositionForm:
     table: str = "positions"
     device_field: str = "vehicle_id"
     rows: PositionRows = field(default_factory=PositionRows, compare=False)
+    words: VehicleWords = field(default_factory=VehicleWords, compare=False)
 
     @property
     def remembered(self) -> dict[str, Any]:
@@ -57,9 +80,10 @@ class PositionForm:
         return {
             "latitude_e7": np.int32,
             "longitude_e7": np.int32,
-            "speed_mps": np.float32,
-            "stop": np.uint8,
-            "line_id": DictionaryArray,
+            "speed_cm_s": np.uint16,
+            "marks": np.uint16,
+            "along_m": np.uint16,
+            "word": DictionaryArray,
         }
 
     @property
@@ -80,14 +104,12 @@ class PositionForm:
         return np.zeros(len(batch), np.uint64)
 
     def needs_whole(self, batch: PositionBatch) -> BoolArray:
-        """Return no row: both detectors look at most four records back."""
+        """Return no row: no detector looks more than five records back."""
         return np.zeros(len(batch), bool)
 
     def place(self, batch: PositionBatch, city: City) -> tuple[Columns, Columns]:
-        """Locate n positions."""
+        """Locate n positions and say what each says by itself."""
         located = city.locate(batch.latitude_deg, batch.longitude_deg, batch.line_id, batch.direction_id)
-        at_stop = located.stop_id.numbers != 0
-        on_own_line = located.on_told_line & (located.cross_track_m <= self.rule.own_line_m)
         unknown = np.isnan(batch.speed_mps)
         speed_mm_s = np.rint(np.where(unknown, 0.0, batch.speed_mps.astype(np.float64)) * 1000.0)
         rows: Columns = {
@@ -110,29 +132,58 @@ class PositionForm:
             "stop_id": located.stop_id,
             "cell": located.cell,
         }
+        found = marked(batch, located, city, self.rule.marks)
         remembered: Columns = {
             "latitude_e7": degrees_e7(batch.latitude_deg),
             "longitude_e7": degrees_e7(batch.longitude_deg),
-            "speed_mps": batch.speed_mps,
-            "stop": np.where(at_stop, np.where(on_own_line, SERVING_STOP, AT_STOP), NO_STOP).astype(np.uint8),
-            "line_id": batch.line_id,
+            "speed_cm_s": found.speed_cm_s,
+            "marks": found.marks,
+            "along_m": found.along_m,
+            "word": self.words.of(batch, found, city),
         }
         return rows, remembered
 
     def candidates(self, batch: PositionBatch, remembered: Columns) -> BoolArray:
-        """Return the slow ones, and those of unknown speed, that do not serve a stop."""
-        slow = ~(batch.speed_mps > self.rule.stopped_mps)
-        return np.asarray(slow & (np.asarray(remembered["stop"]) != SERVING_STOP))
+        """Return those whose marks, with those of the two records before them, may be the edge of something."""
+        marks, recent = np.asarray(remembered["marks"]), np.asarray(remembered["recent"])
+        before = recent.astype(np.uint16)
+        earlier = (recent >> np.uint32(16)).astype(np.uint16)
+        both = before & earlier
+        lasting = (marks | before | earlier) & LASTING != 0
+        braked = (marks & (STOPPED | OWN_STOP) == STOPPED) & (before & MOVING != 0)
+        stands = (marks & both & STOPPED != 0) & (marks & (AT_STOP | FORBIDDEN) != AT_STOP)
+        stood = ((before | earlier) & MOVING == 0) & (before & (AT_STOP | FORBIDDEN) != AT_STOP)
+        passes = (marks & OWN_STOP != 0) & (
+            (marks & STOPPED == 0) | ((marks ^ before) & (OWN_STOP | ODD_STOP | STOPPED) != 0)
+        )
+        return np.asarray(lasting | braked | stands | stood | passes | (marks & both & SLOW != 0))
 
     def detect(self, track: Track) -> Findings:
-        """Return hard stops and standing vehicles among the anchors."""
-        stops, stop_score = hard_stops(track, self.rule)
-        stands, stand_score = stationary_vehicles(track, self.rule)
-        return Findings(
-            row=np.concatenate([stops, stands]),
-            kind=("hard_stop",) * len(stops) + ("stationary_vehicle",) * len(stands),
-            score=np.concatenate([stop_score, stand_score]),
-        )
+        """Return what is claimed at the anchors."""
+        rule, row = self.rule, np.flatnonzero(track.anchor)
+        marks = track.columns["marks"]
+        found = [
+            hard_stops(track, row, rule.hard_stop),
+            stationary_vehicles(track, row, rule.stationary),
+            moved_on(track, row, rule.stationary),
+            stop_passages(track, row),
+        ]
+        said = marks | marks[np.maximum(np.arange(len(marks)) - 1, 0)] | marks[np.maximum(np.arange(len(marks)) - 2, 0)]
+        lasting = row[said[row] & LASTING != 0]
+        if len(lasting):
+            look = look_back(track, lasting)
+            found += [
+                speeding(track, look, rule.speeding),
+                off_route(track, look, rule.off_route),
+                open_doors(look, rule.open_door),
+                sos(look, rule.sos),
+                wrong_way(look, rule.wrong_way),
+                bus_lane(track, look, rule.bus_lane),
+            ]
+        slow = row[marks[row] & SLOW != 0]
+        if len(slow):
+            found.append(slow_progress(track, look_back(track, slow), rule.slow_progress))
+        return together(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,44 +197,6 @@ class FrameForm(PositionForm):
         return self.rows.of_frames(records, codec, keys, city)
 
 
-def hard_stops(track: Track, rule: FleetRule) -> tuple[IntArray, FloatArray]:
-    """Return the rows where a vehicle that ran a moment ago stands, away from a stop of its own line, and the scores.
-
-    The score rises with the mean deceleration from 0.3 at 0 to 0.9 at 6 m/s² and more.
-    speed_mps NaN = unknown, never a finding. Source: docs/thresholds.md#fleet.
-    """
-    speed_mps = track.columns["speed_mps"]
-    row = np.flatnonzero(track.anchor & (speed_mps <= rule.stopped_mps) & (track.columns["stop"] != SERVING_STOP))
-    row = row[_follows(track, row, 1)]
-    gap_ms = track.at_ms[row] - track.at_ms[row - 1]
-    hard = (speed_mps[row - 1] >= rule.braking_from_mps) & (gap_ms <= rule.braking_gap_ms)
-    row, gap_ms = row[hard], gap_ms[hard]
-    lost_mps = speed_mps[row - 1].astype(np.float64) - speed_mps[row]
-    return row, np.minimum(0.9, 0.3 + 0.1 * lost_mps * 1000.0 / gap_ms)
-
-
-def stationary_vehicles(track: Track, rule: FleetRule) -> tuple[IntArray, FloatArray]:
-    """Return the rows where a vehicle reports for the fourth time from one position away from stops, and the scores.
-
-    Once a run: the report before the four, if it is at most `run_gap_ms` older, is from elsewhere. The score is 0.6
-    when there is such a report (the vehicle came and stopped), 0.5 otherwise. A speed that is known must be low.
-    Source: docs/thresholds.md#fleet.
-    """
-    first = STANDING_REPORTS - 1
-    slow = ~(track.columns["speed_mps"] > rule.stopped_mps)
-    row = np.flatnonzero(track.anchor & slow & (track.columns["stop"] == NO_STOP))
-    row = row[_follows(track, row, first)]
-    for back in range(first):
-        later, earlier = row - back, row - back - 1
-        run = (track.at_ms[later] - track.at_ms[earlier] <= rule.run_gap_ms) & slow[earlier]
-        row = row[run & (_distance_m(track, later, row - first) <= rule.standing_radius_m)]
-    came = _follows(track, row, first + 1)
-    before = np.maximum(row - first - 1, 0)
-    came &= track.at_ms[row - first] - track.at_ms[before] <= rule.run_gap_ms
-    stood = came & (_distance_m(track, before, row - first) <= rule.standing_radius_m)
-    return row[~stood], np.where(came, 0.6, 0.5)[~stood]
-
-
 def frame_domain(rule: FleetRule = FLEET_RULE) -> Domain:
     """Return what vehicle.frames.v1 is made of."""
     return domain_of(FrameForm(rule), devices=DeviceKind.VEHICLE)
@@ -192,26 +205,3 @@ def frame_domain(rule: FleetRule = FLEET_RULE) -> Domain:
 def fleet_domain(rule: FleetRule = FLEET_RULE) -> Domain:
     """Return what vehicle.positions.v1 is made of."""
     return domain_of(PositionForm(rule), devices=DeviceKind.VEHICLE)
-
-
-def _follows(track: Track, row: IntArray, back: int) -> BoolArray:
-    """Tell which rows have at least `back` rows of the same vehicle before them."""
-    return np.asarray((row >= back) & (track.slot[np.maximum(row - back, 0)] == track.slot[row]))
-
-
-def _distance_m(track: Track, row: IntArray, other: IntArray) -> FloatArray:
-    """Return flat-Earth distances in metres of near points, by arithmetic that no batch boundary can change."""
-    latitude_e7, longitude_e7 = track.columns["latitude_e7"], track.columns["longitude_e7"]
-    north = np.radians((latitude_e7[row] - latitude_e7[other]) * 1e-7)
-    east = np.radians((longitude_e7[row] - longitude_e7[other]) * 1e-7)
-    east *= _cosine(np.radians(latitude_e7[other] * 1e-7))
-    return np.asarray(EARTH_RADIUS_M * np.sqrt(north * north + east * east))
-
-
-def _cosine(angle: FloatArray) -> FloatArray:
-    """Return the cosine of -pi/2 to pi/2 within 1e-6 by its series: numpy's own may differ by a bit along an array."""
-    square = angle * angle
-    series = 1.0 - square / 90.0
-    for divisor in (56.0, 30.0, 12.0, 2.0):
-        series = 1.0 - square / divisor * series
-    return series

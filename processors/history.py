@@ -108,6 +108,8 @@ class History:
         """Where `order`, the time in a row, begins; it moves so that whoever may still come fits in."""
         self._newest_ms = np.zeros(0, np.int64)
         self._mark = np.zeros(0, np.int32)
+        self._recent = np.zeros(0, np.uint32)
+        """The marks of the newest record of each key, and in the upper half those of the one before it."""
         self._tail: list[tuple[SlotArray, IntArray, RowArray]] = []
         """The records that no part holds yet, in log order."""
         self._swept_ms = EMPTY_MS
@@ -138,13 +140,21 @@ class History:
             verdict[often[order]] = np.where(repeats, same, Verdict.USED)
         return verdict
 
+    def recent(self, slot: SlotArray) -> Columns:
+        """Return, where records have marks, those of the newest two records of n keys as "recent", uint32 (n,).
+
+        The newer one's are the lower half. By them a form can tell at which records in order nothing can be claimed.
+        """
+        self._make_room()
+        return {"recent": self._recent[slot]} if self._packing.has_marks else {}
+
     def extend(
         self, entries: Entries, columns: Columns, offset: IntArray, whole: BoolArray, candidate: BoolArray
     ) -> tuple[Track, Track]:
         """Remember n used records of one interval; return the tracks before and after that detectors have to compare.
 
         whole: records whose findings need the whole history of their key, not only its newest records.
-        candidate: records at which something may be claimed.
+        candidate: records at which something may be claimed; where they have marks this counts of those in order only.
         After: the keys with a candidate or a late record; anchors are the new records and what follows them.
         Before: the same without the new records, for the keys where anything follows them.
         """
@@ -160,10 +170,14 @@ class History:
         before = _Rows(entries.slot[:0], entries.at_ms[:0], rows[:0], offset[:0], whole[:0])
         self._blocks.append(entries.slot[row], None, rows[row])
         self._newest_ms[entries.slot[row]] = entries.at_ms[row]
+        if self._packing.has_marks:
+            slot, newer = entries.slot[row], self._packing.marks(rows[row])
+            self._recent[slot] = self._recent[slot] << np.uint32(16) | newer
         if len(row) < len(rows):
             odd = np.flatnonzero(~plain)
             odd = odd[np.lexsort((entries.tie[odd], entries.at_ms[odd], entries.slot[odd]))]
-            before, changed = self._inserted(entries.take(odd), rows[odd], offset[odd], whole[odd], candidate[odd])
+            wanted: BoolArray = candidate[odd] | self._packing.has_marks
+            before, changed = self._inserted(entries.take(odd), rows[odd], offset[odd], whole[odd], wanted)
             after.append(changed)
         return self._track([before]), self._track(after)
 
@@ -297,6 +311,10 @@ class History:
             found = self._blocks.rows.take(position)
             self._blocks.rows[position] = found[self._by_time(owner, found)]
         self._newest_ms[touched] = np.maximum(self._newest_ms[touched], at_ms[ends - 1])
+        if self._packing.has_marks:
+            position, there = self._blocks.newest(touched, 2)
+            marks = self._packing.marks(self._blocks.rows.take(position.ravel())).reshape(-1, 2) * there
+            self._recent[touched] = marks[:, 0].astype(np.uint32) << np.uint32(16) | marks[:, 1]
 
     def _known(self, entries: Entries) -> npt.NDArray[np.int8]:
         """Return the Verdict (n,) of records by those of earlier intervals alone."""
@@ -376,6 +394,7 @@ class History:
             more += len(self.keys) // 8
             self._newest_ms = np.concatenate([self._newest_ms, np.full(more, EMPTY_MS)])
             self._mark = np.zeros(len(self._newest_ms), np.int32)
+            self._recent = np.concatenate([self._recent, np.zeros(more, np.uint32)])
             self._blocks.make_room(len(self._newest_ms))
 
     def _forget(self, horizon_ms: int, late_ms: int) -> None:
@@ -384,6 +403,7 @@ class History:
         dead = np.flatnonzero((newest_ms < horizon_ms) & (newest_ms != EMPTY_MS)).astype(np.int32)
         self._blocks.drop(dead)
         newest_ms[dead] = EMPTY_MS
+        self._recent[dead] = 0
         if late_ms - self._swept_ms >= SWEEP_MS:
             self._swept_ms = late_ms
             self._drop_before(np.flatnonzero(newest_ms != EMPTY_MS).astype(np.int32), late_ms)
@@ -394,6 +414,7 @@ class History:
             self._blocks.keep_slots(kept)
             self._newest_ms = self._newest_ms[kept]
             self._mark = self._mark[kept]
+            self._recent = self._recent[kept]
         self._packing.forget_words(self._blocks.rows)
 
     def _drop_before(self, slot: SlotArray, late_ms: int) -> None:

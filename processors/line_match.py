@@ -32,9 +32,13 @@ _STRAYED_AT_ONCE: Final = 256
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matched:
-    """Columns of n; line is an index, -1 = none; direction -1, offset and distance NaN where there is none."""
+    """Columns of n; line is an index, -1 = none; direction -1, offset and distance NaN where there is none.
+
+    segment: among those of all lines, in the order of line and direction; -1 = none.
+    """
 
     line: IntArray
+    segment: IntArray
     direction_id: SmallArray
     offset_m: Float32Array
     distance_m: Float32Array
@@ -134,6 +138,7 @@ class LineMatcher:
         row, segment = found.row, found.segment
         way = self._way.take(segment)
         matched.line[row] = way >> 1
+        matched.segment[row] = segment
         matched.direction_id[row] = way & 1
         matched.offset_m[row] = self._offset_m.take(segment) + found.share * self._length_m.take(segment)
         matched.distance_m[row] = found.distance_m
@@ -184,6 +189,7 @@ def _either(starts: IntArray, counts: IntArray) -> tuple[IntArray, IntArray]:
 def _nothing(points: int) -> Matched:
     return Matched(
         line=np.full(points, -1),
+        segment=np.full(points, -1),
         direction_id=np.full(points, UNKNOWN, np.int8),
         offset_m=np.full(points, np.nan, np.float32),
         distance_m=np.full(points, np.nan, np.float32),

@@ -14,6 +14,9 @@ from schemas.dictionary import Dictionary, DictionaryArray
 TIE: Final = "tie"
 """The column that tells records of one key and time apart; not every record type has it."""
 
+MARKS: Final = "marks"
+"""The column of what a record says by itself, as bits; not every record type has it."""
+
 SPARE: Final = 1024
 """Words that nobody tells any more and that are kept at least, so that few of them cause no work."""
 
@@ -32,6 +35,7 @@ class Packing:
         self._dtypes = {name: np.int32 if name in self._words else dtype for name, dtype in dtypes.items()}
         self.dtype = np.dtype([("order", np.uint32), ("content_hash", np.uint32), *self._dtypes.items()])
         self.has_tie: Final = TIE in dtypes
+        self.has_marks: Final = MARKS in dtypes
 
     def pack(self, content_hash: HashArray, tie: HashArray, columns: Columns) -> RowArray:
         """Return n rows; `order` is to be set, of the content hash the lower half is kept."""
@@ -57,6 +61,11 @@ class Packing:
         """Return the `order` of n rows, to read and to write."""
         order: npt.NDArray[np.uint32] = rows.view(self.dtype)["order"]
         return order
+
+    def marks(self, rows: RowArray) -> npt.NDArray[np.uint16]:
+        """Return the marks of n rows."""
+        marks: npt.NDArray[np.uint16] = rows.view(self.dtype)[MARKS]
+        return marks
 
     def forget_words(self, rows: RowArray) -> None:
         """Drop the words that none of all the rows tells any more, so that invented ones do not fill the memory."""

@@ -320,9 +320,9 @@ class PartitionEngine:
         gathered.counts[form.table] += len(used)
         for watch in self._watches:
             watch.take(form.record, batch, remembered, self._city)
-        before, after = history.extend(
-            entries.take(used), remembered, batch.offset, form.needs_whole(batch), form.candidates(batch, remembered)
-        )
+        entries = entries.take(used)
+        candidate = form.candidates(batch, {**remembered, **history.recent(entries.slot)})
+        before, after = history.extend(entries, remembered, batch.offset, form.needs_whole(batch), candidate)
         return changed_claims(form, history, before, after, self._topic, self._partition), batch
 
     def _refuse_row(

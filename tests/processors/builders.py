@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from processors.city import Bounds, City, Device, Line, Stop, pattern_along
+from processors.city import Bounds, City, Device, Line, Stop, Zone, pattern_along
 from processors.domain import Domain
 from processors.ingest import IngestRule
 from processors.outcome import Outcome
 from processors.partition_engine import PartitionEngine
 from processors.records_in import RawRecord
+from processors.zones import circle
 from schemas.codec import local_codec
 from schemas.records import CameraDetection, Heartbeat, SensorReading, Tick, VehicleClass, VehiclePosition
 
@@ -21,6 +22,8 @@ T0_MS: Final = 1_790_000_000_000
 
 STREET_DEG: Final = 21.0
 """Latitude of the only street, which line L1 runs along from west to east."""
+LANE_DEG: Final = 21.01
+"""Latitude of the lane for buses alone, from west to east too."""
 METRE_DEG: Final = 1.0 / 111_194.93
 """One metre of latitude."""
 
@@ -29,15 +32,22 @@ NAN: Final = float("nan")
 
 
 def small_city() -> City:
-    """A line along a street with a stop at each end of it, two cameras, three sensors (one on a camera's pole)."""
+    """A line along a street with a stop at each end of it, two cameras, three sensors (one on a camera's pole).
+
+    Taxis may not stop within 100 m of a place on the street; a kilometre north of it runs a lane for buses alone.
+    """
     longitude_deg = np.array([105.80, 105.81, 105.82])
     pattern = pattern_along(0, np.full(3, STREET_DEG), longitude_deg, {0: "S1", 2: "S2"})
+    lane = pattern_along(0, np.full(2, LANE_DEG), np.array([105.80, 105.82]), {})
     return City(
         name="Small",
         version="1",
         time_zone="Asia/Ho_Chi_Minh",
         bounds=Bounds(20.9, 105.7, 21.1, 105.9),
-        lines=(Line("L1", "Line 1", "bus", "", (), (pattern,)),),
+        lines=(
+            Line("L1", "Line 1", "bus", "", (), (pattern,)),
+            Line("R1", "Rapid 1", "brt", "", (), (lane,), exclusive_lane=True),
+        ),
         stops=(Stop("S1", "West", STREET_DEG, 105.80), Stop("S2", "East", STREET_DEG, 105.82)),
         cameras={f"cam-{n}": Device(f"cam-{n}", "camera", STREET_DEG, 105.80 + n / 1000) for n in range(4)},
         sensors={
@@ -46,6 +56,8 @@ def small_city() -> City:
             )
             for n in range(4)
         },
+        zones=(Zone("Z1", "No taxis", "no_stopping", circle(STREET_DEG, 105.8055, 100.0), ("TAXI",)),),
+        speed_limits_kmh={"BUS": 50.0, "TAXI": 60.0},
     )
 
 

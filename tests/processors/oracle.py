@@ -8,16 +8,15 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import pairwise
 from typing import Any
 
-from processors.geo import haversine_m
 from processors.ingest import IngestRule
 from processors.positions_in import SinglePositions
 from processors.records_in import RawRecord
 from schemas.dictionary import Dictionary
 from schemas.errors import Rejected
 from tests.processors.builders import CITY, CODEC
+from tests.processors.fleet_oracle import found_of
 from tests.processors.oracle_silence import silences
 
 Claim = tuple[str, str, int, int, float, float, str, str, str]
@@ -199,21 +198,12 @@ def _claims(expected: Expected) -> set[Claim]:
     for (name, *_), track in tracks.items():
         track.sort(key=lambda fields: fields["at_ms"])
         if name == "VehiclePosition":
-            claims |= _hard_stops(track) | _stands(track)
+            claims |= {_vehicle_claim(*one) for one in found_of(track)}
         elif name == "CameraDetection":
             claims |= _camera(track)
         else:
             claims |= _edges(track)
     return claims
-
-
-def _apart_m(one: dict[str, Any], other: dict[str, Any]) -> float:
-    return float(haversine_m(one["latitude_deg"], one["longitude_deg"], other["latitude_deg"], other["longitude_deg"]))
-
-
-def _at_stop(fix: dict[str, Any]) -> bool:
-    places = [{"latitude_deg": stop.latitude_deg, "longitude_deg": stop.longitude_deg} for stop in CITY.stops]
-    return any(_apart_m(fix, place) <= 50 for place in places)
 
 
 def _vehicle_claim(kind: str, fix: dict[str, Any], score: float) -> Claim:
@@ -225,33 +215,6 @@ def _vehicle_claim(kind: str, fix: dict[str, Any], score: float) -> Claim:
 def _told(degrees: float) -> float:
     """A place is told to a centimetre."""
     return round(degrees * 1e7) / 1e7
-
-
-def _hard_stops(track: list[dict[str, Any]]) -> set[Claim]:
-    claims = set()
-    for before, fix in pairwise(track):
-        gap_s = (fix["at_ms"] - before["at_ms"]) / 1000
-        on_line = fix["line_id"] == "L1" and abs(fix["latitude_deg"] - 21.0) * 111_195 <= 40
-        if before["speed_mps"] >= 8 and fix["speed_mps"] <= 1.5 and gap_s <= 15 and not (on_line and _at_stop(fix)):
-            score = min(0.9, 0.3 + 0.1 * (before["speed_mps"] - fix["speed_mps"]) / gap_s)
-            claims.add(_vehicle_claim("hard_stop", fix, score))
-    return claims
-
-
-def _stands(track: list[dict[str, Any]]) -> set[Claim]:
-    claims = set()
-    for index in range(3, len(track)):
-        run = track[index - 3 : index + 1]
-        if any(later["at_ms"] - earlier["at_ms"] > 120_000 for earlier, later in pairwise(run)):
-            continue
-        if any(fix["speed_mps"] > 1.5 for fix in run) or any(_apart_m(run[0], fix) > 25 for fix in run):
-            continue
-        before = track[index - 4] if index >= 4 else None
-        if before is not None and run[0]["at_ms"] - before["at_ms"] > 120_000:
-            before = None
-        if (before is None or _apart_m(before, run[0]) > 25) and not _at_stop(run[3]):
-            claims.add(_vehicle_claim("stationary_vehicle", run[3], 0.5 if before is None else 0.6))
-    return claims
 
 
 def _camera(track: list[dict[str, Any]]) -> set[Claim]:

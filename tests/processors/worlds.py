@@ -13,6 +13,7 @@ from processors.fleet import fleet_domain
 from processors.ingest import IngestRule
 from processors.records_in import RawRecord
 from processors.sensors import sensor_domain
+from schemas.records import Switch, VehicleClass
 from tests.processors.builders import NAN, T0_MS, detection, heartbeat, log_of, position, reading, tick
 
 TICK_MS: Final = 10_000
@@ -45,13 +46,19 @@ class Topic:
 
 def _position(chance: Chance, at_ms: int) -> Any:
     stands = chance.random() < 0.7
+    vehicle_id = chance.choice(["bus-1", "bus-2", "taxi-3"])
+    taxi = vehicle_id == "taxi-3"
     return position(
-        chance.choice(["bus-1", "bus-2", "taxi-3"]),
+        vehicle_id,
         at_ms,
-        speed_mps=chance.choice([NAN, 0.0, 1.0, 1.5] if stands else [8.0, 14.0]),
-        east_m=chance.choice([0.0, 10.0, 20.0] if stands else [40.0, -520.0]),
-        north_m=chance.choice([0.0, 0.0, 45.0]),
-        line_id=chance.choice(["", "L1"]),
+        speed_mps=chance.choice([NAN, 0.0, 1.0, 1.5] if stands else [2.5, 5.0, 8.0, 14.0, 20.0]),
+        east_m=chance.choice([0.0, 10.0, 20.0] if stands else [47.0, 75.0, -520.0]),
+        north_m=chance.choice([0.0, 0.0, 0.0, 45.0, 75.0]),
+        bearing_deg=chance.choice([90.0, 270.0]),
+        line_id="" if taxi else chance.choice(["", "L1", "L1"]),
+        vehicle_class=VehicleClass.TAXI if taxi else VehicleClass.BUS,
+        door=chance.choice(list(Switch)),
+        sos=chance.choice([Switch.OFF, Switch.OFF, Switch.ON]),
     )
 
 

@@ -1,0 +1,85 @@
+"""Stationary vehicle: one that stands where vehicles do not stop, or where its class may not; and that it moved on."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from processors.batches import BoolArray, IntArray
+from processors.detect.findings import END_SCORE, found, together
+from processors.detect.lookback import RUN_GAP_MS, distance_m, follows
+from processors.domain import Findings
+from processors.marks import AT_STOP, FORBIDDEN, MOVING, STOPPED
+from processors.tracks import Track
+from processors.vehicle_words import read_word
+
+REPORTS: Final = 4
+"""Linear Road: a vehicle is stopped after four reports at one position."""
+
+
+@dataclass(frozen=True, slots=True)
+class StationaryRule:
+    """Thresholds; their sources are in docs/thresholds.md#fleet."""
+
+    run_gap_ms: int = RUN_GAP_MS
+    standing_radius_m: float = 25.0
+    moved_m: float = 50.0
+    silence_ms: int = 240_000
+    forbidden_score: float = 0.7
+
+
+def stationary_vehicles(track: Track, row: IntArray, rule: StationaryRule) -> Findings:
+    """Return where among n rows a vehicle reports for the fourth time from one position.
+
+    Once a run: the report before the four, if it is at most `run_gap_ms` older, is from elsewhere. Away from stops it
+    is a stationary vehicle; the score is 0.6 when there is such a report (it came and stopped), 0.5 otherwise. In a
+    zone where its class may not stop it is a forbidden stop besides, about that zone. A speed that is known must be
+    low. Source: docs/thresholds.md#fleet.
+    """
+    marks = track.columns["marks"]
+    row = row[(marks[row] & STOPPED != 0) & _matters(marks[row])]
+    row = _standing(track, row, STOPPED, STOPPED, rule)
+    first = REPORTS - 1
+    came = follows(track, row, first + 1)
+    before = np.maximum(row - first - 1, 0)
+    came &= track.at_ms[row - first] - track.at_ms[before] <= rule.run_gap_ms
+    stood = came & (distance_m(track, before, row - first) <= rule.standing_radius_m)
+    row, came = row[~stood], came[~stood]
+    away = marks[row] & AT_STOP == 0
+    forbidden = row[marks[row] & FORBIDDEN != 0]
+    zones = [read_word(track.texts["word"].text(one)).zone_id for one in forbidden.tolist()]
+    return together([
+        found("stationary_vehicle", row[away], np.where(came, 0.6, 0.5)[away]),
+        found("forbidden_stop", forbidden, rule.forbidden_score, subject=zones),
+    ])  # fmt: skip
+
+
+def moved_on(track: Track, row: IntArray, rule: StationaryRule) -> Findings:
+    """Return where among n rows a vehicle that stood for four reports runs or is elsewhere.
+
+    Between standing and running lies a hysteresis: who creeps, or is off by the noise of GPS, still stands.
+    Source: docs/thresholds.md#fleet.
+    """
+    marks = track.columns["marks"]
+    row = row[follows(track, row, REPORTS)]
+    last = row - 1
+    ended = _matters(marks[last]) & (track.at_ms[row] - track.at_ms[last] <= rule.silence_ms)
+    ended &= (marks[row] & MOVING != 0) | (distance_m(track, row, row - REPORTS) > rule.moved_m)
+    stood = _standing(track, last[ended], MOVING, 0, rule)
+    return found("moved_on", stood + 1, END_SCORE)
+
+
+def _matters(marks: IntArray) -> BoolArray:
+    """Tell which marks are of a place where it matters that a vehicle stands."""
+    return np.asarray((marks & AT_STOP == 0) | (marks & FORBIDDEN != 0))
+
+
+def _standing(track: Track, row: IntArray, mask: int, wanted: int, rule: StationaryRule) -> IntArray:
+    """Return those rows that are the last of four from one position, all with those marks."""
+    marks, first = track.columns["marks"], REPORTS - 1
+    row = row[follows(track, row, first) & (marks[row] & mask == wanted)]
+    for back in range(first):
+        later, earlier = row - back, row - back - 1
+        run = (track.at_ms[later] - track.at_ms[earlier] <= rule.run_gap_ms) & (marks[earlier] & mask == wanted)
+        row = row[run & (distance_m(track, later, row - first) <= rule.standing_radius_m)]
+    return row

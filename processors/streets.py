@@ -1,0 +1,249 @@
+"""Streets: what holds where a vehicle drives: its course's direction and stops, limits, lanes, zones, the usual speed.
+
+Every answer for a point depends on that point alone.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from processors.batches import BoolArray, Float32Array, FloatArray, IntArray
+from processors.geo import Plane, Segments
+from processors.network import Line, Stop
+from processors.squares import NearSegments, Squares
+from processors.zones import NO_ZONE, Zone, ZoneIndex
+from schemas.records import VehicleClass
+
+SEGMENT_M: Final = 500.0
+"""A course is cut into segments of that length for usual speeds; the last one is shorter."""
+
+LANE_M: Final = 10.0
+"""Half the width of the strip around an exclusive lane."""
+
+NORMAL_MPS: Final = tuple(9.0 if hour in {21, 22, 23, 0, 1, 2, 3, 4, 5} else 6.0 for hour in range(24))
+"""The usual speed at each hour where no baseline says, lights and queues included (docs/thresholds.md#fleet)."""
+
+NO_STOP: Final = -1
+CLASSES: Final = tuple(VehicleClass)
+MODE_CLASS: Final[Mapping[str, VehicleClass]] = {
+    "bus": VehicleClass.BUS,
+    "brt": VehicleClass.BRT,
+    "metro": VehicleClass.METRO,
+}
+HOUR_MS: Final = 3_600_000
+
+_DEGREES: Final = [math.radians(degree) for degree in range(361)]
+_SINE: Final = np.array([math.sin(angle) for angle in _DEGREES])
+_COSINE: Final = np.array([math.cos(angle) for angle in _DEGREES])
+_FAR_APART: Final = 1e7
+"""Metres between the beginnings of two courses that are laid end to end."""
+
+ClassArray = npt.NDArray[np.integer[Any]]
+"""Numbers of vehicle classes."""
+Segment = tuple[str, int, int]
+"""Line, direction and number of a segment of its course."""
+
+
+class Streets:
+    """Of lines and zones what matters to those who drive there. A way is a line's index times 2 plus the direction."""
+
+    def __init__(
+        self,
+        lines: Sequence[Line],
+        stops: Sequence[Stop],
+        zones: Sequence[Zone],
+        limits_kmh: Mapping[str, float],
+        normals_mps: Mapping[Segment, Sequence[float]],
+        time_zone: str,
+        plane: Plane,
+        squares: Squares,
+    ) -> None:
+        """Index them; normals_mps: the usual speeds of segments at the 24 hours of a day, where they are known."""
+        self._zone = ZoneInfo(time_zone)
+        self._hours: dict[int, int] = {}
+        self.no_stopping = ZoneIndex([zone for zone in zones if zone.kind == "no_stopping"], plane, squares)
+        self._limits = ZoneIndex([zone for zone in zones if zone.limit_kmh is not None], plane, squares)
+        self._forbids = _concerned(self.no_stopping.zones)
+        self._limited = _concerned(self._limits.zones)
+        self._zone_kmh = np.array([zone.limit_kmh for zone in self._limits.zones], np.float64)
+        self._class_kmh = np.array([limits_kmh.get(str(one), math.inf) for one in CLASSES])
+        self.lowest_kmh = min([*limits_kmh.values(), *self._zone_kmh.tolist()], default=math.inf)
+        self.rails = np.array([line.mode == "metro" for line in lines], np.bool_)
+        self.two_ways = np.array([len(line.patterns) > 1 for line in lines], np.bool_)
+        self._mode_class = np.array([CLASSES.index(MODE_CLASS.get(line.mode, VehicleClass.BUS)) for line in lines])
+        self._stop, self._stop_at_m, self._odd = _stops_along(lines, stops)
+        self.length_m = _lengths_m(lines)
+        self._normal_mps = _normals(lines, self.length_m, normals_mps)
+        self.highest_normal_mps = float(self._normal_mps.max(initial=0.0))
+        self._lanes = _courses([line for line in lines if line.exclusive_lane], plane)
+        self._lane_unit = _units(self._lanes)
+        self._near_lanes = NearSegments(self._lanes, LANE_M, squares)
+        self._course_unit = _units(_courses(lines, plane))
+
+    def cosine(self, segment: IntArray, bearing_deg: Float32Array) -> FloatArray:
+        """Return the cosine of the angle between bearings (n,) and the course at its segments, NaN = unknown."""
+        return _cosine(self._course_unit, segment, bearing_deg)
+
+    def own_stop(self, way: IntArray, offset_m: FloatArray, within_m: float) -> tuple[IntArray, BoolArray]:
+        """Return the stop (its place among all, -1 = none) of n ways within a distance of offsets along them.
+
+        And whether its place on the way is odd: of two stops one after the other one is.
+        """
+        if not len(self._stop):
+            return np.full(len(way), NO_STOP), np.zeros(len(way), bool)
+        at_m = way * _FAR_APART + offset_m
+        after = np.minimum(np.searchsorted(self._stop_at_m, at_m), len(self._stop) - 1)
+        before = np.maximum(after - 1, 0)
+        nearer = np.abs(self._stop_at_m.take(before) - at_m) <= np.abs(self._stop_at_m.take(after) - at_m)
+        found = np.where(nearer, before, after)
+        near = np.abs(self._stop_at_m.take(found) - at_m) <= within_m
+        return np.where(near, self._stop.take(found), NO_STOP), near & self._odd.take(found)
+
+    def at_an_end(self, way: IntArray, offset_m: FloatArray, within_m: float) -> BoolArray:
+        """Tell which offsets (n,) are near the beginning or the end of their way."""
+        return np.asarray((offset_m <= within_m) | (offset_m >= self.length_m.take(way) - within_m))
+
+    def limit_kmh(
+        self, vehicle_class: ClassArray, told_line: IntArray, x_m: FloatArray, y_m: FloatArray, square: IntArray
+    ) -> FloatArray:
+        """Return the speed allowed to n vehicles: the zone's, otherwise their class's; infinite where there is none.
+
+        A vehicle that does not tell its class is of the mode of the line that it tells.
+        """
+        known = vehicle_class
+        unknown = ((vehicle_class == 0) & (told_line >= 0)).nonzero()[0]
+        if len(unknown):
+            known = vehicle_class.copy()
+            known[unknown] = self._mode_class.take(told_line.take(unknown))
+        limit_kmh = self._class_kmh.take(known)
+        zone = self._limits.first(x_m, y_m, square)
+        inside = (zone != NO_ZONE).nonzero()[0]
+        if len(inside):
+            concerned = inside[self._limited[zone.take(inside), known.take(inside)]]
+            limit_kmh[concerned] = self._zone_kmh.take(zone.take(concerned))
+        return limit_kmh
+
+    def forbidden(self, vehicle_class: ClassArray, x_m: FloatArray, y_m: FloatArray, square: IntArray) -> IntArray:
+        """Return for n vehicles the number of the zone in which their class may not stop, -1 = none."""
+        zone = self.no_stopping.first(x_m, y_m, square)
+        inside = (zone != NO_ZONE).nonzero()[0]
+        if len(inside):
+            allowed = inside[~self._forbids[zone.take(inside), vehicle_class.take(inside)]]
+            zone[allowed] = NO_ZONE
+        return zone
+
+    def lane_cosine(
+        self, x_m: FloatArray, y_m: FloatArray, square: IntArray, part: IntArray, bearing_deg: Float32Array
+    ) -> FloatArray:
+        """Return the cosine of the angle between bearings (n,) and the exclusive lane there, NaN = none or unknown."""
+        found = np.full(len(x_m), np.nan)
+        block = self._near_lanes.blocks(square)
+        row = (block >= 0).nonzero()[0]
+        if len(row):
+            near = self._near_lanes.nearest(row, block.take(row), part.take(row), x_m.take(row), y_m.take(row))
+            found[near.row] = _cosine(self._lane_unit, near.segment, bearing_deg.take(near.row))
+        return found
+
+    def segment(self, offset_m: FloatArray) -> IntArray:
+        """Return the numbers of the segments at offsets (n,) along their ways."""
+        return (offset_m / SEGMENT_M).astype(np.int64)
+
+    def normal_mps(self, way: IntArray, segment: IntArray, at_ms: IntArray) -> FloatArray:
+        """Return the usual speed on segments of n ways at the local hour of those times."""
+        segment = np.minimum(segment, self._normal_mps.shape[1] - 1)
+        return self._normal_mps[way, segment, self.hour(at_ms)].astype(np.float64)
+
+    def hour(self, at_ms: IntArray) -> IntArray:
+        """Return the local hours, 0 to 23, of n times."""
+        quarter = at_ms // (HOUR_MS // 4)
+        low, high = int(quarter.min(initial=1 << 62)), int(quarter.max(initial=0))
+        if low >= high:
+            return np.full(len(at_ms), self._hour_of(low) if low == high else 0)
+        some, which = np.unique(quarter, return_inverse=True)
+        return np.array([self._hour_of(one) for one in some.tolist()]).take(which)
+
+    def _hour_of(self, quarter: int) -> int:
+        """Return the local hour at a quarter of an hour since 1970: clocks are changed by no less."""
+        hour = self._hours.get(quarter)
+        if hour is None:
+            if len(self._hours) > 1_000:
+                self._hours.clear()
+            hour = datetime.fromtimestamp(quarter * 900, UTC).astimezone(self._zone).hour
+            self._hours[quarter] = hour
+        return hour
+
+
+def _concerned(zones: Sequence[Zone]) -> BoolArray:
+    """Tell for z zones and each class of vehicles (z, c) whether the one concerns the other."""
+    table = [[zone.concerns(str(one)) for one in CLASSES] for zone in zones]
+    return np.array(table, np.bool_).reshape(-1, len(CLASSES))
+
+
+def _courses(lines: Sequence[Line], plane: Plane) -> Segments:
+    """Return the segments of lines, by way; of all lines they are those that the matcher numbers."""
+    parts = []
+    for line in lines:
+        for pattern in sorted(line.patterns, key=lambda pattern: pattern.direction_id):
+            x_m, y_m = plane.xy(pattern.latitude_deg, pattern.longitude_deg)
+            parts.append((x_m[:-1], y_m[:-1], np.diff(x_m), np.diff(y_m)))
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)] or [np.empty(0)] * 4
+    return Segments(*columns)
+
+
+def _units(segments: Segments) -> tuple[FloatArray, FloatArray]:
+    """Return the east and north parts of the directions of segments, NaN for one of no length."""
+    length_m = np.hypot(segments.dx_m, segments.dy_m)
+    length_m[length_m == 0.0] = np.nan
+    return segments.dx_m / length_m, segments.dy_m / length_m
+
+
+def _cosine(unit: tuple[FloatArray, FloatArray], segment: IntArray, bearing_deg: Float32Array) -> FloatArray:
+    found = np.full(len(segment), np.nan)
+    row = ((segment >= 0) & (bearing_deg >= 0.0)).nonzero()[0]
+    if len(row):
+        degree = np.rint(bearing_deg.take(row)).astype(np.int64)
+        at = segment.take(row)
+        found[row] = unit[0].take(at) * _SINE.take(degree) + unit[1].take(at) * _COSINE.take(degree)
+    return found
+
+
+def _stops_along(lines: Sequence[Line], stops: Sequence[Stop]) -> tuple[IntArray, FloatArray, BoolArray]:
+    """Return the stops of all ways end to end: which, where, and whether an odd one of its way."""
+    number = {stop.stop_id: index for index, stop in enumerate(stops)}
+    found = [
+        ((2 * index + pattern.direction_id) * _FAR_APART + offset_m, number.get(stop_id, NO_STOP), place % 2 == 1)
+        for index, line in enumerate(lines)
+        for pattern in line.patterns
+        for place, (stop_id, offset_m) in enumerate(zip(pattern.stop_ids, pattern.stop_offset_m.tolist(), strict=True))
+    ]
+    found.sort(key=lambda one: one[0])
+    at_m, stop, odd = zip(*found, strict=True) if found else ((), (), ())
+    return np.array(stop, np.int64), np.array(at_m, np.float64), np.array(odd, np.bool_)
+
+
+def _lengths_m(lines: Sequence[Line]) -> FloatArray:
+    """Return the length of every way, 0 where a line has no such direction."""
+    length_m = np.zeros(2 * len(lines))
+    for index, line in enumerate(lines):
+        for pattern in line.patterns:
+            length_m[2 * index + pattern.direction_id] = pattern.offset_m[-1]
+    return length_m
+
+
+def _normals(lines: Sequence[Line], length_m: FloatArray, known_mps: Mapping[Segment, Sequence[float]]) -> Float32Array:
+    """Return the usual speed by way, segment and hour: what is known, otherwise one for all streets."""
+    longest = int(length_m.max(initial=0.0) / SEGMENT_M) + 1
+    table = np.zeros((max(2 * len(lines), 1), longest, 24), np.float32)
+    table[:] = NORMAL_MPS
+    for index, line in enumerate(lines):
+        for pattern in line.patterns:
+            for segment in range(longest):
+                speeds = known_mps.get((line.line_id, pattern.direction_id, segment))
+                if speeds is not None:
+                    table[2 * index + pattern.direction_id, segment] = speeds
+    return table

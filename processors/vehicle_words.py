@@ -1,0 +1,121 @@
+"""Vehicle words: what a position says in words, as one text a position, so that a history keeps it in four bytes.
+
+The class and the line; where a mark tells more, what it is about: the stop and the trip, the zone, the limit, the
+segment. There are few different ones, so each is put together once.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from processors.batches import PositionBatch
+from processors.city import City
+from processors.marks import Marked
+from processors.streets import CLASSES
+from schemas.dictionary import Dictionary, DictionaryArray
+
+SEPARATOR: Final = "\x1f"
+"""No sound id holds a control character."""
+
+MOST_WORDS: Final = 1 << 18
+"""Different ones that are kept; then they are put together anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleWord:
+    """What one position says in words; "" and 0 = nothing."""
+
+    vehicle_class: str = ""
+    line_id: str = ""
+    stop_id: str = ""
+    trip_id: str = ""
+    zone_id: str = ""
+    limit_kmh: int = 0
+    segment: str = ""
+    """line/direction/number of the segment"""
+    normal_cm_s: int = 0
+    """the usual speed on it"""
+
+    def text(self) -> str:
+        """Return it as one text."""
+        parts = (self.vehicle_class, self.line_id, self.stop_id, self.trip_id, self.zone_id)
+        numbers = (str(self.limit_kmh or ""), self.segment, str(self.normal_cm_s or ""))
+        return SEPARATOR.join((*parts, *numbers)).rstrip(SEPARATOR)
+
+
+NOTHING_SAID: Final = VehicleWord()
+
+
+@lru_cache(maxsize=4_096)
+def read_word(text: str) -> VehicleWord:
+    """Return what a text says."""
+    kind, line, stop, trip, zone, limit, segment, normal = [*text.split(SEPARATOR), *[""] * 7][:8]
+    return VehicleWord(kind, line, stop, trip, zone, int(limit or 0), segment, int(normal or 0))
+
+
+class VehicleWords:
+    """Puts words together. What it keeps only saves time."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._start_over(DictionaryArray(np.zeros(0, np.int32), Dictionary()), DictionaryArray(
+            np.zeros(0, np.int32), Dictionary()), None)  # fmt: skip
+
+    def of(self, batch: PositionBatch, found: Marked, city: City) -> DictionaryArray:
+        """Return the words (n,) of n positions with those marks."""
+        known = self._lines is batch.line_id.dictionary and self._trips is batch.trip_id.dictionary
+        if not known or self._streets is not city.streets or len(self._keys) > MOST_WORDS:
+            self._start_over(batch.line_id, batch.trip_id, city)
+        key = np.empty((len(batch), 2), np.uint64)
+        key[:, 0] = batch.line_id.numbers.astype(np.uint64) << np.uint64(32)
+        served = found.stop >= 0
+        key[:, 0] |= np.where(served, batch.trip_id.numbers, 0).astype(np.uint64)
+        slow = found.way >= 0
+        hour = np.zeros(len(batch), np.int64)
+        some = slow.nonzero()[0]
+        if len(some):
+            hour[some] = city.streets.hour(batch.at_ms.take(some))
+        place = np.where(served, found.stop, found.segment) + 1
+        rest = batch.vehicle_class.numbers | (found.way + 1) << 4 | place << 24 | (found.zone + 1) << 42
+        key[:, 1] = (rest | found.limit_kmh << 50).astype(np.uint64) | hour.astype(np.uint64) << np.uint64(59)
+        number = self._keys.numbers(key.view("S16")[:, 0])
+        if len(self._keys) > len(self._word):
+            self._put_together(number, batch, found, city)
+        return DictionaryArray(self._word[number], self._words)
+
+    def _start_over(self, line_id: DictionaryArray, trip_id: DictionaryArray, city: City | None) -> None:
+        self._lines, self._trips = line_id.dictionary, trip_id.dictionary
+        self._streets = None if city is None else city.streets
+        self._keys, self._words = Dictionary(), Dictionary()
+        self._word = np.zeros(0, np.int32)
+
+    def _put_together(
+        self, number: np.ndarray[tuple[int], np.dtype[np.int32]], batch: PositionBatch, found: Marked, city: City
+    ) -> None:
+        """Put the words of new keys together, each from the first position that has it."""
+        new, first = np.unique(number, return_index=True)
+        rows = first[new >= len(self._word)].tolist()
+        texts = [_word(row, batch, found, city).text().encode() for row in rows]
+        self._word = np.concatenate([self._word, self._words.numbers(texts)])
+
+
+def _word(row: int, batch: PositionBatch, found: Marked, city: City) -> VehicleWord:
+    stop, zone, way = (int(column[row]) for column in (found.stop, found.zone, found.way))
+    segment, normal_cm_s = "", 0
+    if way >= 0:
+        number = found.segment[row : row + 1]
+        segment = f"{city.lines[way >> 1].line_id}/{way & 1}/{int(number[0])}"
+        normal_mps = city.streets.normal_mps(found.way[row : row + 1], number, batch.at_ms[row : row + 1])
+        normal_cm_s = round(float(normal_mps[0]) * 100)
+    return VehicleWord(
+        vehicle_class=str(CLASSES[int(batch.vehicle_class.numbers[row])]),
+        line_id=batch.line_id.text(row),
+        stop_id="" if stop < 0 else city.stops[stop].stop_id,
+        trip_id="" if stop < 0 else batch.trip_id.text(row),
+        zone_id="" if zone < 0 else city.streets.no_stopping.zones[zone].zone_id,
+        limit_kmh=int(found.limit_kmh[row]),
+        segment=segment,
+        normal_cm_s=normal_cm_s,
+    )
