@@ -24,21 +24,25 @@ MAD_TO_SD: Final = 1.4826
 class DriftRule:
     """When a sensor is off.
 
-    spreads: standard deviations, by the median absolute deviation of the neighbours. share, floor: at least that
-    share of the neighbours' median, and that much in the quantity's unit. agree_share: of the limit, to agree again.
+    spreads: standard deviations, by the median absolute deviation of the neighbours. share: at least that share of
+    their median, for concentrations. agree_share: of the limit, to agree again.
     """
 
     neighbour_m: float = 3_000.0
     neighbours: int = 3
     spreads: float = 4.0
     share: float = 0.35
-    floor: Mapping[str, float] | None = None
     agree_share: float = 0.7
     hours: int = 3
 
 
-FLOORS: Final = {"sound_level": 10.0, "temperature": 5.0, "pm2_5": 15.0, "pm10": 25.0, "no2": 30.0, "co": 5.0}
+FLOORS: Final = {
+    "sound_level": 10.0, "temperature": 5.0,
+    "pm2_5": 15.0, "pm10": 25.0, "no2": 30.0, "o3": 30.0, "so2": 30.0, "co": 500.0,
+}  # fmt: skip
 """Smallest difference that counts, in the unit of the quantity; 0 for others."""
+NO_SHARE: Final = frozenset(("sound_level", "temperature"))
+"""Quantities whose zero is not nothing: a share of them says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +101,13 @@ class Drift:
     ) -> dict[int, _Hour]:
         """Return the hours in which enough neighbours tell their level too."""
         found, rule = {}, self.rule
-        floors = FLOORS if rule.floor is None else rule.floor
+        share = 0.0 if quantity in NO_SHARE else rule.share
         for hour, claim in hours.items():
             levels = [each[hour].value for each in near if hour in each]
             if len(levels) >= rule.neighbours:
                 middle = median(levels)
                 spread = MAD_TO_SD * median(abs(level - middle) for level in levels)
-                limit = max(rule.spreads * spread, rule.share * abs(middle), floors.get(quantity, 0.0))
+                limit = max(rule.spreads * spread, share * abs(middle), FLOORS.get(quantity, 0.0))
                 found[hour] = _Hour(claim, claim.value - middle, limit)
         return found
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from schemas.ids import EXERCISE
-from schemas.tables import DEVICE_LOG, INCIDENT_LOG, POSITIONS, TABLES, Table, TableColumn
+from schemas.tables import DEVICE_LOG, INCIDENT_LOG, OBSERVATIONS, POSITIONS, TABLES, Table, TableColumn
 
 WINDOW: Final = 10_000
 """Tokens a table remembers: over an hour of blocks of four partitions, and a restart repeats seconds."""
@@ -174,6 +174,27 @@ GROUP BY
 HAVING incidents > 1""",
 )
 """Where the same comes back within a week: squares of some 50 m with two incidents of a kind or more."""
+
+LINE_HOURS: Final = (
+    f"""
+CREATE VIEW IF NOT EXISTS line_hours AS
+SELECT
+    toStartOfHour(o.at_ms - toIntervalMillisecond(o.kind = 'headway_adherence')) AS hour,
+    o.line_id AS line_id,
+    o.direction_id AS direction_id,
+    sumIf(1 - 2 * o.withdrawn, o.kind = 'stop_passage') AS passages,
+    sumIf(1 - 2 * o.withdrawn, o.kind = 'running_late') AS late,
+    sumIf(1 - 2 * o.withdrawn, o.kind = 'bunched') AS bunched,
+    sumIf(1 - 2 * o.withdrawn, o.kind = 'gap') AS gaps,
+    if(passages > 0, 1 - late / passages, nan) AS on_time_share,
+    sumIf(o.value * (1 - 2 * o.withdrawn), o.kind = 'headway_adherence')
+        / sumIf(1 - 2 * o.withdrawn, o.kind = 'headway_adherence') AS headway_adherence
+FROM {OBSERVATIONS.name} AS o
+WHERE o.kind IN ('stop_passage', 'running_late', 'bunched', 'gap', 'headway_adherence')
+    AND o.line_id != '' AND NOT startsWith(o.device_id, '{EXERCISE}')
+GROUP BY hour, line_id, direction_id""",
+)
+"""Punctuality and headways of each line and direction by the hour; an adherence is of the hour before its time."""
 
 
 def stored_columns(table: Table) -> tuple[TableColumn, ...]:

@@ -17,6 +17,7 @@ from sinks.clickhouse.connection import connect, errors_of, is_somebodys, quoted
 from sinks.clickhouse.ddl import (
     AGED,
     DEVICES,
+    LINE_HOURS,
     REAL_MINUTES,
     REPEAT_PLACES,
     STATES,
@@ -89,6 +90,7 @@ ADDED: Final[tuple[Step, ...]] = (
     Added(15, "observations", "value"),
     Added(16, "observations", "subject"),
     Altered(17, "repeat places", REPEAT_PLACES),
+    Altered(18, "line hours", LINE_HOURS),
 )
 
 

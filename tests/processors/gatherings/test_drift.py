@@ -65,3 +65,13 @@ def test_neighbours_in_another_square_count() -> None:
             claims.append(level("X", 6 + hour, 80.0, shift_m))
             claims += [level(name, 6 + hour, 40.0, shift_m + 900.0 * index) for index, name in enumerate(NEIGHBOURS, 1)]
         assert [(one.kind, one.device_id) for one in derived(DRIFT, claims)] == [("sensor_drift", "X")]
+
+
+def test_street_noise_is_compared_by_decibels_and_not_by_shares_of_them() -> None:
+    claims = [level("X", 6 + hour, 82.0, quantity="sound_level") for hour in range(3)]
+    claims += [
+        level(name, 6 + hour, 68.0 + index, 600.0 * index, "sound_level")
+        for index, name in enumerate(NEIGHBOURS, 1)
+        for hour in range(3)
+    ]
+    assert told(DRIFT, claims) == [("sensor_drift", "09:00:00", 12.0)]
