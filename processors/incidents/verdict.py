@@ -63,8 +63,9 @@ def judge(cluster: Cluster, rule: Rule, circumstances: Circumstances) -> Judgeme
     """Return what a cluster amounts to."""
     heard = _Heard(cluster, circumstances)
     confirming = _told(rule.confirmed.any_of, heard, rule)
-    telling = [*_told(rule.suspected.any_of, heard, rule), *confirming]
-    verdict = _verdict(telling, rule, sure=bool(confirming)) if telling else None
+    telling = [*(_told(rule.suspected.any_of, heard, rule) if rule.suspected.any_of else heard.all), *confirming]
+    sure = bool(confirming) or not rule.confirmed.any_of
+    verdict = _verdict(telling, rule, sure=sure) if telling else None
     if verdict is not None and rule.resolve_on:
         anchor, last_ms = cluster.members[0], verdict.evidence[-1].at_ms
         ended_by = circumstances.endings.first(rule.resolve_on, anchor, rule.within.reach_m, last_ms)
@@ -73,7 +74,7 @@ def judge(cluster: Cluster, rule: Rule, circumstances: Circumstances) -> Judgeme
 
 
 def _verdict(telling: Iterable[Observation], rule: Rule, *, sure: bool) -> Verdict | None:
-    """Return what claims that take part in stories amount to; sure: one of those that confirm is told."""
+    """Return what claims that take part in stories amount to; sure: one that confirms is told, or none has to be."""
     evidence = tuple(canonical({one.observation_id: one for one in telling}.values()))
     score = combined_score(evidence, rule)
     witnesses = len({one.witness_id for one in evidence})
@@ -91,7 +92,7 @@ def fewest_claims(rule: Rule, kinds: Collection[str]) -> float:
         if all(own.issubset(kinds) for own, _ in groups):
             needed = [max(1, len(own)) * count for own, count in groups]
             fewest = min(fewest, max(needed) if rule.by == "device" else sum(needed))
-    return fewest if rule.suspected.any_of and rule.confirmed.any_of else 1
+    return fewest if rule.suspected.any_of else 1
 
 
 def combined_score(evidence: Iterable[Observation], rule: Rule) -> float:
@@ -162,9 +163,7 @@ _NOBODY: Final[set[str]] = set()
 
 
 def _told(stories: Sequence[Story], heard: _Heard, rule: Rule) -> Sequence[Observation]:
-    """Return the claims that take part in any of the stories; without stories, all."""
-    if not stories:
-        return heard.all
+    """Return the claims that take part in any of the stories."""
     possible = [story for story in stories if all(heard.has(*group) for group in story.claims.items())]
     return [one for story in possible for one in _Telling(story, heard, rule).claims()]
 

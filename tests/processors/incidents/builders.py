@@ -145,16 +145,19 @@ CITY = small_city()
 
 
 def engine(
-    rule: CorrelationRule | None = None, rules: RuleSet = RULES, sources: Sequence[SourceId] = SOURCES
+    rule: CorrelationRule | None = None,
+    rules: RuleSet = RULES,
+    sources: Sequence[SourceId] = SOURCES,
+    city: City = CITY,
 ) -> IncidentEngine:
-    return IncidentEngine(rules, CITY, sources, rule or CorrelationRule(provisional_after_ms=0))
+    return IncidentEngine(rules, city, sources, rule or CorrelationRule(provisional_after_ms=0))
 
 
 class Run:
     """An engine fed block by block; offsets count up."""
 
-    def __init__(self, rule: CorrelationRule | None = None, rules: RuleSet = RULES) -> None:
-        self.engine = engine(rule, rules)
+    def __init__(self, rule: CorrelationRule | None = None, rules: RuleSet = RULES, city: City = CITY) -> None:
+        self.engine = engine(rule, rules, city=city)
         self.offset = 0
         self.changes: list[IncidentChange] = []
         self.frames: list[RowFrame] = []
