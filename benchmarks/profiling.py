@@ -136,8 +136,8 @@ def _take(line: str, counts: dict[int, _Counts]) -> None:
     thread, *frames = stack.split(";")
     told = THREAD.search(thread)
     frames = [re.sub(r":\d+\)$", ")", frame) for frame in frames]
-    if told is None or not frames or frames[-1] in WAITS:
-        return
+    if told is None or not frames or frames[-1] in WAITS or not number.isdigit():
+        return  # py-spy reads names without stopping the worker: now and then one is something else, of many lines
     of = counts.setdefault(int(told[1]), _Counts(thread.partition(": ")[2] or frames[0]))
     of.total += int(number)
     ours = [frame for frame in frames if OWN.search(frame)]

@@ -33,3 +33,8 @@ def test_profile_weighs_samples_by_what_each_thread_took() -> None:
     assert costs(profile.inclusive)["observe (streams/engine.py)"] == pytest.approx(4.0)
     assert costs(profile.by_thread)["sink_0"] == pytest.approx(1.0)
     assert "sum (numpy/core.py)" in costs(profile.library)
+
+
+def test_a_name_that_was_read_wrongly_spoils_its_own_sample_alone() -> None:
+    torn = ["thread (7): MainThread;containers providing", "alternatives to dict,", "", " 4 "]
+    assert read_profile([*FOLDED, *torn], {7: 4.0}, 1_000_000) == read_profile(FOLDED, {7: 4.0}, 1_000_000)
