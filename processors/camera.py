@@ -28,6 +28,7 @@ from processors.key_blocks import SlotArray
 from processors.records_in import RawRecord
 from processors.rows import Columns
 from processors.tracks import Track, degrees_e7
+from processors.watches.clocks import CAMERA_CLOCK, clocks_of
 from processors.watches.silent_devices import SILENT_CAMERA, silence_of
 from schemas.codec import Codec
 from schemas.dictionary import Dictionary, DictionaryArray, dictionary_array
@@ -166,7 +167,7 @@ class DetectionForm:
 
 def camera_domain(rule: CameraRule = CAMERA_RULE) -> Domain:
     """Return what camera.detections.v1 is made of."""
-    watches = (silence_of(SILENT_CAMERA),)
+    watches = (silence_of(SILENT_CAMERA), clocks_of(CAMERA_CLOCK))
     return domain_of(DetectionForm(rule), HEARTBEAT_FORM, devices=DeviceKind.CAMERA, watches=watches)
 
 
