@@ -67,25 +67,25 @@ _SENSOR: Final = {
     "heat": "Cel",
     "fire_alarm": "",
     "gunshot_sound": "share",
-    "gas": "",
-    "gas_clear": "",
+    "gas": "of the quantity",
+    "gas_clear": "of the quantity",
     "water_high": "m",
     "water_normal": "m",
     "noise_high": "dB",
     "noise_normal": "dB",
     "air_bad": "index",
     "air_good": "index",
-    "sensor_stuck": "",
-    "sensor_lively": "",
+    "sensor_stuck": "of the quantity",
+    "sensor_lively": "of the quantity",
 }
 
 _WATCH: Final = {
     "silent_vehicle": "s",
-    "vehicle_heard": "",
+    "vehicle_heard": "s",
     "silent_camera": "s",
-    "camera_heard": "",
+    "camera_heard": "s",
     "silent_sensor": "s",
-    "sensor_heard": "",
+    "sensor_heard": "s",
     "hourly_level": "of the quantity",
 }
 

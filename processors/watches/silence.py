@@ -32,11 +32,8 @@ LONG_AGO_MS: Final = NEVER_MS // 2
 NO_BEAT_MS: Final = -NEVER_MS
 SCORE_MILLI: Final = 900
 
-SEEN: Final = np.dtype(
-    [("watched", "u1"), ("latitude_e7", "<i4"), ("longitude_e7", "<i4"), ("line_id", "<i4"), ("vehicle_class", "<i4")]
-)
+SEEN: Final = np.dtype([("watched", "u1"), ("latitude_e7", "<i4"), ("longitude_e7", "<i4"), ("word", "<i4")])
 """What a claim repeats of the record after which nothing came; of several of one time the greatest counts."""
-WORDS: Final = ("line_id", "vehicle_class")
 _ORDER: Final = tuple(reversed(SEEN.names or ()))
 
 
@@ -91,7 +88,7 @@ class SilenceWatch:
 
     def __init__(self, rule: SilenceRule) -> None:
         self._rule = rule
-        self._devices, self._words = OwnWords(), OwnWords()
+        self._devices, self._words = OwnWords(), OwnWords(_class_and_line)
         self._words.dictionary.numbers([b""])
         self._newest_ms = np.zeros(0, np.int64)
         self._first_ms = np.zeros(0, np.int64)
@@ -177,9 +174,8 @@ class SilenceWatch:
         seen = np.zeros(len(at_ms), SEEN)
         seen["latitude_e7"], seen["longitude_e7"] = columns["latitude_e7"], columns["longitude_e7"]
         seen["watched"] = self._rule.watched(columns) & (seen["latitude_e7"] != UNPLACED_E7)
-        for name in ("line_id", "vehicle_class"):
-            told = columns.get(name)
-            seen[name] = 0 if told is None else self._words.numbers(f"{record}/{name}", told)
+        if "word" in columns:
+            seen["word"] = self._words.numbers(record, columns["word"])
         return _Heard(device, at_ms, seen, np.full(len(at_ms), record == self._rule.beat))
 
     def _is_odd(self, heard: _Heard) -> BoolArray:
@@ -274,8 +270,8 @@ class SilenceWatch:
         return [self._silent(device, newest_ms, seen)]
 
     def _silent(self, device: int, begin_ms: int, seen: tuple[int, ...]) -> WatchClaim:
-        _, latitude_e7, longitude_e7, line, vehicle_class = seen
-        words = self._words.dictionary
+        _, latitude_e7, longitude_e7, word = seen
+        vehicle_class, _, line_id = self._words.dictionary.word(word).partition(KEY_SEPARATOR)
         return WatchClaim(
             kind=self._rule.silent,
             device_id=self._devices.dictionary.word(device),
@@ -283,8 +279,9 @@ class SilenceWatch:
             latitude_e7=latitude_e7,
             longitude_e7=longitude_e7,
             score_milli=SCORE_MILLI,
-            line_id=words.word(line),
-            vehicle_class=words.word(vehicle_class),
+            value=self._rule.limit_ms / 1000,
+            line_id=line_id,
+            vehicle_class=vehicle_class,
         )
 
     def _due(self, tick_ms: int, looked_at: BoolArray) -> list[int]:
@@ -318,17 +315,14 @@ class SilenceWatch:
             self._keep_words()
 
     def _keep_words(self) -> None:
-        told = [self._seen[name] for name in WORDS]
-        told += [np.array([hole.seen[-2:] for holes in self._holes.values() for hole in holes], np.int32).ravel()]
-        used = np.union1d(0, np.concatenate(told)).astype(np.int32)
+        told = [hole.seen[-1] for holes in self._holes.values() for hole in holes]
+        used = np.union1d([0, *told], self._seen["word"]).astype(np.int32)
         self._words.keep(used)
-        for name in WORDS:
-            self._seen[name] = np.searchsorted(used, self._seen[name])
+        self._seen["word"] = np.searchsorted(used, self._seen["word"])
         place = dict(zip(used.tolist(), range(len(used)), strict=True))
         for device, holes in self._holes.items():
-            self._holes[device] = [
-                hole._replace(seen=(*hole.seen[:-2], *(place[word] for word in hole.seen[-2:]))) for hole in holes
-            ]
+            told_anew = [hole._replace(seen=(*hole.seen[:-1], place[hole.seen[-1]])) for hole in holes]
+            self._holes[device] = told_anew
         self._most_words = 2 * len(used) + SPARE
 
     def _make_room(self) -> None:
@@ -366,9 +360,9 @@ class SilenceWatch:
         return msgspec.msgpack.encode(Part(PART_FORMAT, wire.pack(devices), wire.pack(columns)))
 
     def _wire(self, device: NumberArray, seen: npt.NDArray[Any]) -> dict[str, wire.Packable]:
-        numbers = {name: np.ascontiguousarray(seen[name]) for name in SEEN.names or ()}
-        words = {name: DictionaryArray(numbers.pop(name), self._words.dictionary) for name in WORDS}
-        return {"device": DictionaryArray(device, self._devices.dictionary), **numbers, **words}
+        columns: dict[str, wire.Packable] = {name: np.ascontiguousarray(seen[name]) for name in SEEN.names or ()}
+        columns["word"] = DictionaryArray(np.ascontiguousarray(seen["word"]), self._words.dictionary)
+        return {"device": DictionaryArray(device, self._devices.dictionary), **columns}
 
     def _load_part(self, name: str, content: bytes) -> None:
         part = msgspec.msgpack.decode(content, type=Part)
@@ -393,7 +387,7 @@ class SilenceWatch:
         seen = np.zeros(len(columns["device"].numbers), SEEN)
         for name in SEEN.names or ():
             told = columns[name]
-            seen[name] = self._words.numbers(f"{source}/{name}", told) if name in WORDS else told
+            seen[name] = self._words.dictionary.numbers(told.words()) if name == "word" else told
         return self._devices.numbers(source, columns["device"]), seen
 
 
@@ -401,3 +395,8 @@ def _joined(pieces: Sequence[_Heard]) -> _Heard:
     if not pieces:
         return _Heard(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, SEEN), np.zeros(0, bool))
     return _Heard(*(np.concatenate(columns) for columns in zip(*pieces, strict=True)))
+
+
+def _class_and_line(word: bytes) -> bytes:
+    """Return of what a position says in words the class and the line."""
+    return KEY_SEPARATOR.encode().join(word.split(KEY_SEPARATOR.encode())[:2])

@@ -1,4 +1,4 @@
-"""Silent devices: which records a camera, a sensor and a vehicle are heard by, and how long one may be silent."""
+"""Silent cameras and sensors: which records they are heard by, and how long one may be silent."""
 
 from typing import Final
 
@@ -9,20 +9,10 @@ from processors.city import City
 from processors.rows import Columns
 from processors.watches.contract import WatchMaker
 from processors.watches.silence import SilenceRule, SilenceWatch
-from schemas.records import Switch
-
-MOVING_MPS: Final = 1.5
-IGNITION_OFF: Final = list(Switch).index(Switch.OFF)
 
 
 def _always(columns: Columns) -> BoolArray:
     return np.ones(len(np.asarray(columns["latitude_e7"])), bool)
-
-
-def _moves(columns: Columns) -> BoolArray:
-    """Tell which positions are of a vehicle that moves: only those have to be followed by another one soon."""
-    moves = np.asarray(columns["speed_mps"]) > MOVING_MPS
-    return np.asarray(moves & (np.asarray(columns["ignition"]) != IGNITION_OFF))
 
 
 SILENT_CAMERA: Final = SilenceRule(
@@ -40,22 +30,6 @@ SILENT_SENSOR: Final = SilenceRule(
     records={"SensorReading": "sensor_id", "Heartbeat": "device_id"},
     beat="Heartbeat",
     watched=_always,
-)
-SILENT_VEHICLE: Final = SilenceRule(
-    silent="silent_vehicle",
-    heard="vehicle_heard",
-    limit_ms=600_000,
-    records={"VehiclePosition": "vehicle_id"},
-    beat="",
-    watched=_moves,
-)
-SILENT_VEHICLE_IN_FRAMES: Final = SilenceRule(
-    silent="silent_vehicle",
-    heard="vehicle_heard",
-    limit_ms=600_000,
-    records={"VehicleFrame": "vehicle_id"},
-    beat="",
-    watched=_moves,
 )
 
 

@@ -1,5 +1,6 @@
 """Words of several dictionaries by the numbers of one: each is looked up once."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ NumberArray = npt.NDArray[np.int32]
 class OwnWords:
     """A dictionary and what is known of others: which of their words has which number in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, cut: Callable[[bytes], bytes] | None = None) -> None:
+        """cut: what is kept of a word; None = all of it."""
         self.dictionary = Dictionary()
+        self._cut = cut
         self._known: dict[str, tuple[Dictionary, NumberArray]] = {}
 
     def numbers(self, source: str, told: Any) -> NumberArray:
@@ -29,7 +32,8 @@ class OwnWords:
         numbers = own[told.numbers]
         if (numbers < 0).any():
             new = np.unique(told.numbers[numbers < 0])
-            own[new] = self.dictionary.numbers(told.dictionary.words[new])
+            words = told.dictionary.words[new]
+            own[new] = self.dictionary.numbers(words if self._cut is None else list(map(self._cut, words.tolist())))
             numbers = own[told.numbers]
         return numbers
 

@@ -74,6 +74,8 @@ def expect(log: Sequence[RawRecord], taken: Sequence[str], rule: IngestRule) -> 
         expected.claims |= silences(expected.used.values(), "sensor", "sensor_id", after_ms or 0)
     if "CameraDetection" in taken:
         expected.claims |= silences(expected.used.values(), "camera", "camera_id", after_ms or 0)
+    if "VehiclePosition" in taken:
+        expected.claims |= silences(expected.used.values(), "vehicle", "vehicle_id", after_ms or 0)
     return expected
 
 

@@ -227,7 +227,7 @@ def reference() -> Result:
 
 def test_the_minute_has_something_to_tell() -> None:
     kinds = {change.incident.kind for change in reference().changes}
-    assert kinds == {"crash", "fire"}
+    assert {"crash", "fire", "camera_silent", "sensor_fault"} <= kinds
     assert len(reference().changes) > 20
     assert {"duplicates", "rejected", "observations", "positions", "actions"} <= set(reference().rows)
     acted = [change.incident for change in reference().changes if change.incident.actions]

@@ -9,9 +9,24 @@ from hypothesis import strategies as st
 
 from processors.camera import camera_domain
 from processors.domain import Domain
+from processors.fleet import fleet_domain
 from processors.ingest import IngestRule
 from processors.sensors import sensor_domain
-from tests.processors.builders import T0_MS, Run, cut, detection, engine, heartbeat, log_of, reading, run, tick
+from schemas.records import Switch
+from tests.processors.builders import (
+    NAN,
+    T0_MS,
+    Run,
+    cut,
+    detection,
+    engine,
+    heartbeat,
+    log_of,
+    position,
+    reading,
+    run,
+    tick,
+)
 from tests.processors.oracle import claim_of, expect
 from tests.processors.test_partition_engine import Store, run_with_store
 
@@ -60,6 +75,23 @@ def test_a_quiet_camera_is_not_a_silent_one() -> None:
     ]
 
 
+def moving(minutes: float, speed_mps: float = 8.0, **fields: Any) -> Any:
+    return position("bus-1", at(minutes), speed_mps=speed_mps, line_id="L1", **fields)
+
+
+def test_a_vehicle_that_moved_is_silent_after_ten_minutes() -> None:
+    log = log_of([tick(at(0)), moving(1, east_m=100.0), tick(at(2)), tick(at(11)), moving(14), tick(at(15))])
+    silent, heard = run(engine(fleet_domain()), log).observations
+    assert (silent.kind, silent.at_ms, silent.value) == ("silent_vehicle", at(11), 600.0)
+    assert (silent.vehicle_class, silent.line_id, silent.witness_id) == ("BUS", "L1", "bus-1")
+    assert (heard.kind, heard.at_ms, heard.value) == ("vehicle_heard", at(14), 780.0)
+
+
+@pytest.mark.parametrize("last", [{"speed_mps": 0.5}, {"ignition": Switch.OFF}, {"speed_mps": NAN}])
+def test_a_vehicle_that_stands_or_is_switched_off_may_be_silent(last: dict[str, Any]) -> None:
+    assert told(0, moving(1), moving(3, **last), 4, 30, domain=fleet_domain()) == []
+
+
 def test_who_never_sent_a_heartbeat_is_not_judged() -> None:
     assert told(0, measured(0.5), 1, measured(20), 21, 30) == []
 
@@ -106,7 +138,7 @@ def test_a_hole_between_two_ticks_is_told_at_once() -> None:
 def test_how_long_it_was_silent_is_the_value_of_the_return() -> None:
     log = log_of([tick(at(0)), beat(1), tick(at(2)), beat(9), tick(at(10))])
     silent, heard = run(engine(sensor_domain(), topic=TOPIC), log).observations
-    assert (silent.value, heard.value) == (0.0, 480.0)
+    assert (silent.value, heard.value) == (300.0, 480.0)
     assert (silent.latitude_deg, silent.longitude_deg) == (21.0, 105.802)
     assert (silent.source_offset, heard.source_offset) == (4, 4)
 
