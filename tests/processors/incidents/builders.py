@@ -25,6 +25,9 @@ HANOI_RULES = load_rules(PROJECT / "cities" / "hanoi" / "rules")
 CRASH, FIRE = (rule for rule in HANOI_RULES.rules if rule.id in ("crash", "fire"))
 RULES = RuleSet(HANOI_RULES.version, (CRASH, FIRE))
 
+LANGUAGE = RuleSet("l1", load_rules(Path(__file__).parent / "language").rules)
+"""Rules of every key of the language."""
+
 T0_MS = 1_790_000_000_000
 LATITUDE_DEG, LONGITUDE_DEG = 21.03, 105.82
 METRE_DEG = math.degrees(1 / 6_371_008.8)

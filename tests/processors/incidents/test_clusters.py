@@ -16,10 +16,11 @@ from processors.incidents.parties import Told
 from processors.incidents.rule_model import Rule
 from processors.incidents.standing import StandingClaims
 from schemas.records import Observation
-from tests.processors.incidents.builders import CITY, CRASH, FIRE, LATITUDE_DEG, T0_MS, claim, judged_plainly
+from tests.processors.incidents.builders import CITY, CRASH, FIRE, LANGUAGE, LATITUDE_DEG, T0_MS, claim, judged_plainly
 
 RULES = [CRASH, FIRE]
 KINDS = ("camera_crash", "impact_sound", "hard_stop", "stationary_vehicle", "camera_smoke", "fire_alarm")
+STREET_KINDS = ("stationary_vehicle", "hard_stop", "moved_on", "right_way", "noise_high", "explosion_located")
 
 
 def ids(clusters: Sequence[Cluster]) -> list[list[str]]:
@@ -85,6 +86,30 @@ claims_around_a_scene = st.lists(
 )
 
 
+claims_of_a_street = st.lists(
+    st.builds(
+        lambda kind, device, at_s, x, way: replace(
+            claim(kind, f"B{device}", at_s, x_m=x * 25, score=0.9),
+            line_id="09A",
+            direction_id=way,
+            line_offset_m=max(-1.0, x * 30.0 + 100),
+            subject=("", "Z-1", "Z-2")[device % 3],
+            vehicle_class=("BUS", "TAXI", "UNKNOWN", "BUS")[device % 4],
+        ),
+        st.sampled_from(
+            ("stationary_vehicle", "hard_stop", "moved_on", "right_way", "noise_high", "explosion_located")
+        ),
+        st.integers(0, 4),
+        st.one_of(st.integers(40, 80), st.integers(0, 100).map(lambda tens: tens * 10)),
+        st.integers(-6, 6),
+        st.integers(-1, 1),
+    ),
+    min_size=5,
+    max_size=40,
+    unique_by=lambda one: one.observation_id,
+)
+
+
 @given(claims_of_a_few_minutes, st.randoms(), st.sampled_from(RULES))
 def test_conclude_depends_on_the_set_alone(claims: list[Observation], random: object, rule: Rule) -> None:
     shuffled = list(claims)
@@ -124,35 +149,41 @@ def test_a_component_is_all_that_links_reach(claims: list[Observation]) -> None:
     st.one_of(
         st.tuples(claims_of_a_few_minutes, st.sampled_from(RULES)),
         st.tuples(claims_around_a_scene, st.just(CRASH)),
+        st.tuples(claims_of_a_street, st.sampled_from(LANGUAGE.rules)),
     ),
     st.data(),
 )
 def test_incremental_clusters_equal_the_whole_set(drawn: tuple[list[Observation], Rule], data: st.DataObject) -> None:
-    """Any order of arrival, withdrawals, repeats and claims made again."""
+    """Any order of arrival, withdrawals, repeats and claims made again; at any tick."""
     claims, rule = drawn
+    conditions, tick_ms, steps_left = Conditions(rule, CITY), T0_MS, 3
     standing: dict[str, Observation] = {}
     claimed: list[Observation] = []
     waiting = list(data.draw(st.permutations(claims)))
-    incremental = StandingClaims(rule, Conditions(rule, CITY), LATITUDE_DEG + 1)
+    incremental = StandingClaims(rule, conditions, LATITUDE_DEG + 1)
     before: dict[str, Told] = {}
-    while waiting:
+    while waiting or steps_left:
+        steps_left -= not waiting
+        tick_ms += data.draw(st.sampled_from([0, 1, 60, 120, 300])) * 1000
         step = [waiting.pop() for _ in range(min(len(waiting), data.draw(st.integers(1, 5))))]
         claimed += step
-        step += data.draw(st.lists(st.sampled_from(claimed), max_size=2))
-        step += [replace(one, withdrawn=True) for one in data.draw(st.lists(st.sampled_from(claimed), max_size=2))]
+        again = st.lists(st.sampled_from(claimed), max_size=2) if claimed else st.just([])
+        step += data.draw(again)
+        step += [replace(one, withdrawn=True) for one in data.draw(again)]
         for one in step:
             if one.withdrawn:
                 standing.pop(one.observation_id, None)
-            elif one.kind in rule.evidence:
+            elif conditions.weigh(one) or conditions.end(one):
                 standing[one.observation_id] = one
-        region = incremental.apply(step, T0_MS, T0_MS)
+        region = incremental.apply(step, T0_MS, tick_ms)
         assert dict(incremental.standing) == standing
-        whole = conclude(standing.values(), rule)
-        assert {tuple(incremental.members_of(name)) for name in standing} == {cluster.members for cluster in whole}
+        evidence = {name: one for name, one in standing.items() if conditions.weigh(one)}
+        whole = conclude(evidence.values(), rule)
+        assert {tuple(incremental.members_of(name)) for name in evidence} == {cluster.members for cluster in whole}
         judged = [
             (cluster, verdict)
             for cluster in whole
-            if (verdict := judged_plainly(cluster, rule, standing.values(), T0_MS)) is not None
+            if (verdict := judged_plainly(cluster, rule, standing.values(), tick_ms)) is not None
         ]
         assert [(each.cluster, each.verdict) for each in incremental.told()] == judged
         now = {each.last_id: each for each in incremental.told()}

@@ -77,8 +77,9 @@ def test_a_distance_parts_the_claims_of_a_device_if_it_is_given() -> None:
 
 @pytest.mark.parametrize(("by", "field"), [("line", "line_id"), ("subject", "subject")])
 def test_claims_of_other_lines_and_subjects_never_meet_and_those_of_none_are_no_evidence(by: str, field: str) -> None:
-    one, two = stands("B1", 1, **{field: "09A"}), stands("B2", 2, **{field: "09A"})
-    other, none = stands("B3", 3, **{field: "32"}), stands("B4", 4)
+    about: dict[str, Any] = {field: "09A"}
+    one, two = stands("B1", 1, **about), stands("B2", 2, **about)
+    other, none = stands("B3", 3, **(about | {field: "32"})), stands("B4", 4)
     changes = told(rule_of(by=by), one, two, other, none)
     last = {change.incident.incident_id: change.incident for change in changes}
     assert sorted(sorted(each.device_id for each in last[name].evidence) for name in last) == [["B1", "B2"], ["B3"]]
@@ -174,7 +175,7 @@ def test_one_device_may_do_one_thing_after_another() -> None:
 
 def test_distance_is_measured_along_the_line() -> None:
     keys = {"claims": {"stationary_vehicle": 2}, "distance_m": 100}
-    there = {"line_id": "09A", "direction_id": 0}
+    there: dict[str, Any] = {"line_id": "09A", "direction_id": 0}
     one, near = stands("B1", 1, **there, line_offset_m=100.0), stands("B2", 1, 150, **there, line_offset_m=190.0)
     far = stands("B3", 1, 50, **there, line_offset_m=300.0)
     back = stands("B4", 1, 50, line_id="09A", direction_id=1, line_offset_m=100.0)
@@ -238,7 +239,7 @@ def test_episodes_are_apart_whoever_claims_them() -> None:
     keys = {"apart_s": 3000, "episodes": {"count": 3, "apart_s": 600}}
     long = {"within": {"quiet_s": 3600, "lasts_s": 7200}, "resolve_after_s": 3600, "close_after_s": 7200}
     rule = rule_of(by="subject", suspected=story(**keys), **long)
-    here = {"subject": "ZONE-1"}
+    here: dict[str, Any] = {"subject": "ZONE-1"}
     two = [stands("B1", 0, **here), stands("B2", 300, **here), stands("B3", 900, **here), stands("B3", 1499, **here)]
     assert not told(rule, *two)
     assert turns(told(rule, *two, stands("B4", 2099, **here)))[0] == (2099.25, IncidentState.SUSPECTED)

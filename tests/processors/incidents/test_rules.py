@@ -32,10 +32,8 @@ severity: {suspected: BAD, confirmed: SEVERE}
 """
 
 
-def test_the_rules_of_hanoi_name_every_kind_once_and_put_life_first() -> None:
+def test_the_rules_of_hanoi_that_are_of_life_safety() -> None:
     rules = load_rules(HANOI).rules
-    assert len({rule.kind for rule in rules}) == len(rules)
-    assert all(rule.id == rule.kind for rule in rules)
     assert {rule.id for rule in rules if rule.life_safety} <= LIFE_SAFETY
     assert {"crash", "fire"} <= {rule.id for rule in rules if rule.life_safety}
 
