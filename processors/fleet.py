@@ -1,6 +1,6 @@
 """Fleet: what the positions of one vehicle say. What is claimed is the matter of processors/detect."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from processors.city import City
 from processors.detect.bus_lane import BusLaneRule, bus_lane
 from processors.detect.findings import together
 from processors.detect.hard_stop import HardStopRule, hard_stops
-from processors.detect.lookback import look_back
+from processors.detect.lookback import Lookback, look_back
 from processors.detect.off_route import OffRouteRule, off_route
 from processors.detect.open_door import OpenDoorRule, open_doors
 from processors.detect.slow_progress import SlowProgressRule, slow_progress
@@ -23,13 +23,19 @@ from processors.detect.wrong_way import WrongWayRule, wrong_way
 from processors.domain import Domain, Findings, Rows, domain_of
 from processors.key_blocks import SlotArray
 from processors.marks import (
+    AGAINST,
     AT_STOP,
+    DOOR,
+    FAST,
     FORBIDDEN,
+    IN_LANE,
     LASTING,
     MOVING,
     ODD_STOP,
+    OFF_LINE,
     OWN_STOP,
     SLOW,
+    SOS,
     STOPPED,
     MarkRule,
     marked,
@@ -170,22 +176,29 @@ class PositionForm:
             moved_on(track, row, rule.stationary),
             stop_passages(track, row),
         ]
-        said = marks | marks[np.maximum(np.arange(len(marks)) - 1, 0)] | marks[np.maximum(np.arange(len(marks)) - 2, 0)]
-        lasting = row[said[row] & LASTING != 0]
+        lasting = row[(marks[row] | marks[np.maximum(row - 1, 0)] | marks[np.maximum(row - 2, 0)]) & LASTING != 0]
         if len(lasting):
-            look = look_back(track, lasting)
-            found += [
-                speeding(track, look, rule.speeding),
-                off_route(track, look, rule.off_route),
-                open_doors(look, rule.open_door),
-                sos(look, rule.sos),
-                wrong_way(look, rule.wrong_way),
-                bus_lane(track, look, rule.bus_lane),
-            ]
-        slow = row[marks[row] & SLOW != 0]
+            found += self._lasting(track, look_back(track, lasting))
+        slow = row[marks[row] & marks[np.maximum(row - 1, 0)] & marks[np.maximum(row - 2, 0)] & SLOW != 0]
         if len(slow):
             found.append(slow_progress(track, look_back(track, slow), rule.slow_progress))
         return together(found)
+
+    def _lasting(self, track: Track, look: Lookback) -> Iterator[Findings]:
+        """Yield what begins and ends at records of which some have marks of what lasts."""
+        rule = self.rule
+        detectors: dict[int, Callable[[Lookback], Findings]] = {
+            FAST: lambda some: speeding(track, some, rule.speeding),
+            OFF_LINE: lambda some: off_route(track, some, rule.off_route),
+            DOOR: lambda some: open_doors(some, rule.open_door),
+            SOS: lambda some: sos(some, rule.sos),
+            AGAINST: lambda some: wrong_way(some, rule.wrong_way),
+            IN_LANE: lambda some: bus_lane(track, some, rule.bus_lane),
+        }
+        for mark, detector in detectors.items():
+            some = look.marked(mark)
+            if len(some.row):
+                yield detector(some)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,18 +97,18 @@ class VehicleWords:
         """Put the words of new keys together, each from the first position that has it."""
         new, first = np.unique(number, return_index=True)
         rows = first[new >= len(self._word)].tolist()
-        texts = [_word(row, batch, found, city).text().encode() for row in rows]
+        way, segment = found.way.take(rows), found.segment.take(rows)
+        normal_mps = city.streets.normal_mps(np.maximum(way, 0), np.maximum(segment, 0), batch.at_ms.take(rows))
+        normal_cm_s = np.rint(normal_mps * 100.0).astype(np.int64).tolist()
+        texts = [
+            _word(row, batch, found, city, normal).text().encode()
+            for row, normal in zip(rows, normal_cm_s, strict=True)
+        ]
         self._word = np.concatenate([self._word, self._words.numbers(texts)])
 
 
-def _word(row: int, batch: PositionBatch, found: Marked, city: City) -> VehicleWord:
+def _word(row: int, batch: PositionBatch, found: Marked, city: City, normal_cm_s: int) -> VehicleWord:
     stop, zone, way = (int(column[row]) for column in (found.stop, found.zone, found.way))
-    segment, normal_cm_s = "", 0
-    if way >= 0:
-        number = found.segment[row : row + 1]
-        segment = f"{city.lines[way >> 1].line_id}/{way & 1}/{int(number[0])}"
-        normal_mps = city.streets.normal_mps(found.way[row : row + 1], number, batch.at_ms[row : row + 1])
-        normal_cm_s = round(float(normal_mps[0]) * 100)
     return VehicleWord(
         vehicle_class=str(CLASSES[int(batch.vehicle_class.numbers[row])]),
         line_id=batch.line_id.text(row),
@@ -116,6 +116,6 @@ def _word(row: int, batch: PositionBatch, found: Marked, city: City) -> VehicleW
         trip_id="" if stop < 0 else batch.trip_id.text(row),
         zone_id="" if zone < 0 else city.streets.no_stopping.zones[zone].zone_id,
         limit_kmh=int(found.limit_kmh[row]),
-        segment=segment,
-        normal_cm_s=normal_cm_s,
+        segment="" if way < 0 else f"{city.lines[way >> 1].line_id}/{way & 1}/{int(found.segment[row])}",
+        normal_cm_s=0 if way < 0 else normal_cm_s,
     )

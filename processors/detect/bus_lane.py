@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from processors.detect.episodes import edges
 from processors.detect.findings import END_SCORE, found, together
 from processors.detect.lookback import BACK, Lookback, distance_m
@@ -29,11 +31,11 @@ def bus_lane(track: Track, look: Lookback, rule: BusLaneRule) -> Findings:
     begins, ends = edges(look, IN_LANE, rule.begins, rule.ends)
     first = rule.begins - 1
     one_more = (look.marks[: first + 2] & IN_LANE != 0).all(axis=0) & (look.marks[BACK] & IN_LANE == 0)
-    far = distance_m(track, look.row, (look.row - first).clip(0)) >= rule.least_m
-    was_near = distance_m(track, (look.row - 1).clip(0), (look.row - first - 1).clip(0)) < rule.least_m
-    further = distance_m(track, look.row, (look.row - first - 1).clip(0)) >= rule.least_m
-    row = look.row[(begins & far) | (one_more & was_near & further)]
+    fourth, fifth = look.row[begins], look.row[one_more]
+    was_near = distance_m(track, fifth - 1, fifth - first - 1) < rule.least_m
+    further = distance_m(track, fifth, fifth - first - 1) >= rule.least_m
+    fourth = fourth[distance_m(track, fourth, fourth - first) >= rule.least_m]
     return together([
-        found("bus_lane_vehicle", row, rule.score),
+        found("bus_lane_vehicle", np.concatenate([fourth, fifth[was_near & further]]), rule.score),
         found("left_bus_lane", look.row[ends], END_SCORE),
     ])  # fmt: skip

@@ -32,6 +32,10 @@ class Lookback:
     marks: npt.NDArray[np.uint16]
     """(back + 1, n), 0 where there is none"""
 
+    def marked(self, mark: int) -> "Lookback":
+        """Return those at which what has that mark may begin or end: it has it, or one of the two before it."""
+        return self.take(((self.marks[0] | self.marks[1] | self.marks[2]) & mark).nonzero()[0])
+
     def take(self, some: npt.NDArray[Any]) -> "Lookback":
         """Return those of the n records (indices or a mask)."""
         return Lookback(self.row[some], self.there[:, some], self.marks[:, some])

@@ -61,12 +61,13 @@ def moved_on(track: Track, row: IntArray, rule: StationaryRule) -> Findings:
     Source: docs/thresholds.md#fleet.
     """
     marks = track.columns["marks"]
-    row = row[follows(track, row, REPORTS)]
-    last = row - 1
-    ended = _matters(marks[last]) & (track.at_ms[row] - track.at_ms[last] <= rule.silence_ms)
-    ended &= (marks[row] & MOVING != 0) | (distance_m(track, row, row - REPORTS) > rule.moved_m)
-    stood = _standing(track, last[ended], MOVING, 0, rule)
-    return found("moved_on", stood + 1, END_SCORE)
+    row = row[row >= REPORTS]
+    stood = (marks[row - 1] | marks[row - 2] | marks[row - 3] | marks[row - 4]) & MOVING == 0
+    row = row[stood & _matters(marks[row - 1])]
+    row = row[follows(track, row, REPORTS) & (track.at_ms[row] - track.at_ms[row - 1] <= rule.silence_ms)]
+    runs = marks[row] & MOVING != 0
+    runs[~runs] = distance_m(track, row[~runs], row[~runs] - REPORTS) > rule.moved_m
+    return found("moved_on", _standing(track, row[runs] - 1, MOVING, 0, rule) + 1, END_SCORE)
 
 
 def _matters(marks: IntArray) -> BoolArray:

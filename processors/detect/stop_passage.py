@@ -1,5 +1,9 @@
 """Stop passage: a vehicle comes to another stop of its own line than the one where its record before was."""
 
+from typing import Final
+
+import numpy as np
+
 from processors.batches import IntArray
 from processors.detect.findings import found
 from processors.detect.lookback import RUN_GAP_MS, follows
@@ -9,7 +13,7 @@ from processors.tracks import Track
 from processors.vehicle_words import VehicleWord, read_word
 
 _PLACE = OWN_STOP | ODD_STOP
-SCORE = 0.9
+SCORE: Final = 0.9
 
 
 def stop_passages(track: Track, row: IntArray) -> Findings:
@@ -27,14 +31,13 @@ def stop_passages(track: Track, row: IntArray) -> Findings:
     stays = behind & ((marks[row] ^ marks[before]) & (_PLACE | STOPPED) == 0) & (marks[row] & STOPPED != 0)
     row, behind = row[~stays], behind[~stays]
     direction = direction_of(marks[row]).tolist()
-    rows, subjects = [], []
-    for at, had, way in zip(row.tolist(), behind.tolist(), direction, strict=True):
+    came, subjects = np.zeros(len(row), bool), []
+    for place, (at, had, way) in enumerate(zip(row.tolist(), behind.tolist(), direction, strict=True)):
         word = _word(track, at)
-        if had and _word(track, at - 1).stop_id == word.stop_id:
-            continue
-        rows.append(at)
-        subjects.append(f"{word.line_id}/{way}/{word.stop_id}/{word.trip_id}")
-    return found("stop_passage", row[[at in set(rows) for at in row.tolist()]], SCORE, subject=subjects)
+        came[place] = not had or _word(track, at - 1).stop_id != word.stop_id
+        if came[place]:
+            subjects.append(f"{word.line_id}/{way}/{word.stop_id}/{word.trip_id}")
+    return found("stop_passage", row[came], SCORE, subject=subjects)
 
 
 def _word(track: Track, row: int) -> VehicleWord:
