@@ -2,14 +2,21 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.checkpoint import Checkpoint
 from processors.incidents.clusters import conclude
+from processors.incidents.conditions import Conditions
+from processors.incidents.effects import centre_of, representative
 from processors.incidents.engine import CorrelationRule
 from processors.incidents.merge import SourceId
+from processors.incidents.muting import Cause, explains
+from processors.incidents.rule_model import Rule
+from processors.incidents.rules import RuleSet, muting_first
+from processors.incidents.verdict import Verdict
 from schemas.codec import local_codec
 from schemas.ids import EXERCISE
 from schemas.records import (
@@ -22,6 +29,8 @@ from schemas.records import (
     OperatorAction,
 )
 from tests.processors.incidents.builders import (
+    CITY,
+    LANGUAGE,
     RULES,
     SOURCES,
     T0_MS,
@@ -35,6 +44,7 @@ from tests.processors.incidents.builders import (
     source_of,
 )
 
+STREET_KINDS = ("stationary_vehicle", "hard_stop", "moved_on", "right_way", "noise_high", "explosion_located")
 KINDS = ("camera_crash", "impact_sound", "hard_stop", "stationary_vehicle", "camera_smoke", "fire_alarm", "heat")
 STEP_S = 10
 LENGTH_S = 900
@@ -51,13 +61,21 @@ class Arrival:
 
 
 @st.composite
-def arrivals(draw: st.DrawFn, lateness_s: int = LATENESS_S) -> list[Arrival]:
+def arrivals(draw: st.DrawFn, lateness_s: int = LATENESS_S, kinds: Sequence[str] = KINDS) -> list[Arrival]:
     """Claims of 15 minutes at a few places, some late, some taken back, some of those made again."""
     found: dict[str, list[Arrival]] = {}
     for _ in range(draw(st.integers(1, 25))):
-        kind, place = draw(st.sampled_from(KINDS)), draw(st.integers(0, 3))
+        kind, place = draw(st.sampled_from(kinds)), draw(st.integers(0, 3))
         at_s = draw(st.integers(0, LENGTH_S))
         one = claim(kind, f"{kind}-{draw(st.integers(0, 3))}", at_s, x_m=place * 150 + draw(st.integers(-3, 3)) * 10)
+        if kinds is STREET_KINDS:
+            device, way = draw(st.integers(0, 2)), draw(st.integers(-1, 1))
+            about: dict[str, Any] = {
+                "device_id": f"B{device}",
+                "witness_id": f"B{device}",
+                "subject": ("", "Z-1", "Z-2")[device],
+            }
+            one = replace(one, **about, line_id="09A", direction_id=way, line_offset_m=place * 150.0)
         tick_s = at_s + STEP_S
         story = []
         for withdrawn in draw(st.sampled_from([(False,), (False,), (False, True), (False, True, False)])):
@@ -136,20 +154,39 @@ def test_revisions_count_up_and_every_incident_ends(arrived: list[Arrival]) -> N
 def test_open_incidents_equal_the_plain_computation(arrived: list[Arrival], data: st.DataObject) -> None:
     """At any tick the incidents are what `conclude` and `judge` make of all that stands."""
     until_s = data.draw(st.integers(1, LENGTH_S // STEP_S)) * STEP_S
-    run = Run(replace(ORDERED, horizon_ms=10_000_000))
+    assert_plain(arrived, until_s, RULES)
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrivals(kinds=STREET_KINDS), st.data())
+def test_so_do_those_of_rules_of_every_key(arrived: list[Arrival], data: st.DataObject) -> None:
+    assert_plain(arrived, data.draw(st.integers(1, LENGTH_S // STEP_S)) * STEP_S, LANGUAGE)
+
+
+def assert_plain(arrived: list[Arrival], until_s: int, rules: RuleSet) -> None:
+    """Rules that mute others come first; what their incidents explain is no claim to the others."""
+    run = Run(replace(ORDERED, horizon_ms=10_000_000), rules)
     run.push(log_of(arrived, until_s))
     standing: dict[str, Observation] = {}
     for one in sorted(arrived, key=lambda one: one.tick_s):
         if one.tick_s <= until_s:
             standing[one.observation.observation_id] = one.observation
-    stands = [one for one in standing.values() if not one.withdrawn]
-    expected = []
-    for rule in RULES.rules:
-        tick_ms = T0_MS + until_s * 1000
-        for verdict in (judged_plainly(cluster, rule, stands, tick_ms) for cluster in conclude(stands, rule)):
+    expected, tick_ms = [], T0_MS + until_s * 1000
+    by_id = {rule.id: rule for rule in rules.rules}
+    causes: list[tuple[Rule, Cause]] = []
+    for rule in [by_id[name] for name in muting_first(by_id)]:
+        mutes = [(cause, mute) for by, cause in causes for mute in by.mutes if rule.id in mute.rules]
+        stands = [
+            one
+            for one in standing.values()
+            if not one.withdrawn and not any(explains(cause, mute, one) for cause, mute in mutes)
+        ]
+        weighed = [one for one in stands if Conditions(rule, CITY).weigh(one)]
+        for verdict in (judged_plainly(cluster, rule, stands, tick_ms) for cluster in conclude(weighed, rule)):
             if verdict is not None:
+                causes.append((rule, cause_by(verdict, rule)))
                 quiet_ms = T0_MS + until_s * 1000 - verdict.evidence[-1].at_ms
-                over = quiet_ms >= rule.resolve_after_s * 1000
+                over = quiet_ms >= rule.resolve_after_s * 1000 or verdict.ended_by is not None
                 state = IncidentState.RESOLVED if over else verdict.state
                 expected.append((rule.kind, verdict.evidence[0].at_ms, verdict.score, verdict.witnesses, state))
     found = run.engine.open_incidents()
@@ -158,20 +195,36 @@ def test_open_incidents_equal_the_plain_computation(arrived: list[Arrival], data
     )
 
 
+def cause_by(verdict: Verdict, rule: Rule) -> Cause:
+    confirmed = verdict.state is IncidentState.CONFIRMED
+    place = centre_of(representative(verdict.evidence), rule)
+    return Cause("", rule.kind, confirmed, *place, verdict.evidence[0].at_ms, verdict.evidence[-1].at_ms)
+
+
 @settings(max_examples=30, deadline=None)
 @given(arrivals(), st.data())
 def test_a_restart_changes_nothing(arrived: list[Arrival], data: st.DataObject) -> None:
+    assert_restarts(arrived, data, RULES)
+
+
+@settings(max_examples=40, deadline=None)
+@given(arrivals(kinds=STREET_KINDS), st.data())
+def test_a_restart_changes_nothing_with_rules_of_every_key(arrived: list[Arrival], data: st.DataObject) -> None:
+    assert_restarts(arrived, data, LANGUAGE)
+
+
+def assert_restarts(arrived: list[Arrival], data: st.DataObject, rules: RuleSet) -> None:
     """Stop after any push, go back to the last checkpoint, read again: the same revisions, rows and checkpoints."""
     rule, until_s = data.draw(st.sampled_from([ORDERED, EARLY])), LENGTH_S + 400
     stall = data.draw(stalls()) if rule is EARLY else None
-    plain = Run(rule)
+    plain = Run(rule, rules)
     plain.push(held_back(log_of(arrived, until_s), stall))
     acted = drawn_actions(data, plain.changes, until_s)
     log = list(enumerate(held_back(log_of(arrived, until_s, acted), stall)))
     stops_at = data.draw(st.integers(0, len(log)))
     parts: dict[str, bytes] = {}
     last: Checkpoint | None = None
-    killed = engine(rule)
+    killed = engine(rule, rules)
     for at in range(0, stops_at, 7):
         checkpoint = killed.push(log[at : min(at + 7, stops_at)]).checkpoint
         if checkpoint is not None:
@@ -179,7 +232,7 @@ def test_a_restart_changes_nothing(arrived: list[Arrival], data: st.DataObject) 
             for gone in checkpoint.dropped:
                 del parts[gone]
             last = checkpoint
-    restarted, undisturbed = engine(rule), engine(rule)
+    restarted, undisturbed = engine(rule, rules), engine(rule, rules)
     if last is not None:
         assert set(last.live) == set(parts)
         restarted.restore(parts, last.live, last.next_offset, last.tick_ms)
