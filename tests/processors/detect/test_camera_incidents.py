@@ -129,11 +129,11 @@ def test_something_left_behind_is_confirmed_when_it_stays_four_minutes() -> None
     assert found[:2] == [("abandoned_object", SUSPECTED, 65), ("abandoned_object", CONFIRMED, 245)]
 
 
-def test_something_left_behind_at_a_station_is_severe() -> None:
-    found = changes(*seen("abandoned_object", range(0, 300, 5), at=STATION))
-    assert {one.incident.severity for one in found if one.incident.state is CONFIRMED} == {Severity.SEVERE}
-    street = changes(*seen("abandoned_object", range(0, 300, 5)))
-    assert {one.incident.severity for one in street if one.incident.state is CONFIRMED} == {Severity.MODERATE}
+def test_something_left_behind_at_a_station_weighs_more() -> None:
+    at_station, street = (changes(*seen("abandoned_object", range(0, 90, 5), at=at)) for at in (STATION, STREET))
+    assert (at_station[0].incident.severity, street[0].incident.severity) == (Severity.MODERATE, Severity.MINOR)
+    both = changes(*(one for by in "ab" for one in seen("abandoned_object", range(0, 90, 5), by, STATION)))
+    assert both[0].incident.severity is Severity.SEVERE
 
 
 SIDEWALK = [("illegal_parking", 185), ("encroachment", 125), ("street_vending", 125)]
