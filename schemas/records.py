@@ -407,6 +407,7 @@ class Truth:
     truth_id: str
     kind: str
     line_ids: tuple[str, ...] = ()
+    ends_at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
