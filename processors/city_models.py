@@ -186,12 +186,20 @@ class CalendarsEntry(Entry):
 
 
 class SensorRuleEntry(Entry):
-    """A sensor at every n-th place of a rule."""
+    """A sensor at every n-th place of a rule; with `count`, as many evenly on a circle of `radius_m` around it."""
 
     prefix: Text
     quantities: Annotated[list[Text], Field(min_length=1)]
     every: Annotated[int, Field(ge=1)] = 1
     on_camera: bool = False
+    count: Annotated[int, Field(ge=1)] = 1
+    radius_m: Annotated[float, Field(ge=0)] = 0.0
+
+    @model_validator(mode="after")
+    def _is_spread_out(self) -> Self:
+        if self.count > 1 and (self.radius_m == 0 or self.on_camera):
+            raise ValueError("several sensors at a place need a radius_m and cannot be on its camera")
+        return self
 
 
 class PlaceRuleEntry(Entry):

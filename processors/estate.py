@@ -3,13 +3,14 @@
 A device's id is the rule's prefix and the id of its place, so it stays the same when other places come and go.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from processors.city_models import EstateEntry, PlaceRuleEntry
-from processors.geo import haversine_m
+from processors.geo import EARTH_RADIUS_M, haversine_m
 from processors.network import Device, Line, Stop, Unit, Venue
 
 
@@ -68,9 +69,26 @@ def _devices(
         for sensor in rule.sensors:
             if number % sensor.every == 0:
                 host_camera_id = camera_id if sensor.on_camera else ""
-                sensor_id = f"{sensor.prefix}-{place.place_id}"
-                yield path, Device(sensor_id, "sensor", *at, tuple(sensor.quantities), host_camera_id)
+                for suffix, around in _around(place, sensor.count, sensor.radius_m):
+                    sensor_id = f"{sensor.prefix}-{place.place_id}{suffix}"
+                    yield path, Device(sensor_id, "sensor", *around, tuple(sensor.quantities), host_camera_id)
         number += 1
+
+
+def _around(place: Place, count: int, radius_m: float) -> list[tuple[str, tuple[float, float]]]:
+    """Return the ends of ids and the places of devices: the place itself, or so many evenly around it."""
+    if count == 1:
+        return [("", (place.latitude_deg, place.longitude_deg))]
+    reach_deg = math.degrees(radius_m / EARTH_RADIUS_M)
+    east = 1.0 / math.cos(math.radians(place.latitude_deg))
+    angles = [2 * math.pi * number / count for number in range(count)]
+    return [
+        (
+            f"-{number}",
+            (place.latitude_deg + reach_deg * math.cos(one), place.longitude_deg + reach_deg * math.sin(one) * east),
+        )
+        for number, one in enumerate(angles, 1)
+    ]
 
 
 def _crowded(place: Place, taken: Sequence[Place], spacing_m: float) -> bool:
