@@ -36,6 +36,7 @@ class Channel:
     """The connections of n devices to one topic.
 
     ahead_ms: int64 (n,), how far each device's clock is fast; the device stamps its records with true time + ahead_ms.
+    quiet_ms: int64 (n,), until when each device sends nothing at all and records nothing either.
     """
 
     def __init__(
@@ -55,33 +56,39 @@ class Channel:
         self._outage_ms = np.full(count, start_ms, np.int64)
         self._back_ms = np.full(count, start_ms, np.int64)
         self._lost = np.zeros(count, np.bool_)
+        self.quiet_ms: IntArray = np.full(count, start_ms, np.int64)
         self._plan_outages(start_ms)
 
-    def send(self, rows: IntArray, at_ms: IntArray, records: Sequence[Record]) -> None:
+    def send(
+        self, rows: IntArray, at_ms: IntArray, records: Sequence[Record], rng: np.random.Generator | None = None
+    ) -> None:
         """Put n records on their way.
 
         rows: int64 (n,), which device each comes from; at_ms: int64 (n,), the true time each was made;
-        records: n, stamped with the device's own clock.
+        records: n, stamped with the device's own clock. rng: of a scene, so that what everybody else sends travels as
+        it does without it.
         """
         if not len(rows):
             return
-        self._plan_outages(int(at_ms.min()))
+        if rng is None:
+            self._plan_outages(int(at_ms.min()))
+        chance = self._rng if rng is None else rng
         out = (self._outage_ms[rows] <= at_ms) & (at_ms < self._back_ms[rows])
-        arrival_ms = self._arrivals(rows, at_ms, out)
-        again_ms = arrival_ms + _uniform_ms(self._rng, self._rule.duplicate_after_s, len(rows))
-        repeated = self._rng.random(len(rows)) < self._rule.duplicate
-        kept = ~(out & self._lost[rows])
+        arrival_ms = self._arrivals(rows, at_ms, out, chance)
+        again_ms = arrival_ms + _uniform_ms(chance, self._rule.duplicate_after_s, len(rows))
+        repeated = chance.random(len(rows)) < self._rule.duplicate
+        kept = ~(out & self._lost[rows]) & (at_ms >= self.quiet_ms[rows])
         for index in np.flatnonzero(kept).tolist():
             sent = Sent(self._topic, self._device_ids[rows[index]], records[index])
             self._outbox.put(int(arrival_ms[index]), sent)
             if repeated[index]:
                 self._outbox.put(int(again_ms[index]), sent)
 
-    def _arrivals(self, rows: IntArray, at_ms: IntArray, out: BoolArray) -> IntArray:
+    def _arrivals(self, rows: IntArray, at_ms: IntArray, out: BoolArray, rng: np.random.Generator) -> IntArray:
         count = len(rows)
-        late = self._rng.random(count) < self._rule.late
+        late = rng.random(count) < self._rule.late
         delay_ms = np.where(
-            late, _uniform_ms(self._rng, self._rule.late_s, count), _uniform_ms(self._rng, self._rule.latency_s, count)
+            late, _uniform_ms(rng, self._rule.late_s, count), _uniform_ms(rng, self._rule.latency_s, count)
         )
         drained_ms = self._back_ms[rows] + (at_ms - self._outage_ms[rows]) // DRAIN_SPEEDUP
         return np.where(out, drained_ms, at_ms + delay_ms)

@@ -18,6 +18,7 @@ class Heartbeats:
         self, device_ids: Sequence[str], channel: Channel, rng: np.random.Generator, start_ms: int, rule: SimulationRule
     ) -> None:
         self._device_ids, self._channel = device_ids, channel
+        self._left_out = "heartbeats" in rule.leave_out
         self._every_s = rng.uniform(*rule.heartbeat_every_s, len(device_ids))
         self._next_ms = phases_ms(len(device_ids), start_ms, self._every_s, rng)
 
@@ -26,6 +27,8 @@ class Heartbeats:
         rows = np.flatnonzero(self._next_ms < tick_ms)
         at_ms = self._next_ms[rows].astype(np.int64)
         self._next_ms[rows] += self._every_s[rows] * 1000
+        if self._left_out:
+            return
         stamps = (at_ms + self._channel.ahead_ms[rows]).tolist()
         records = [
             Heartbeat(at_ms=stamp, device_id=self._device_ids[row], firmware_version=FIRMWARES[row % len(FIRMWARES)])

@@ -1,6 +1,7 @@
 """What the simulator is asked for, and what it answers: the rule, one sent record, one interval."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -65,6 +66,10 @@ class SimulationRule:
     apart_m: float = 400.0
     apart_s: float = 300.0
     quiet_end_s: float = 20.0
+
+    difficulty: float = 1.0
+    scenes_per_hour: Mapping[str, float] = field(default_factory=dict, hash=False)
+    leave_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

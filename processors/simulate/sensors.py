@@ -1,6 +1,6 @@
 """Sensors: noise around everyday levels once a minute, and what a crash or a fire does to those near it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,9 @@ from processors.simulate.delivery import Channel, Outbox, phases_ms
 from processors.simulate.estate import Estate
 from processors.simulate.heartbeats import Heartbeats
 from processors.simulate.rule import READINGS, SimulationRule
+from processors.simulate.scenes.scene import Bias, Change, Course, Felt, Trouble, rise
 from processors.simulate.script import FIRE_FELT_M, SOUND_HEARD_M, Crash, Fire, Scene
+from processors.simulate.weather import MEAN_CEL, temperature_cel
 from schemas.records import SensorReading
 
 UNITS: Final = {
@@ -21,6 +23,11 @@ UNITS: Final = {
     "fire_alarm": "1",
     "pm2_5": "ug/m3",
     "pm10": "ug/m3",
+    "no2": "ug/m3",
+    "co": "[ppm]",
+    "ch4": "%[LEL]",
+    "water_level": "m",
+    "gunshot_confidence": "1",
 }
 """The quantities that are simulated and their UCUM units; others stay silent."""
 
@@ -40,15 +47,19 @@ HEAT_PEAK_CEL: Final = (70.0, 140.0)
 HEAT_HALF_AFTER_S: Final = (15.0, 40.0)
 HEAT_RISE_S: Final = 6.0
 ALARM_AFTER_S: Final = (4.0, 14.0)
-MEAN_CEL: Final = 27.0
-DAILY_SWING_CEL: Final = 4.0
-WARMEST_HOUR: Final = 14.0
-DUST_UG_M3: Final = {"pm2_5": 38.0, "pm10": 70.0}
-DUST_SPREAD: Final = 0.25
-
-
-Course = Callable[[float], float]
-"""The value of a gauge at a true time, epoch milliseconds."""
+USUAL: Final = {
+    "pm2_5": (38.0, 9.5),
+    "pm10": (70.0, 17.5),
+    "no2": (40.0, 8.0),
+    "co": (2.0, 0.5),
+    "ch4": (0.5, 0.15),
+    "water_level": (0.1, 0.02),
+    "gunshot_confidence": (0.05, 0.02),
+    "sound_level": STREET_DB,
+    "smoke_obscuration": SMOKE_PERCENT_PER_M,
+    "temperature": (MEAN_CEL, 0.4),
+}
+"""Mean and standard deviation of what is measured every minute; of other quantities 0."""
 
 
 @dataclass(slots=True)
@@ -60,6 +71,21 @@ class _Effect:
     every_ms: float
     until_ms: float
     level: Course
+
+
+@dataclass(frozen=True, slots=True)
+class _Sensation:
+    """An unusual course with the random numbers of its scene; spread: of the noise on it."""
+
+    effect: _Effect
+    rng: np.random.Generator
+    spread: float
+
+
+@dataclass(frozen=True, slots=True)
+class _GaugeBias:
+    gauge: int
+    bias: Bias
 
 
 class Sensors:
@@ -80,8 +106,8 @@ class Sensors:
         ]
         self._sensor = np.array([row for row, _ in gauges], np.int64)
         self._quantity = [quantity for _, quantity in gauges]
-        self._mean = np.array([_mean(quantity) for quantity in self._quantity])
-        self._spread = np.array([_spread(quantity) for quantity in self._quantity])
+        self._mean = np.array([USUAL.get(quantity, (0.0, 0.0))[0] for quantity in self._quantity])
+        self._spread = np.array([USUAL.get(quantity, (0.0, 0.0))[1] for quantity in self._quantity])
         self._sound = np.array([quantity == "sound_level" for quantity in self._quantity], np.bool_)
         self._heat = np.array([quantity == "temperature" for quantity in self._quantity], np.bool_)
         every_s = np.full(len(gauges), rule.reading_every_s)
@@ -89,7 +115,26 @@ class Sensors:
         self._channel = Channel(READINGS, estate.device_ids, start_ms, delivery, rule, outbox)
         self._heartbeats = Heartbeats(estate.device_ids, self._channel, beating, start_ms, rule)
         self._effects: list[_Effect] = []
+        self._sensations: list[_Sensation] = []
+        self._biases: list[_GaugeBias] = []
+        self._wanted = np.array([quantity not in rule.leave_out for quantity in self._quantity], np.bool_)
         self._hour = 0.0
+
+    def feel(self, felt: Felt, rng: np.random.Generator) -> None:
+        """Let a sensor measure something unusual; rng: the scene's."""
+        for gauge in self._gauges(felt.sensor, felt.quantity):
+            effect = _Effect(gauge, felt.from_ms, felt.every_ms, felt.until_ms, felt.level)
+            self._sensations.append(_Sensation(effect, rng, felt.spread))
+            if felt.until_ms - felt.from_ms > self._rule.reading_every_s * 1000:
+                self._next_ms[gauge] = felt.until_ms + rng.uniform(0.0, felt.every_ms)
+
+    def bias(self, bias: Bias) -> None:
+        """Let what a sensor measures every minute be changed for a while."""
+        self._biases += [_GaugeBias(gauge, bias) for gauge in self._gauges(bias.sensor, bias.quantity)]
+
+    def suffer(self, trouble: Trouble) -> None:
+        """Let a sensor fall silent."""
+        self._channel.quiet_ms[trouble.device] = round(trouble.until_ms)
 
     def begin(self, scene: Scene) -> None:
         """Let the sensors near a scene hear or feel it."""
@@ -105,13 +150,34 @@ class Sensors:
         rows = np.flatnonzero(self._next_ms < tick_ms)
         at_ms = self._next_ms[rows].astype(np.int64)
         self._next_ms[rows] += self._rule.reading_every_s * 1000 + self._everyday.uniform(-500.0, 500.0, len(rows))
-        self._send(rows, at_ms, self._usual(rows, self._everyday))
+        values = self._biased(rows, at_ms, self._usual(rows, self._everyday), tick_ms)
+        self._send(rows[self._wanted[rows]], at_ms[self._wanted[rows]], values[self._wanted[rows]])
         unusual = [sample for effect in self._effects for sample in _samples(effect, tick_ms)]
         self._effects = [effect for effect in self._effects if effect.next_ms < effect.until_ms]
         gauges = np.array([gauge for gauge, _, _ in unusual], np.int64)
         noise = self._usual(gauges, self._feeling) - self._mean[gauges]
         values = np.array([value for _, _, value in unusual]) + np.where(self._sound[gauges], 0.0, noise)
         self._send(gauges, np.array([at for _, at, _ in unusual], np.int64), np.maximum(values, 0.0))
+
+        self._sense(tick_ms)
+
+    def _sense(self, tick_ms: int) -> None:
+        for one in self._sensations:
+            if one.effect.next_ms < tick_ms:
+                samples = _samples(one.effect, tick_ms)
+                noise = one.rng.normal(0.0, 1.0, len(samples)) * one.spread
+                values = np.maximum(np.array([value for _, _, value in samples]) + noise, 0.0)
+                times = np.array([at for _, at, _ in samples], np.int64)
+                self._send(np.full(len(samples), one.effect.gauge), times, values, one.rng)
+        self._sensations = [one for one in self._sensations if one.effect.next_ms < one.effect.until_ms]
+
+    def _biased(self, gauges: IntArray, at_ms: IntArray, values: FloatArray, tick_ms: int) -> FloatArray:
+        self._biases = [one for one in self._biases if one.bias.until_ms > tick_ms - 1000]
+        for one in self._biases:
+            for place in np.flatnonzero(gauges == one.gauge).tolist():
+                if one.bias.from_ms <= at_ms[place] < one.bias.until_ms:
+                    values[place] = _changed(one.bias, float(at_ms[place]), float(values[place]))
+        return values
 
     def _hear(self, crash: Crash) -> None:
         truth, rng = crash.truth, self._feeling
@@ -145,7 +211,7 @@ class Sensors:
         return [gauge for gauge in np.flatnonzero(self._sensor == sensor).tolist() if self._quantity[gauge] == quantity]
 
     def _expected(self, gauges: IntArray) -> FloatArray:
-        swing = DAILY_SWING_CEL * np.cos((self._hour - WARMEST_HOUR) / 24 * 2 * np.pi)
+        swing = temperature_cel(self._hour) - MEAN_CEL
         return np.asarray(self._mean[gauges] + np.where(self._heat[gauges], swing, 0.0))
 
     def _usual(self, gauges: IntArray, rng: np.random.Generator) -> FloatArray:
@@ -153,14 +219,16 @@ class Sensors:
         horn = self._sound[gauges] & (rng.random(len(gauges)) < HORN_SHARE)
         return np.maximum(np.where(horn, rng.uniform(*HORN_DB, len(gauges)), values), 0.0)
 
-    def _send(self, gauges: IntArray, at_ms: IntArray, values: FloatArray) -> None:
+    def _send(
+        self, gauges: IntArray, at_ms: IntArray, values: FloatArray, travel: np.random.Generator | None = None
+    ) -> None:
         sensors = self._sensor[gauges]
         stamps = at_ms + self._channel.ahead_ms[sensors]
         records = [
             self._reading(gauge, stamp, value)
             for gauge, stamp, value in zip(gauges.tolist(), stamps.tolist(), values.tolist(), strict=True)
         ]
-        self._channel.send(sensors, at_ms, records)
+        self._channel.send(sensors, at_ms, records, travel)
 
     def _reading(self, gauge: int, at_ms: int, value: float) -> SensorReading:
         device = self._estate.devices[int(self._sensor[gauge])]
@@ -188,32 +256,16 @@ def _samples(effect: _Effect, tick_ms: int) -> list[tuple[int, int, float]]:
 
 def _smoke(at_ms: int, rng: np.random.Generator) -> Course:
     peak = rng.uniform(*SMOKE_PEAK_PERCENT_PER_M)
-    return _rise(SMOKE_PERCENT_PER_M[0], peak, at_ms + rng.uniform(*SMOKE_HALF_AFTER_S) * 1000, SMOKE_RISE_S * 1000)
+    return rise(SMOKE_PERCENT_PER_M[0], peak, at_ms + rng.uniform(*SMOKE_HALF_AFTER_S) * 1000, SMOKE_RISE_S * 1000)
 
 
 def _heat(at_ms: int, rng: np.random.Generator) -> Course:
     peak = rng.uniform(*HEAT_PEAK_CEL)
-    return _rise(MEAN_CEL, peak, at_ms + rng.uniform(*HEAT_HALF_AFTER_S) * 1000, HEAT_RISE_S * 1000)
+    return rise(MEAN_CEL, peak, at_ms + rng.uniform(*HEAT_HALF_AFTER_S) * 1000, HEAT_RISE_S * 1000)
 
 
-def _rise(base: float, peak: float, half_ms: float, rise_ms: float) -> Course:
-    """A logistic rise from base to peak, half-way at half_ms."""
-    return lambda at_ms: float(base + (peak - base) / (1 + np.exp(-(at_ms - half_ms) / rise_ms)))
-
-
-def _mean(quantity: str) -> float:
-    return {
-        "sound_level": STREET_DB[0],
-        "smoke_obscuration": SMOKE_PERCENT_PER_M[0],
-        "temperature": MEAN_CEL,
-        **DUST_UG_M3,
-    }.get(quantity, 0.0)
-
-
-def _spread(quantity: str) -> float:
-    return {
-        "sound_level": STREET_DB[1],
-        "smoke_obscuration": SMOKE_PERCENT_PER_M[1],
-        "temperature": 0.4,
-        **{name: mean * DUST_SPREAD for name, mean in DUST_UG_M3.items()},
-    }.get(quantity, 0.0)
+def _changed(bias: Bias, at_ms: float, value: float) -> float:
+    level = bias.course(at_ms)
+    if bias.change is Change.IS:
+        return level
+    return max(value * level if bias.change is Change.TIMES else value + level, 0.0)

@@ -92,7 +92,7 @@ def hanoi() -> City:
 @cache
 def devices() -> tuple[tuple[Item, ...], tuple[int, ...]]:
     """Return what devices send, in arrival order, and the ticks that close the intervals."""
-    rule = SimulationRule(vehicles=120)
+    rule = SimulationRule(vehicles=120, fast_clock=0.05)
     simulation = Simulation(hanoi(), 3, START_MS, rule, START_MS + STEPS * 250)
     items, ticks = [], []
     for step in range(STEPS):
