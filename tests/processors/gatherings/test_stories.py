@@ -94,6 +94,12 @@ def test_gunshots_are_confirmed_by_three_microphones_and_suspected_by_one() -> N
     assert Story("gunshot").tell(three, NOON_MS, NOON_MS + 9_000).states("gunshot")[-1] is IncidentState.CONFIRMED
 
 
+def test_what_takes_an_explosion_for_a_shot_is_muted() -> None:
+    both = [*bang(120, -60, NOON_MS), *bang(120, -60, NOON_MS, "M1 M2 M3 M4", "gunshot_sound")]
+    story = Story("explosion", "gunshot").tell(both, NOON_MS, NOON_MS + 30_000)
+    assert [one.kind for one in story.engine.open_incidents()] == ["explosion"]
+
+
 def test_two_buses_one_behind_the_other_are_bunched_until_they_are_apart() -> None:
     claims = [
         passage("A", 1, "08:00"), passage("A", 2, "08:02:10"), passage("A", 3, "08:04:20"), passage("A", 4, "08:06:30"),
