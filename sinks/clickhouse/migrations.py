@@ -28,6 +28,7 @@ from sinks.clickhouse.ddl import (
     stored_columns,
     ttl_of,
 )
+from sinks.clickhouse.sensor_views import FIRE_PANELS, SENSOR_MINUTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,8 @@ ADDED: Final[tuple[Step, ...]] = (
     Added(16, "observations", "subject"),
     Altered(17, "repeat places", REPEAT_PLACES),
     Altered(18, "line hours", LINE_HOURS),
+    Altered(19, "sensor minutes", SENSOR_MINUTES),
+    Altered(20, "fire panels", FIRE_PANELS),
 )
 
 

@@ -57,9 +57,13 @@ def test_docs_statement_runs_and_finds_rows(url: str, database: str, title: str,
     }
     writer.write(frame("incident_log", 3, opened_at_ms=now_ms, state="CONFIRMED", **incidents))
     writer.write(frame("actions", 1, action_id="a-1", incident_id="i-0123456789abcdef", operator="Lan"))
+    alarm = {"observation_id": "o-1", "kind": "fire_alarm", "device_id": "panel-1", "at_ms": now_ms}
+    writer.write(frame("observations", 1, **alarm))
+    writer.write(frame("readings", 1, at_ms=now_ms, quantity="pm2_5", measure_unit="ug/m3", value=20.0, unit_code="U1"))
     rows = query(url, database, sql).rows
     expected = {"Mean speed": 7.2, "Speed per route": 2.0, "Incidents today": 1, "What was rejected": 2, "Vehicles": 3,
-                "Exercises": "i-fedcba9876543210", "What operators decided": "i-0123456789abcdef"}  # fmt: skip
+                "Exercises": "i-fedcba9876543210", "What operators decided": "i-0123456789abcdef",
+                "Fire panels": "panel-1", "Minutes above": 1}  # fmt: skip
     assert rows, title
     assert all(value in rows[0] for start, value in expected.items() if title.startswith(start))
 
