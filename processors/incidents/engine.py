@@ -20,6 +20,7 @@ from processors.gatherings.stage import GathererState, GatheringStage
 from processors.incidents.decisions import Decisions, DecisionsState
 from processors.incidents.evaluator import RuleEvaluator, RuleState
 from processors.incidents.merge import Merge, MergedTick, MergeState, SourceId
+from processors.incidents.parties import Listener
 from processors.incidents.rows import log_columns
 from processors.incidents.rule_checks import longest_s
 from processors.incidents.rules import RuleSet, RulesInvalid, muting_first
@@ -87,8 +88,9 @@ class IncidentEngine:
         sources: Sequence[SourceId],
         rule: CorrelationRule,
         gatherings: Sequence[Gathering] | None = None,
+        listener: Listener | None = None,
     ) -> None:
-        """gatherings: the city's where not given.
+        """gatherings: the city's where not given. listener: is told what every revision is made of.
 
         Raises RulesInvalid when a rule resolves its incidents later than the horizon forgets them.
         """
@@ -103,7 +105,7 @@ class IncidentEngine:
         self._decisions = Decisions()
         kept = city_gatherings(city) if gatherings is None else tuple(gatherings)
         self._stages = [GatheringStage(kept, rule.horizon_ms, exercise=exercise) for exercise in (False, True)]
-        self._evaluators = [each for exercise in (False, True) for each in self._evaluators_of(exercise)]
+        self._evaluators = [each for exercise in (False, True) for each in self._evaluators_of(exercise, listener)]
         self._muted = [self._muted_by(one) for one in self._evaluators]
         self._concerned: tuple[dict[str, list[int]], ...] = ({}, {})
         for number, evaluator in enumerate(self._evaluators):
@@ -117,7 +119,7 @@ class IncidentEngine:
         self._live: tuple[str, ...] = ()
         self._unsaved: dict[str, bytes] = {}
 
-    def _evaluators_of(self, exercise: bool) -> list[RuleEvaluator]:
+    def _evaluators_of(self, exercise: bool, listener: Listener | None) -> list[RuleEvaluator]:
         """Return an evaluator a rule, those of rules that mute others before those of the muted ones."""
         by_id = {one.id: one for one in self._rules.rules}
         longest_ms = max([self._rule.horizon_ms, *(1000 * (one.close_after_s or 0) for one in self._rules.rules)])
@@ -134,6 +136,7 @@ class IncidentEngine:
                     exercise=exercise,
                     muted_by=muting,
                     longest_ms=longest_ms,
+                    listener=listener,
                 )
             )
         return made

@@ -9,12 +9,13 @@ import msgspec
 
 from processors.city import City
 from processors.incidents.claim_parts import ClaimsState
+from processors.incidents.clusters import Cluster
 from processors.incidents.conditions import Conditions
 from processors.incidents.decisions import Decisions, decided
 from processors.incidents.drafts import Drafter
 from processors.incidents.identity import heir_of, match_incidents, new_incident_id
 from processors.incidents.muting import Cause, Causes, MutedClaim, Muting
-from processors.incidents.parties import Region, Told
+from processors.incidents.parties import Basis, Listener, Region, Told
 from processors.incidents.provisional import Early, Lookout
 from processors.incidents.rule_model import Mute, Rule
 from processors.incidents.standing import StandingClaims
@@ -72,12 +73,14 @@ class RuleEvaluator:
         exercise: bool = False,
         muted_by: Sequence["RuleEvaluator"] = (),
         longest_ms: int = 0,
+        listener: Listener | None = None,
     ) -> None:
         """horizon_ms: how long claims count where the rule does not say.
 
         decisions: the region's book, shared by all evaluators; this one writes down where its incidents go.
         muted_by: evaluators of rules that mute this one; they take their turn of a tick before it.
         longest_ms: how long claims count at most under any of the rules.
+        listener: is told what revisions are made of.
         """
         farthest_deg = min(89.0, max(abs(city.south_deg), abs(city.north_deg)) + LATITUDE_MARGIN_DEG)
         self.rule = rule
@@ -87,7 +90,7 @@ class RuleEvaluator:
         self.kinds = conditions.kinds
         self.causes = Causes(rule.mutes, longest_ms)
         self._drafter = Drafter(rule, rules_version, city, conditions.places, horizon_ms, exercise)
-        self._decisions = decisions
+        self._decisions, self._listener = decisions, listener
         self._claims = StandingClaims(rule, conditions, farthest_deg)
         self._muted_by, self._muting = tuple(muted_by), Muting()
         self._lookout = Lookout(self._drafter, conditions, self._muting, farthest_deg)
@@ -265,6 +268,7 @@ class RuleEvaluator:
         change = self._drafter.revise(before, draft, tick_ms, fates, each.verdict.ended_by)
         if self.rule.mutes:
             self.causes.take(draft, each.verdict.state)
+        self._tell(change, each.cluster, fates)
         incident = change.incident if change else before
         assert incident is not None
         self._remember(Known(incident, tuple(sorted(evidence))))
@@ -273,10 +277,16 @@ class RuleEvaluator:
 
     def _withdraw(self, tick_ms: int, known: Known, merged_into: str) -> IncidentChange:
         merged_into = merged_into or self._muting.explained_by(known.evidence_ids)
-        change = self._drafter.withdraw(known.incident, merged_into, tick_ms, self._fates())
+        fates = self._fates()
+        change = self._drafter.withdraw(known.incident, merged_into, tick_ms, fates)
+        self._tell(change, None, fates)
         self.causes.drop(known.incident.incident_id)
         self._withdrawn[known.incident.incident_id] = Known(change.incident, known.evidence_ids)
         return change
+
+    def _tell(self, change: IncidentChange | None, cluster: Cluster | None, fates: Fates) -> None:
+        if self._listener is not None and change is not None:
+            self._listener(Basis(change, cluster, self._claims.standing, fates.explained))
 
     def _remember(self, known: Known) -> None:
         self._known[known.incident.incident_id] = known

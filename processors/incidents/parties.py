@@ -1,10 +1,11 @@
 """What firm claims hold together, and what a change of standing claims touches."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from processors.incidents.clusters import Cluster, Held, canonical
 from processors.incidents.verdict import Verdict
-from schemas.records import Observation
+from schemas.records import IncidentChange, Observation
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,23 @@ class Told:
     def last_id(self) -> str:
         """Id of its newest member, which no other cluster has."""
         return self.cluster.members[-1].observation_id
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a revision was made of: its cluster, None of a withdrawal; and what else there was under the rule.
+
+    standing: all claims that stand, by id. explained: of claims that do not count, what explains each.
+    """
+
+    change: IncidentChange
+    cluster: Cluster | None
+    standing: Mapping[str, Observation]
+    explained: Mapping[str, str]
+
+
+Listener = Callable[[Basis], None]
+"""Is told of every revision that is not provisional, as it is made; what it is given changes with the next tick."""
 
 
 @dataclass(frozen=True, slots=True)
