@@ -102,5 +102,6 @@ def _along(track: Track, row: int) -> tuple[int, float]:
     if "along_m" not in track.columns:
         return -1, -1.0
     marks, along_m = track.columns["marks"][row], int(track.columns["along_m"][row])
-    known = along_m != FAR_ALONG and not marks & OFF_LINE
-    return int(direction_of(marks)), float(along_m) if known else -1.0
+    direction_id = int(direction_of(marks))
+    known = direction_id >= 0 and along_m != FAR_ALONG and not marks & OFF_LINE
+    return direction_id, float(along_m) if known else -1.0

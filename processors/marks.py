@@ -80,7 +80,7 @@ class Marked:
 
     marks: MarkArray
     along_m: MarkArray
-    """offset along the own line, where off it the distance from it; FAR_ALONG = unknown"""
+    """offset along the own line, where off it the distance from it; with SLOW along the way; FAR_ALONG = unknown"""
     speed_cm_s: MarkArray
     """UNKNOWN_SPEED = unknown"""
     stop: IntArray
@@ -90,8 +90,9 @@ class Marked:
     limit_kmh: IntArray
     """with FAST"""
     way: IntArray
-    """with SLOW: line index times 2 plus direction, as segment"""
-    segment: IntArray
+    """with SLOW: line index times 2 plus direction"""
+    normal_cm_s: IntArray
+    """with SLOW: the usual speed there"""
 
 
 def marked(batch: PositionBatch, located: Located, city: City, rule: MarkRule) -> Marked:
@@ -110,7 +111,7 @@ def marked(batch: PositionBatch, located: Located, city: City, rule: MarkRule) -
         zone=np.full(rows, NO_ZONE),
         limit_kmh=np.zeros(rows, np.int64),
         way=np.full(rows, -1),
-        segment=np.full(rows, -1),
+        normal_cm_s=np.zeros(rows, np.int64),
     )
     marks = found.marks
     marks |= (speed_mps <= rule.stopped_mps) * np.uint16(STOPPED)
@@ -210,4 +211,6 @@ def _mark_slow(
     kept = speed_mps.take(row) < rule.slow_share * normal_mps
     row = row[kept]
     found.marks[row] |= SLOW
-    found.way[row], found.segment[row] = way[kept], segment[kept]
+    found.way[row], found.normal_cm_s[row] = way[kept], np.rint(normal_mps[kept] * 100.0)
+    told = np.rint(offset_m[kept])
+    found.along_m[row] = np.where(told < FAR_ALONG, told, FAR_ALONG)

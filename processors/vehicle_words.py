@@ -1,7 +1,7 @@
 """Vehicle words: what a position says in words, as one text a position, so that a history keeps it in four bytes.
 
 The class and the line; where a mark tells more, what it is about: the stop and the trip, the zone, the limit, the
-segment. There are few different ones, so each is put together once.
+usual speed. There are few different ones, so each is put together once.
 """
 
 from dataclasses import dataclass
@@ -33,15 +33,15 @@ class VehicleWord:
     trip_id: str = ""
     zone_id: str = ""
     limit_kmh: int = 0
-    segment: str = ""
-    """line/direction/number of the segment"""
+    way: str = ""
+    """line/direction, its own or that of the street"""
     normal_cm_s: int = 0
-    """the usual speed on it"""
+    """the usual speed there"""
 
     def text(self) -> str:
         """Return it as one text."""
         parts = (self.vehicle_class, self.line_id, self.stop_id, self.trip_id, self.zone_id)
-        numbers = (str(self.limit_kmh or ""), self.segment, str(self.normal_cm_s or ""))
+        numbers = (str(self.limit_kmh or ""), self.way, str(self.normal_cm_s or ""))
         return SEPARATOR.join((*parts, *numbers)).rstrip(SEPARATOR)
 
 
@@ -51,8 +51,8 @@ NOTHING_SAID: Final = VehicleWord()
 @lru_cache(maxsize=4_096)
 def read_word(text: str) -> VehicleWord:
     """Return what a text says."""
-    kind, line, stop, trip, zone, limit, segment, normal = [*text.split(SEPARATOR), *[""] * 7][:8]
-    return VehicleWord(kind, line, stop, trip, zone, int(limit or 0), segment, int(normal or 0))
+    kind, line, stop, trip, zone, limit, way, normal = [*text.split(SEPARATOR), *[""] * 7][:8]
+    return VehicleWord(kind, line, stop, trip, zone, int(limit or 0), way, int(normal or 0))
 
 
 class VehicleWords:
@@ -72,14 +72,9 @@ class VehicleWords:
         key[:, 0] = batch.line_id.numbers.astype(np.uint64) << np.uint64(32)
         served = found.stop >= 0
         key[:, 0] |= np.where(served, batch.trip_id.numbers, 0).astype(np.uint64)
-        slow = found.way >= 0
-        hour = np.zeros(len(batch), np.int64)
-        some = slow.nonzero()[0]
-        if len(some):
-            hour[some] = city.streets.hour(batch.at_ms.take(some))
-        place = np.where(served, found.stop, found.segment) + 1
+        place = np.where(served, found.stop + 1, found.normal_cm_s)  # who is slow is at no stop
         rest = batch.vehicle_class.numbers | (found.way + 1) << 4 | place << 24 | (found.zone + 1) << 42
-        key[:, 1] = (rest | found.limit_kmh << 50).astype(np.uint64) | hour.astype(np.uint64) << np.uint64(59)
+        key[:, 1] = (rest | found.limit_kmh << 52).astype(np.uint64)
         number = self._keys.numbers(key.view("S16")[:, 0])
         if len(self._keys) > len(self._word):
             self._put_together(number, batch, found, city)
@@ -97,17 +92,11 @@ class VehicleWords:
         """Put the words of new keys together, each from the first position that has it."""
         new, first = np.unique(number, return_index=True)
         rows = first[new >= len(self._word)].tolist()
-        way, segment = found.way.take(rows), found.segment.take(rows)
-        normal_mps = city.streets.normal_mps(np.maximum(way, 0), np.maximum(segment, 0), batch.at_ms.take(rows))
-        normal_cm_s = np.rint(normal_mps * 100.0).astype(np.int64).tolist()
-        texts = [
-            _word(row, batch, found, city, normal).text().encode()
-            for row, normal in zip(rows, normal_cm_s, strict=True)
-        ]
+        texts = [_word(row, batch, found, city).text().encode() for row in rows]
         self._word = np.concatenate([self._word, self._words.numbers(texts)])
 
 
-def _word(row: int, batch: PositionBatch, found: Marked, city: City, normal_cm_s: int) -> VehicleWord:
+def _word(row: int, batch: PositionBatch, found: Marked, city: City) -> VehicleWord:
     stop, zone, way = (int(column[row]) for column in (found.stop, found.zone, found.way))
     return VehicleWord(
         vehicle_class=str(CLASSES[int(batch.vehicle_class.numbers[row])]),
@@ -116,6 +105,6 @@ def _word(row: int, batch: PositionBatch, found: Marked, city: City, normal_cm_s
         trip_id="" if stop < 0 else batch.trip_id.text(row),
         zone_id="" if zone < 0 else city.streets.no_stopping.zones[zone].zone_id,
         limit_kmh=int(found.limit_kmh[row]),
-        segment="" if way < 0 else f"{city.lines[way >> 1].line_id}/{way & 1}/{int(found.segment[row])}",
-        normal_cm_s=0 if way < 0 else normal_cm_s,
+        way="" if way < 0 else f"{city.lines[way >> 1].line_id}/{way & 1}",
+        normal_cm_s=int(found.normal_cm_s[row]),
     )

@@ -4,6 +4,7 @@ No detector looks further back than five records, two minutes from each to the n
 function of those alone, however late any of them came.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +20,12 @@ BACK: Final = 5
 
 RUN_GAP_MS: Final = 120_000
 """A longer silence ends whatever lasts. Devices in Viet Nam forward within 2 minutes (docs/thresholds.md#fleet)."""
+
+_METRES: Final = math.radians(1e-7) * EARTH_RADIUS_M
+_STEP_E7: Final = 100_000
+_QUARTER: Final = 9_000
+_COSINE: Final = np.array([math.cos(math.radians((step + 0.5) / 100)) for step in range(-_QUARTER, _QUARTER + 1)])
+"""Of each hundredth of a degree of latitude from pole to pole: right to 2 m in 10 km up to 60 degrees."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,15 +50,13 @@ class Lookback:
 
 def look_back(track: Track, row: IntArray, back: int = BACK, gap_ms: int = RUN_GAP_MS) -> Lookback:
     """Return what came before n records of a track."""
-    there = np.ones((back + 1, len(row)), bool)
-    marks = np.zeros((back + 1, len(row)), np.uint16)
-    marks[0] = track.columns["marks"][row]
-    for step in range(1, back + 1):
-        earlier = np.maximum(row - step, 0)
-        there[step] = there[step - 1] & follows(track, row, step)
-        there[step] &= track.at_ms[np.maximum(row - step + 1, 0)] - track.at_ms[earlier] <= gap_ms
-        marks[step] = np.where(there[step], track.columns["marks"][earlier], 0)
-    return Lookback(row, there, marks)
+    steps = np.arange(back + 1)[:, None]
+    earlier = np.maximum(row - steps, 0)
+    at_ms = track.at_ms[earlier]
+    there = (row >= steps) & (track.slot[earlier] == track.slot[row])
+    there[1:] &= at_ms[:-1] - at_ms[1:] <= gap_ms
+    there = np.logical_and.accumulate(there, axis=0)
+    return Lookback(row, there, track.columns["marks"][earlier] * there)
 
 
 def follows(track: Track, row: IntArray, back: int) -> BoolArray:
@@ -62,16 +67,7 @@ def follows(track: Track, row: IntArray, back: int) -> BoolArray:
 def distance_m(track: Track, row: IntArray, other: IntArray) -> FloatArray:
     """Return flat-Earth distances in metres of near points, by arithmetic that no batch boundary can change."""
     latitude_e7, longitude_e7 = track.columns["latitude_e7"], track.columns["longitude_e7"]
-    north = np.radians((latitude_e7[row] - latitude_e7[other]) * 1e-7)
-    east = np.radians((longitude_e7[row] - longitude_e7[other]) * 1e-7)
-    east *= _cosine(np.radians(latitude_e7[other] * 1e-7))
-    return np.asarray(EARTH_RADIUS_M * np.sqrt(north * north + east * east))
-
-
-def _cosine(angle: FloatArray) -> FloatArray:
-    """Return the cosine of -pi/2 to pi/2 within 1e-6 by its series: numpy's own may differ by a bit along an array."""
-    square = angle * angle
-    series = 1.0 - square / 90.0
-    for divisor in (56.0, 30.0, 12.0, 2.0):
-        series = 1.0 - square / divisor * series
-    return series
+    origin_e7 = latitude_e7[other]
+    north_m = (latitude_e7[row] - origin_e7) * _METRES
+    east_m = (longitude_e7[row] - longitude_e7[other]) * _METRES * _COSINE.take(origin_e7 // _STEP_E7 + _QUARTER)
+    return np.asarray(np.sqrt(north_m * north_m + east_m * east_m))

@@ -10,6 +10,7 @@ from processors.detect.findings import found
 from processors.detect.lookback import Lookback, distance_m
 from processors.domain import Findings
 from processors.marks import SLOW
+from processors.streets import SEGMENT_M
 from processors.tracks import Track
 from processors.vehicle_words import VehicleWord, read_word
 
@@ -39,8 +40,8 @@ def slow_progress(track: Track, look: Lookback, rule: SlowProgressRule) -> Findi
     look, share = look.take(~np.isnan(share)), share[~np.isnan(share)]
     longer = look.marks[REPORTS] & SLOW != 0
     before = _shares(track, look.row - longer, rule)
-    segments = [_word(track, row).segment for row in look.row.tolist()]
-    same = [_word(track, row).segment == segment for row, segment in zip(look.row - longer, segments, strict=True)]
+    segments = [_segment(track, row) for row in look.row.tolist()]
+    same = [_segment(track, row) == segment for row, segment in zip(look.row - longer, segments, strict=True)]
     new = np.flatnonzero(~(longer & np.array(same, bool) & ~np.isnan(before)))
     value = share[new]
     score = 0.8 - 0.3 * value / rule.share
@@ -58,6 +59,10 @@ def _shares(track: Track, row: IntArray, rule: SlowProgressRule) -> FloatArray:
     slow = known < rule.share
     share[some[slow]] = known[slow]
     return share
+
+
+def _segment(track: Track, row: int) -> str:
+    return f"{_word(track, row).way}/{int(track.columns['along_m'][row] / SEGMENT_M)}"
 
 
 def _word(track: Track, row: int) -> VehicleWord:

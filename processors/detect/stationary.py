@@ -9,7 +9,7 @@ from processors.batches import BoolArray, IntArray
 from processors.detect.findings import END_SCORE, found, together
 from processors.detect.lookback import RUN_GAP_MS, distance_m, follows
 from processors.domain import Findings
-from processors.marks import AT_STOP, FORBIDDEN, MOVING, STOPPED
+from processors.marks import AT_STOP, FORBIDDEN, MOVING, STOPPED, MarkArray
 from processors.tracks import Track
 from processors.vehicle_words import read_word
 
@@ -37,14 +37,15 @@ def stationary_vehicles(track: Track, row: IntArray, rule: StationaryRule) -> Fi
     low. Source: docs/thresholds.md#fleet.
     """
     marks = track.columns["marks"]
-    row = row[(marks[row] & STOPPED != 0) & _matters(marks[row])]
-    row = _standing(track, row, STOPPED, STOPPED, rule)
-    first = REPORTS - 1
-    came = follows(track, row, first + 1)
-    before = np.maximum(row - first - 1, 0)
-    came &= track.at_ms[row - first] - track.at_ms[before] <= rule.run_gap_ms
-    stood = came & (distance_m(track, before, row - first) <= rule.standing_radius_m)
-    row, came = row[~stood], came[~stood]
+    row = row[row >= REPORTS - 1]
+    row = row[(_all(marks, row) & STOPPED != 0) & _matters(marks[row])]
+    first = row - REPORTS + 1
+    before = np.maximum(first - 1, 0)
+    came = follows(track, row, REPORTS) & (track.at_ms[first] - track.at_ms[before] <= rule.run_gap_ms)
+    new = ~came | (distance_m(track, before, first) > rule.standing_radius_m)
+    row, came = row[new], came[new]
+    stands = _from_one_position(track, row, rule)
+    row, came = row[stands], came[stands]
     away = marks[row] & AT_STOP == 0
     forbidden = row[marks[row] & FORBIDDEN != 0]
     zones = [read_word(track.texts["word"].text(one)).zone_id for one in forbidden.tolist()]
@@ -62,25 +63,33 @@ def moved_on(track: Track, row: IntArray, rule: StationaryRule) -> Findings:
     """
     marks = track.columns["marks"]
     row = row[row >= REPORTS]
-    stood = (marks[row - 1] | marks[row - 2] | marks[row - 3] | marks[row - 4]) & MOVING == 0
-    row = row[stood & _matters(marks[row - 1])]
+    row = row[(_any(marks, row - 1) & MOVING == 0) & _matters(marks[row - 1])]
     row = row[follows(track, row, REPORTS) & (track.at_ms[row] - track.at_ms[row - 1] <= rule.silence_ms)]
     runs = marks[row] & MOVING != 0
     runs[~runs] = distance_m(track, row[~runs], row[~runs] - REPORTS) > rule.moved_m
-    return found("moved_on", _standing(track, row[runs] - 1, MOVING, 0, rule) + 1, END_SCORE)
+    row = row[runs]
+    return found("moved_on", row[_from_one_position(track, row - 1, rule)], END_SCORE)
 
 
-def _matters(marks: IntArray) -> BoolArray:
+def _all(marks: MarkArray, row: IntArray) -> MarkArray:
+    """Return the marks that all of four records have, of which the rows are the last."""
+    return np.asarray(marks[row] & marks[row - 1] & marks[row - 2] & marks[row - 3])
+
+
+def _any(marks: MarkArray, row: IntArray) -> MarkArray:
+    """Return the marks that any of four records has, of which the rows are the last."""
+    return np.asarray(marks[row] | marks[row - 1] | marks[row - 2] | marks[row - 3])
+
+
+def _matters(marks: MarkArray) -> BoolArray:
     """Tell which marks are of a place where it matters that a vehicle stands."""
     return np.asarray((marks & AT_STOP == 0) | (marks & FORBIDDEN != 0))
 
 
-def _standing(track: Track, row: IntArray, mask: int, wanted: int, rule: StationaryRule) -> IntArray:
-    """Return those rows that are the last of four from one position, all with those marks."""
-    marks, first = track.columns["marks"], REPORTS - 1
-    row = row[follows(track, row, first) & (marks[row] & mask == wanted)]
-    for back in range(first):
-        later, earlier = row - back, row - back - 1
-        run = (track.at_ms[later] - track.at_ms[earlier] <= rule.run_gap_ms) & (marks[earlier] & mask == wanted)
-        row = row[run & (distance_m(track, later, row - first) <= rule.standing_radius_m)]
-    return row
+def _from_one_position(track: Track, row: IntArray, rule: StationaryRule) -> BoolArray:
+    """Tell of which rows (n,) the four records up to them are of one vehicle, without a silence, from one position."""
+    run = row - np.arange(REPORTS)[:, None]
+    at_ms = track.at_ms[run]
+    near = follows(track, row, REPORTS - 1) & (at_ms[:-1] - at_ms[1:] <= rule.run_gap_ms).all(axis=0)
+    near &= (distance_m(track, run[:-1], run[-1]) <= rule.standing_radius_m).all(axis=0)
+    return np.asarray(near)
