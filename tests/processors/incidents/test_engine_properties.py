@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,12 +69,8 @@ def arrivals(draw: st.DrawFn, lateness_s: int = LATENESS_S, kinds: Sequence[str]
         one = claim(kind, f"{kind}-{draw(st.integers(0, 3))}", at_s, x_m=place * 150 + draw(st.integers(-3, 3)) * 10)
         if kinds is STREET_KINDS:
             device, way = draw(st.integers(0, 2)), draw(st.integers(-1, 1))
-            about: dict[str, Any] = {
-                "device_id": f"B{device}",
-                "witness_id": f"B{device}",
-                "subject": ("", "Z-1", "Z-2")[device],
-            }
-            one = replace(one, **about, line_id="09A", direction_id=way, line_offset_m=place * 150.0)
+            one = replace(one, device_id=f"B{device}", witness_id=f"B{device}", subject=("", "Z-1", "Z-2")[device])
+            one = replace(one, line_id="09A", direction_id=way, line_offset_m=place * 150.0, vehicle_class="BUS")
         tick_s = at_s + STEP_S
         story = []
         for withdrawn in draw(st.sampled_from([(False,), (False,), (False, True), (False, True, False)])):
@@ -157,7 +152,7 @@ def test_open_incidents_equal_the_plain_computation(arrived: list[Arrival], data
     assert_plain(arrived, until_s, RULES)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(arrivals(kinds=STREET_KINDS), st.data())
 def test_so_do_those_of_rules_of_every_key(arrived: list[Arrival], data: st.DataObject) -> None:
     assert_plain(arrived, data.draw(st.integers(1, LENGTH_S // STEP_S)) * STEP_S, LANGUAGE)
@@ -207,7 +202,7 @@ def test_a_restart_changes_nothing(arrived: list[Arrival], data: st.DataObject) 
     assert_restarts(arrived, data, RULES)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(arrivals(kinds=STREET_KINDS), st.data())
 def test_a_restart_changes_nothing_with_rules_of_every_key(arrived: list[Arrival], data: st.DataObject) -> None:
     assert_restarts(arrived, data, LANGUAGE)
