@@ -2,16 +2,11 @@
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
 
 from processors.geo import haversine_m
+from processors.score_bounds import BOUNDS, FOLLOWS, FOLLOWS_M, FOLLOWS_S, MOMENT, Bounds
 from schemas.records import IncidentChange, IncidentState, Truth
-
-WITHIN_M: Final = 200.0
-WITHIN_MS: Final = 120_000
-BEFORE_MS: Final = 30_000
-"""An incident may open this long before its truth: fast clocks put evidence early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +24,12 @@ class KindScore:
 
 @dataclass(frozen=True, slots=True)
 class _Opening:
-    """A first revision: when and where an incident came to be known."""
+    """A first revision: when, where and on which lines an incident came to be known."""
 
     tick_ms: int
     latitude_deg: float
     longitude_deg: float
+    line_ids: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +43,26 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """Of one kind: the truths by id, which of them were detected, and the ids of the incidents that were false."""
+    """Of one kind: the truths by id, which of them were detected, and the ids of the incidents that were false.
+
+    explained: the ids of further incidents that are not false: they came of a truth again, or follow from another one.
+    """
 
     truths: Mapping[str, Truth]
     detected: Mapping[str, Detection]
     false: tuple[str, ...]
+    explained: tuple[str, ...] = ()
 
 
 def score(truths: Sequence[Truth], changes: Sequence[IncidentChange]) -> dict[str, KindScore]:
     """Score the incidents of a run against its truths, by kind, in the order of their names.
 
-    A truth is detected when an incident of its kind opens within 200 m of it and at most 120 s after it (and at most
-    30 s before), one to one: as many truths as possible, each with the nearest incident that this leaves it.
-    A provisional incident and the ordered one that replaces it are one, and so are an incident and those merged into
-    it; it counts as opened at its earliest opening that fits. Withdrawn incidents and exercises count for nothing. All
-    others are false. Repeated changes change nothing.
+    A truth is detected when an incident of its kind opens within the bounds of the kind (a crash: within 200 m, at
+    most 120 s after it, at most 30 s before), one to one: as many truths as possible, each with the nearest incident
+    that this leaves it. A provisional incident and the ordered one that replaces it are one, and so are an incident
+    and those merged into it; it counts as opened at its earliest opening that fits. Withdrawn incidents and exercises
+    count for nothing, nor do those explained: of a lasting kind another one of the same truth, or what follows from a
+    truth of another kind. All others are false. Repeated changes change nothing.
     Source of the bounds: the project's definition of a detected truth (docs/simulator.md#scoring).
     """
     return {kind: _score_kind(found) for kind, found in detections(truths, changes).items()}
@@ -71,19 +72,32 @@ def detections(truths: Sequence[Truth], changes: Sequence[IncidentChange]) -> di
     """Return by kind which truths were detected, and by which incidents; `score` says when one is."""
     cases = _cases([change for change in changes if not change.incident.exercise])
     kinds = sorted({truth.kind for truth in truths} | {kind for kind, _ in cases})
+    by_kind: dict[str, dict[str, Truth]] = {}
+    for truth in truths:
+        by_kind.setdefault(truth.kind, {})[truth.truth_id] = truth
     return {
         kind: _detections(
-            {truth.truth_id: truth for truth in truths if truth.kind == kind},
-            {case_id: openings for (case_kind, case_id), openings in cases.items() if case_kind == kind},
+            kind, by_kind, {case_id: openings for (one, case_id), openings in cases.items() if one == kind}
         )
         for kind in kinds
     }
 
 
-def _detections(truths: Mapping[str, Truth], cases: Mapping[str, Sequence[_Opening]]) -> Detections:
-    detected = _one_to_one({truth_id: _matches(truth, cases) for truth_id, truth in truths.items()})
+def _detections(
+    kind: str, by_kind: Mapping[str, Mapping[str, Truth]], cases: Mapping[str, Sequence[_Opening]]
+) -> Detections:
+    truths, bounds = by_kind.get(kind, {}), BOUNDS.get(kind, MOMENT)
+    fitting = {truth_id: _matches(truth, cases, bounds) for truth_id, truth in truths.items()}
+    detected = _one_to_one(fitting)
     taken = {one.case_id for one in detected.values()}
-    return Detections(truths, detected, tuple(sorted(cases.keys() - taken)))
+    explained = {match.case_id for found in fitting.values() for match in found} if bounds.lasting else set()
+    wider = replace(bounds, within_m=max(bounds.within_m, FOLLOWS_M), after_s=FOLLOWS_S, lasting=True)
+    for cause in sorted(FOLLOWS.get(kind, ())):
+        for truth in by_kind.get(cause, {}).values():
+            explained |= {match.case_id for match in _matches(truth, cases, wider)}
+    explained -= taken
+    false = cases.keys() - taken - explained
+    return Detections(truths, detected, tuple(sorted(false)), tuple(sorted(explained)))
 
 
 def _score_kind(found: Detections) -> KindScore:
@@ -96,21 +110,31 @@ def _score_kind(found: Detections) -> KindScore:
     )
 
 
-def _matches(truth: Truth, cases: Mapping[str, Sequence[_Opening]]) -> list[Detection]:
+def _matches(truth: Truth, cases: Mapping[str, Sequence[_Opening]], bounds: Bounds) -> list[Detection]:
     """List the cases that may be a truth's detection, nearest first."""
+    from_ms = truth.at_ms - bounds.before_s * 1000
+    until_ms = (max(truth.ends_at_ms, truth.at_ms) if bounds.lasting else truth.at_ms) + bounds.after_s * 1000
     found = []
     for case_id, openings in cases.items():
         fitting = []
         for opening in openings:
-            delay_ms = opening.tick_ms - truth.at_ms
+            if not from_ms <= opening.tick_ms <= until_ms:
+                continue
             away_m = float(
                 haversine_m(truth.latitude_deg, truth.longitude_deg, opening.latitude_deg, opening.longitude_deg)
             )
-            if -BEFORE_MS <= delay_ms <= WITHIN_MS and away_m <= WITHIN_M:
-                fitting.append((delay_ms, away_m))
+            if _is_there(truth, opening, away_m, bounds):
+                fitting.append((opening.tick_ms - truth.at_ms, away_m))
         if fitting:
             found.append(Detection(min(away_m for _, away_m in fitting), min(fitting)[0], case_id))
     return sorted(found, key=lambda match: (match.distance_m, match.delay_ms, match.case_id))
+
+
+def _is_there(truth: Truth, opening: _Opening, away_m: float, bounds: Bounds) -> bool:
+    """Tell whether an opening is about the truth's lines; where either names none, whether it is near enough."""
+    if bounds.by_line and truth.line_ids and opening.line_ids:
+        return not opening.line_ids.isdisjoint(truth.line_ids)
+    return away_m <= bounds.within_m
 
 
 def _one_to_one(matches: Mapping[str, Sequence[Detection]]) -> dict[str, Detection]:
@@ -156,7 +180,8 @@ def _cases(changes: Iterable[IncidentChange]) -> dict[tuple[str, str], list[_Ope
         opened = first[name]
         place = opened.incident
         kind = last[case_id].incident.kind if case_id in last else place.kind
-        opening = _Opening(opened.tick_ms, place.latitude_deg, place.longitude_deg)
+        lines = frozenset(line.line_id for line in place.lines)
+        opening = _Opening(opened.tick_ms, place.latitude_deg, place.longitude_deg, lines)
         cases.setdefault((kind, case_id), []).append(opening)
     return cases
 

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.geo import EARTH_RADIUS_M
-from processors.score import KindScore, score
-from schemas.records import Change, Incident, IncidentChange, IncidentState, Severity, Truth
+from processors.score import KindScore, detections, score
+from processors.score_bounds import BOUNDS, FOLLOWS
+from processors.simulate.scenes import SCENE_KINDS
+from schemas.records import AffectedLine, Change, Incident, IncidentChange, IncidentState, Severity, Truth
 
 START_MS = 1_790_000_000_000
 METRE_DEG = 57.29577951308232 / EARTH_RADIUS_M
@@ -69,6 +71,52 @@ def test_score_finds_a_truth_and_times_it() -> None:
 def test_score_keeps_kinds_apart() -> None:
     found = score([truth("t1", kind="fire")], [change("i1", kind="crash")])
     assert found == {"crash": KindScore(0, 0, 1, None), "fire": KindScore(1, 0, 0, None)}
+
+
+def lasting(name: str, kind: str, ends_s: float, lines: tuple[str, ...] = ()) -> Truth:
+    return replace(truth(name, kind=kind), ends_at_ms=START_MS + round(ends_s * 1000), line_ids=lines)
+
+
+def on_lines(one: IncidentChange, *lines: str) -> IncidentChange:
+    near = tuple(AffectedLine(distance_m=1.0, direction_id=0, line_id=line, line_name=line) for line in lines)
+    return replace(one, incident=replace(one.incident, lines=near))
+
+
+def test_score_has_bounds_for_every_kind_that_is_played() -> None:
+    assert set(BOUNDS) == {"crash", "fire"} | {one.name for one in SCENE_KINDS}
+    assert set(FOLLOWS) <= set(BOUNDS)
+    assert set().union(*FOLLOWS.values()) <= set(BOUNDS)
+
+
+def test_score_takes_a_lasting_kind_until_two_minutes_after_its_end() -> None:
+    parked = lasting("t1", "illegal_parking", 900.0)
+    for at_s, detected in ((-30.25, 0), (600, 1), (1_020, 1), (1_020.25, 0)):
+        assert score([parked], [change("i1", at_s, kind="illegal_parking")])["illegal_parking"].detected == detected
+
+
+def test_score_explains_a_second_opening_of_a_lasting_truth() -> None:
+    found = detections(
+        [lasting("t1", "debris", 900.0)],
+        [change("i1", 10, kind="debris"), change("i2", 500, 20, kind="debris"), change("i3", 500, 900, kind="debris")],
+    )["debris"]
+    assert (found.detected["t1"].case_id, found.explained, found.false) == ("i1", ("i2",), ("i3",))
+
+
+def test_score_goes_by_line_where_the_kind_is_about_one() -> None:
+    gap = lasting("t1", "service_gap", 1_800.0, ("BRT01",))
+    far = change("i1", 900, 9_000, kind="service_gap")
+    assert score([gap], [on_lines(far, "02", "BRT01")])["service_gap"] == KindScore(1, 1, 0, 900.0)
+    assert score([gap], [on_lines(far, "02")])["service_gap"] == KindScore(1, 0, 1, None)
+    assert score([gap], [change("i1", 900, 4_900, kind="service_gap")])["service_gap"].detected == 1
+    assert score([gap], [change("i1", 900, 5_100, kind="service_gap")])["service_gap"].detected == 0
+
+
+def test_score_does_not_call_false_what_follows_from_another_truth() -> None:
+    crash = lasting("t1", "crash", 600.0)
+    stands = change("i1", 400, 150, kind="stopped_vehicle")
+    assert score([crash], [stands])["stopped_vehicle"] == KindScore(0, 0, 0, None)
+    assert score([crash], [change("i1", 400, 150, kind="debris")])["debris"] == KindScore(0, 0, 1, None)
+    assert score([crash], [change("i1", 2_401, 150, kind="stopped_vehicle")])["stopped_vehicle"].false == 1
 
 
 def test_score_leaves_exercises_out() -> None:
