@@ -199,4 +199,3 @@ def _detection(frame: Frame, camera_id: str, at_ms: int, box: Sequence[float]) -
         model_version=MODEL_VERSION,
         snapshot_url=f"snapshots/{camera_id}/{at_ms}.jpg" if claim else "",
     )
-

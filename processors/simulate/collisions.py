@@ -64,6 +64,7 @@ class Collisions:
             [vehicle.vehicle_id for vehicle in vehicles],
             [vehicle.line_id for vehicle in vehicles],
             accuracy_m(self._rule),
+            parked=(wreck.fix_ms[rows] > wreck.crash.ends_ms).tolist(),
         )
         wreck.channel.send(rows, at_ms, records)
 

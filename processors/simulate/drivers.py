@@ -1,4 +1,4 @@
-"""The vehicles that are in one scene only: they report as all others do, from their own course."""
+"""The vehicles that are in one scene only: they report as all others do, and that they park when they are done."""
 
 from dataclasses import dataclass
 
@@ -62,5 +62,6 @@ class Drivers:
             [drive.vehicle_id],
             [""],
             accuracy_m(self._rule),
+            parked=[driver.next_ms > drive.at_ms[-1]],
         )
         driver.channel.send(np.array([0]), np.array([at_ms]), records)

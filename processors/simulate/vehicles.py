@@ -267,16 +267,16 @@ def accuracy_m(rule: SimulationRule) -> float:
 def positions(
     at_ms: Sequence[int], fixes: Fixes, classes: Sequence[VehicleClass], boarding: Sequence[bool],
     directions: Sequence[int], vehicle_ids: Sequence[str], line_ids: Sequence[str], accuracy_m: float,
-    sos: Sequence[bool] = (),
+    sos: Sequence[bool] = (), parked: Sequence[bool] = (),
 ) -> list[VehiclePosition]:  # fmt: skip
     """Write n fixes as records; a line's vehicle has its doors open while people board.
 
-    sos: of each, whether the button is pressed; empty = of none.
+    sos, parked: of each, whether the button is pressed, and whether the engine is off; empty = of none.
     """
     columns = zip(
         at_ms, fixes.latitude_deg.tolist(), fixes.longitude_deg.tolist(), fixes.speed_mps.tolist(),
         fixes.bearing_deg.tolist(), classes, boarding, directions, vehicle_ids, line_ids,
-        sos or [False] * len(vehicle_ids), strict=True,
+        sos or [False] * len(vehicle_ids), parked or [False] * len(vehicle_ids), strict=True,
     )  # fmt: skip
     return [
         VehiclePosition(
@@ -287,15 +287,16 @@ def positions(
             bearing_deg=round(bearing, 1) % 360,
             accuracy_m=accuracy_m,
             vehicle_class=kind,
-            ignition=Switch.ON,
+            ignition=Switch.OFF if is_off else Switch.ON,
             door=Switch.UNKNOWN if not line_id else Switch.ON if boards else Switch.OFF,
             sos=Switch.ON if calls else Switch.OFF,
             direction_id=direction,
             vehicle_id=vehicle_id,
             line_id=line_id,
         )
-        for at, latitude, longitude, speed, bearing, kind, boards, direction, vehicle_id, line_id, calls in columns
-    ]
+        for at, latitude, longitude, speed, bearing, kind, boards, direction, vehicle_id, line_id, calls, is_off
+        in columns
+    ]  # fmt: skip
 
 
 def _placed(
