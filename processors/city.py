@@ -147,7 +147,7 @@ class City:
         """Build the indexes; `areas` answers in the order of `units`, on the plane of `bounds`.
 
         speed_limits_kmh: by vehicle class, what holds where no zone says otherwise; a class without one has none.
-        normals_mps: usual speeds of segments of 500 m by hour; others follow from the schedule.
+        normals_mps: usual speeds of segments of 500 m by hour; where there is none, one for all streets.
         """
         self.name, self.version, self.time_zone = name, version, time_zone
         self.south_deg, self.west_deg = bounds.south_deg, bounds.west_deg
