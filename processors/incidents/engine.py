@@ -112,6 +112,8 @@ class IncidentEngine:
             for kind in sorted(evaluator.kinds):
                 self._concerned[evaluator.exercise].setdefault(kind, []).append(number)
         self._schedule = Schedule(len(self._evaluators))
+        self._occupied: set[int] = set()
+        """evaluators that have something to remember"""
         self._urgent = [one for one in self._evaluators if one.rule.life_safety and rule.provisional_after_ms > 0]
         self._next_offset = 0
         self._tick_ms: int | None = None
@@ -210,7 +212,7 @@ class IncidentEngine:
             own = kept.get((evaluator.rule.id, evaluator.exercise))
             if own is not None:
                 evaluator.restore(own, checkpoint_parts, tick_ms, same_rules)
-                self._schedule.want(number, evaluator.next_due_ms())
+                self._had_turn(number)
         if self._is_stalled():
             for block in self._merge.waiting():
                 self._wait(block)
@@ -242,8 +244,8 @@ class IncidentEngine:
         changes: list[IncidentChange] = []
         for evaluator in self._urgent:
             changes += evaluator.look_ahead(fastest_ms, parts[evaluator.exercise])
-        for number, evaluator in enumerate(self._evaluators if changes else ()):
-            self._schedule.want(number, evaluator.next_due_ms())
+        for number in range(len(self._evaluators) if changes else 0):
+            self._had_turn(number)
         return changes
 
     def _wait(self, block: ObservationBlock) -> None:
@@ -279,12 +281,21 @@ class IncidentEngine:
             number = heapq.heappop(waiting)
             evaluator = self._evaluators[number]
             changes += evaluator.advance(tick_ms, told.get(number, ()), acted)
-            self._schedule.want(number, evaluator.next_due_ms())
+            self._had_turn(number)
             if evaluator.causes.changed:
                 for later in (one for one in self._muted[number] if one not in turns):
                     turns.add(later)
                     heapq.heappush(waiting, later)
         return changes
+
+    def _had_turn(self, number: int) -> None:
+        """Take note of when an evaluator wants its next turn, and whether it has anything to remember."""
+        evaluator = self._evaluators[number]
+        self._schedule.want(number, evaluator.next_due_ms())
+        if evaluator.is_empty():
+            self._occupied.discard(number)
+        else:
+            self._occupied.add(number)
 
     def _gather(self, stage: GatheringStage, tick: MergedTick) -> MergedTick:
         """Return a tick with what gatherings derive, and keep that for the rows."""
@@ -311,7 +322,8 @@ class IncidentEngine:
 
     def _state(self) -> _State:
         assert self._tick_ms is not None
-        for evaluator in self._evaluators:
+        occupied = [self._evaluators[number] for number in sorted(self._occupied)]
+        for evaluator in occupied:
             self._unsaved |= evaluator.seal(self._next_offset)
         for stage in self._stages:
             self._unsaved |= stage.seal(self._next_offset)
@@ -322,7 +334,7 @@ class IncidentEngine:
             next_offset=self._next_offset,
             tick_ms=self._tick_ms,
             merge=self._merge.state(),
-            rules=tuple(evaluator.state() for evaluator in self._evaluators if not evaluator.is_empty()),
+            rules=tuple(evaluator.state() for evaluator in occupied),
             decisions=self._decisions.state(),
             gatherings=tuple(each for stage in self._stages for each in stage.state()),
         )
