@@ -134,16 +134,15 @@ class SilenceWatch:
         self._forget(late_ms)
         device, newest_ms = np.arange(len(self._newest_ms), dtype=np.int32), self._newest_ms
         untold = (newest_ms < horizon_ms) & (newest_ms != NEVER_MS)
-        fresh = self._first_ms >= late_ms
+        fresh = self._first_ms >= late_ms + self._rule.limit_ms  # an earlier one that comes late leaves a hole
         beats = (self._beat_ms != self._no_beat_ms) & (newest_ms != NEVER_MS)
         kept = device[untold | fresh | beats]
-        members = np.union1d(kept, np.fromiter(self._holes, np.int32, len(self._holes))).astype(np.int32)
-        bucket = dict(zip(members.tolist(), self._bucket(members).tolist(), strict=True))
+        holes = np.fromiter(self._holes, np.int32, len(self._holes))
+        kept_in, holes_in = self._bucket(kept), self._bucket(holes)
         parts = {}
-        for number in range(BUCKETS):
-            rows = [one for one in kept.tolist() if bucket[one] == number]
-            holed = [one for one in self._holes if bucket[one] == number]
-            content = self._part(np.array(rows, np.int32), untold, fresh, holed) if rows or holed else b""
+        for number in range(BUCKETS) if len(kept) + len(holes) + len(self._parts) else ():
+            rows, holed = kept[kept_in == number], holes[holes_in == number].tolist()
+            content = self._part(rows, untold, fresh, holed) if len(rows) or holed else b""
             was = self._parts.get(number)
             if not content:
                 self._parts.pop(number, None)
@@ -163,7 +162,8 @@ class SilenceWatch:
             device = self._devices.dictionary.numbers(keys)
             told.append(self._heard(record, device, track.at_ms, {**track.columns, **track.texts}))
         self._make_room()
-        self._note(_joined(told))
+        heard = _joined(told)
+        self._note(heard._replace(beat=np.zeros(len(heard.beat), bool)))  # the first heartbeats stand in the parts
         self._first_ms[:] = np.where(self._newest_ms == NEVER_MS, NEVER_MS, LONG_AGO_MS)
         for name, content in parts:
             self._load_part(name, content)
@@ -187,16 +187,26 @@ class SilenceWatch:
         odd |= (gap_ms > 0) & (known_ms + limit_ms <= self._tick_ms)
         odd |= (gap_ms == 0) & (heard.seen != self._seen[device])
         odd |= heard.beat & (heard.at_ms < self._beat_ms[device])
+        new = known_ms == NEVER_MS
+        first_ms = heard.at_ms[new]
+        if len(first_ms):
+            apart = int(first_ms.max()) - int(first_ms.min()) > limit_ms
+            odd[new] = apart | (first_ms + limit_ms <= self._tick_ms)
         return np.asarray(odd)
 
     def _note(self, heard: _Heard) -> None:
         """Note records that leave no hole."""
         if not len(heard.device):
             return
-        newer = heard.take(heard.at_ms > self._newest_ms[heard.device])
-        newer = newer.take(np.lexsort((*(newer.seen[name] for name in _ORDER), newer.at_ms)))
+        known_ms = self._newest_ms[heard.device]
+        is_newer = heard.at_ms > known_ms
+        newer, early = heard.take(is_newer), heard.take(~is_newer | (known_ms == NEVER_MS))
+        ranks = [newer.seen[name] for name in _ORDER] if self._rule.beat else []  # a vehicle says one thing at a time
+        newer = newer.take(np.lexsort((*ranks, newer.at_ms)))
         self._newest_ms[newer.device], self._seen[newer.device] = newer.at_ms, newer.seen  # of several the last stays
-        np.minimum.at(self._first_ms, heard.device, heard.at_ms)
+        self._first_ms[early.device[self._first_ms[early.device] == NEVER_MS]] = NO_BEAT_MS
+        np.minimum.at(self._first_ms, early.device, early.at_ms)
+        np.minimum.at(self._beat_ms, heard.device[heard.beat], heard.at_ms[heard.beat])
 
     def _look_at_each(self, heard: _Heard, tick_ms: int) -> list[Told]:
         """Note records of devices one by one; return what changes in the claims about these."""
