@@ -23,6 +23,7 @@ from tests.processors.incidents.test_engine_properties import (
     log_of,
 )
 
+
 def explained(blocks: Sequence[ObservationBlock], rules: RuleSet = RULES) -> dict[str, tuple[Explanation, ...]]:
     return explain(blocks, rules, CITY, SOURCES, ORDERED)
 
