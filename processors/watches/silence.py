@@ -32,7 +32,9 @@ LONG_AGO_MS: Final = NEVER_MS // 2
 NO_BEAT_MS: Final = -NEVER_MS
 SCORE_MILLI: Final = 900
 
-SEEN: Final = np.dtype([("watched", "u1"), ("latitude_e7", "<i4"), ("longitude_e7", "<i4"), ("word", "<i4")])
+SEEN: Final = np.dtype(
+    [("watched", "u1"), ("latitude_e7", "<i4"), ("longitude_e7", "<i4"), ("word", "<i4")], align=True
+)
 """What a claim repeats of the record after which nothing came; of several of one time the greatest counts."""
 _ORDER: Final = tuple(reversed(SEEN.names or ()))
 
@@ -120,10 +122,13 @@ class SilenceWatch:
         self._make_room()
         heard, self._pending = _joined(self._pending), []
         looked_at = np.zeros(len(self._newest_ms), bool)
-        looked_at[heard.device[self._is_odd(heard)]] = True
-        alone = looked_at[heard.device]
-        self._note(heard.take(~alone))
-        told = self._look_at_each(heard.take(alone), turn.tick_ms)
+        odd = self._is_odd(heard)
+        told: list[Told] = []
+        if odd.any():
+            looked_at[heard.device[odd]] = True
+            alone = looked_at[heard.device]
+            told, heard = self._look_at_each(heard.take(alone), turn.tick_ms), heard.take(~alone)
+        self._note(heard)
         told += [Told(claim) for device in self._due(turn.tick_ms, looked_at) for claim in self._tail(device)]
         self._tick_ms = turn.tick_ms
         self._drop_filled(turn.late_ms)
@@ -185,7 +190,8 @@ class SilenceWatch:
         gap_ms = heard.at_ms - known_ms
         odd = (gap_ms > limit_ms) | (gap_ms < -limit_ms) | self._holed[device]
         odd |= (gap_ms > 0) & (known_ms + limit_ms <= self._tick_ms)
-        odd |= (gap_ms == 0) & (heard.seen != self._seen[device])
+        same = np.flatnonzero(gap_ms == 0)
+        odd[same] |= heard.seen[same] != self._seen[device[same]]
         odd |= heard.beat & (heard.at_ms < self._beat_ms[device])
         new = known_ms == NEVER_MS
         first_ms = heard.at_ms[new]
@@ -200,7 +206,8 @@ class SilenceWatch:
             return
         known_ms = self._newest_ms[heard.device]
         is_newer = heard.at_ms > known_ms
-        newer, early = heard.take(is_newer), heard.take(~is_newer | (known_ms == NEVER_MS))
+        newer = heard if is_newer.all() else heard.take(is_newer)
+        early = heard.take(~is_newer | (known_ms == NEVER_MS))
         ranks = [newer.seen[name] for name in _ORDER] if self._rule.beat else []  # a vehicle says one thing at a time
         newer = newer.take(np.lexsort((*ranks, newer.at_ms)))
         self._newest_ms[newer.device], self._seen[newer.device] = newer.at_ms, newer.seen  # of several the last stays
