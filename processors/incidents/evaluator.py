@@ -194,7 +194,7 @@ class RuleEvaluator:
         self._lookout.pending = {early.incident.incident_id: early for early in state.pending}
         self.causes.all = {cause.incident_id: cause for cause in state.causes}
         self._muting.restore(state.muted, self._causes_of_others() if same_rules else ())
-        self._claims.restore(state.claims, state.merely_ending, parts, tick_ms)
+        self._claims.restore(state.claims, state.merely_ending, parts, tick_ms - self.horizon_ms, tick_ms)
         self._watch(self._claims.told())
         if not same_rules:
             self._unsettled = frozenset(self._claims.standing).union(*(known.evidence_ids for known in incidents))

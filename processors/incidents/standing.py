@@ -28,7 +28,7 @@ from processors.incidents.verdict import Circumstances, fewest_claims, judge
 from schemas.records import Observation
 
 ASK_AGAIN_MS: Final = 60_000
-"""How long later a claim that may still end something is looked at again, to be forgotten."""
+"""How often a claim that may still end something is looked at again, to be forgotten."""
 
 
 class StandingClaims:
@@ -52,6 +52,7 @@ class StandingClaims:
         self._silent = Ageing()
         self._ended = Ageing()
         self._merely_ending: set[str] = set()
+        self._oldest_ms = 0
         self._ripening: list[tuple[int, str]] = []
 
     @property
@@ -129,12 +130,18 @@ class StandingClaims:
         return region if region.touched or region.told else None
 
     def restore(
-        self, state: ClaimsState, merely_ending: Iterable[str], parts: Mapping[str, bytes], tick_ms: int
+        self,
+        state: ClaimsState,
+        merely_ending: Iterable[str],
+        parts: Mapping[str, bytes],
+        oldest_ms: int,
+        tick_ms: int,
     ) -> None:
         """Go back to a state as of a tick; what means nothing to the rule (any more) goes."""
         standing = self.parts.restore(state, parts)
         self._merely_ending = set(merely_ending)
         self._circumstances = replace(self._circumstances, tick_ms=tick_ms)
+        self._oldest_ms = oldest_ms
         self._change([], standing)
         for one in standing:
             if one.observation_id not in self._standing:
@@ -159,6 +166,7 @@ class StandingClaims:
 
     def forget(self, oldest_ms: int) -> None:
         """Let the clusters go that are no incidents and whose newest claim is older, and what can end nothing more."""
+        self._oldest_ms = oldest_ms
         for one in self._silent.before(oldest_ms):
             members = self.members_of(one.observation_id)
             if members and members[-1] is one and self.told_of(one.observation_id) is None:
@@ -166,11 +174,15 @@ class StandingClaims:
         for one in self._ended.before(oldest_ms):
             if self._standing.get(one.observation_id) is one:
                 if self._before(one):
-                    self._ended.add(one, oldest_ms + ASK_AGAIN_MS)
+                    self._ended.add(one, self._asked_ms(one))
                 else:
                     self._circumstances.endings.remove(one)
                     if not self._is_clustered(one):
                         self._let_go(one)
+
+    def _asked_ms(self, ending: Observation) -> int:
+        """Return when it is asked next whether a claim may still end something, the same before and after a restart."""
+        return ending.at_ms + -(-max(self._oldest_ms - ending.at_ms, 0) // ASK_AGAIN_MS) * ASK_AGAIN_MS
 
     def _let_go(self, one: Observation) -> None:
         self.parts.remove(one.observation_id)
@@ -233,7 +245,7 @@ class StandingClaims:
         if self._conditions.end(one):
             self._standing[name] = one
             self._circumstances.endings.add(one)
-            self._ended.add(one)
+            self._ended.add(one, self._asked_ms(one))
             change.endings.append(one)
         if name in self._merely_ending or not self._conditions.weigh(one):
             return
