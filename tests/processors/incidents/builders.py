@@ -85,7 +85,9 @@ def claim(
     )
 
 
-def action(decision: Decision, incident_id: str, at_s: float, operator: str = "Lan", note: str = "") -> OperatorAction:
+def action(
+    decision: Decision, incident_id: str, at_s: float, operator: str = "Lan", note: str = "", assignee: str = ""
+) -> OperatorAction:
     """What an operator decided at_s seconds after T0_MS."""
     at_ms = T0_MS + round(at_s * 1000)
     return OperatorAction(
@@ -95,6 +97,7 @@ def action(decision: Decision, incident_id: str, at_s: float, operator: str = "L
         incident_id=incident_id,
         operator=operator,
         note=note,
+        assignee=assignee,
     )
 
 

@@ -104,7 +104,9 @@ def drawn_actions(data: st.DataObject, changes: Iterable[IncidentChange], until_
     for number in range(data.draw(st.integers(0, 8)) if names else 0):
         tick_s = data.draw(st.integers(1, until_s // STEP_S)) * STEP_S
         decision, name = data.draw(st.sampled_from(list(Decision))), data.draw(st.sampled_from(names))
-        one = action(decision, name, tick_s - data.draw(st.sampled_from([0, 1, 30])), f"operator {number}")
+        at_s = tick_s - data.draw(st.sampled_from([0, 1, 30]))
+        assignee = f"ward {number}" if decision is Decision.ASSIGN else ""
+        one = action(decision, name, at_s, f"operator {number}", assignee=assignee)
         acted.append(Acted(tick_s, one))
         if data.draw(st.booleans()):
             acted.append(Acted(min(tick_s + STEP_S * data.draw(st.integers(0, 9)), until_s), one))
@@ -301,13 +303,32 @@ def test_actions_are_about_what_their_incidents_went_on_as(arrived: list[Arrival
     for incident in run.engine.open_incidents():
         actions = tuple(one for one in taken.values() if owner(one.incident_id) == incident.incident_id)
         assert incident.actions == actions
-        said = [one.decision for one in actions if one.decision is not Decision.ACKNOWLEDGE]
-        expected = judged[incident.incident_id]
-        if said and said[-1] is Decision.DISMISS:
-            expected = IncidentState.DISMISSED
-        elif said and expected is IncidentState.SUSPECTED:
-            expected = IncidentState.CONFIRMED
-        assert incident.state is expected
+        named = [one.assignee for one in actions if one.decision is Decision.ASSIGN]
+        assert incident.assigned_to == (named[-1] if named else "")
+        assert incident.state in states_decided(incident, judged[incident.incident_id])
+
+
+def states_decided(incident: Incident, judged: IncidentState) -> set[IncidentState]:
+    """Return the states that actions may make of what evidence alone makes: two of them while it is told by the minute.
+
+    A record's newest evidence is up to a minute newer than it says, when witnesses only repeat themselves.
+    """
+    said, over_ms = None, -1
+    for one in incident.actions:
+        match one.decision:
+            case Decision.CONFIRM | Decision.DISMISS:
+                said, over_ms = one.decision, -1
+            case Decision.RESOLVE:
+                said, over_ms = None if said is Decision.DISMISS else said, max(over_ms, one.at_ms)
+    if said is Decision.DISMISS:
+        return {IncidentState.DISMISSED}
+    goes_on = judged
+    if said is Decision.CONFIRM and judged is IncidentState.SUSPECTED:
+        goes_on = IncidentState.CONFIRMED
+    if over_ms < incident.last_evidence_at_ms:
+        return {goes_on}
+    sure = over_ms >= (incident.last_evidence_at_ms // REFRESH_MS + 1) * REFRESH_MS
+    return {IncidentState.RESOLVED} if sure else {IncidentState.RESOLVED, goes_on}
 
 
 @settings(max_examples=20, deadline=None)
