@@ -1,0 +1,48 @@
+import json
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from processors.city import CityInvalid, load_city
+from tests.city.test_calendars import CITY
+
+ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
+MONDAY_MS = 1_790_000_000_000
+"""21 September 2026, 21:13:20 in Hà Nội."""
+HOUR_MS = 3_600_000
+
+
+def package(folder: Path, **snapshots: object) -> Path:
+    (folder / "city.yaml").write_text(CITY, encoding="utf-8")
+    (folder / "baselines").mkdir()
+    for name, content in snapshots.items():
+        (folder / "baselines" / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def test_the_newest_snapshot_valid_at_the_time_tells_the_hour_of_the_week(tmp_path: Path) -> None:
+    hours = [float(hour) for hour in range(168)]
+    first = {"valid_from": "2026-09-21T00:00:00+07:00", "hourly": {"camera_fight": {"1": hours}}}
+    second = {"valid_from": "2026-09-22T00:00:00+07:00", "hourly": {"camera_fight": {"1": [7.0] * 168}}}
+    baselines = load_city(package(tmp_path, b=first, a=second)).baselines
+    assert baselines.expected("camera_fight", "1", MONDAY_MS, ZONE) == 21.0
+    assert baselines.expected("camera_fight", "1", MONDAY_MS + 3 * HOUR_MS, ZONE) == 7.0
+    assert baselines.expected("camera_fight", "1", MONDAY_MS - 22 * HOUR_MS, ZONE) is None
+    assert baselines.expected("camera_fight", "2", MONDAY_MS, ZONE) is None
+    assert baselines.expected("camera_crash", "1", MONDAY_MS, ZONE) is None
+
+
+def test_a_snapshot_is_part_of_the_version_and_its_mistakes_are_told(tmp_path: Path) -> None:
+    good = {"valid_from": "2026-09-21T00:00:00+07:00", "hourly": {}}
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    (tmp_path / "three").mkdir()
+    plain = load_city(package(tmp_path / "one"))
+    assert load_city(package(tmp_path / "two", a=good)).version != plain.version
+    bad = {"valid_from": "2026-09-21T00:00:00", "hourly": {"camera_fight": {"1": [1.0]}}}
+    with pytest.raises(CityInvalid) as caught:
+        load_city(package(tmp_path / "three", a=bad))
+    told = "\n".join(caught.value.mistakes)
+    assert "a.json: valid_from" in told
+    assert "a.json: hourly camera_fight 1" in told
