@@ -3,12 +3,16 @@
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import click
 from rich.table import Table
 from rich.text import Text
 
-from streams.cli.showing import json_text
+from schemas.errors import UsageError
+from streams.cli.evaluate import seed_list
+from streams.cli.options import FOLDER, MOMENT, SECONDS
+from streams.cli.showing import codec_of, json_text, run_city, settings_of
 from streams.cli.terminal import terminal
 from streams.settings import settings_from_env
 
@@ -110,6 +114,102 @@ def test(folder: Path | None, as_json: bool) -> None:
     passed = len(results) - len(failed)
     console.print(Text(f"{passed} of {len(results)} cases pass", style="red" if failed else "green"))
     sys.exit(1 if failed else 0)
+
+
+@rules.command()
+@click.argument("incident_id", metavar="INCIDENT")
+@click.option("--revision", type=click.IntRange(1), help="One revision; without it the last, and what made the others.")
+@click.option("--rules", "folder", type=FOLDER, help="The rules that made it, where they are not the configured ones.")
+@click.option("--run", "run_name", default="", help="Name of an isolated run; without it the live one.")
+@click.option("--json", "as_json", is_flag=True, help="Print every revision with all its claims as JSON.")
+def explain(incident_id: str, revision: int | None, folder: Path | None, run_name: str, as_json: bool) -> None:
+    """Show what INCIDENT was made of: every observation with distance, age and weight, and the story it told.
+
+    The beginning of its id is enough. Withdrawn and late observations are among them, and those that belonged to it
+    without being evidence. What is listed makes the same revision again, under the same rules.
+
+    \b
+    Example:
+      cityops rules explain i-0011223344556677 --revision 2
+    """
+    from processors.incidents.rules import load_rules
+    from streams.cli.incidents import named_incident, read_incidents
+    from streams.cli.rule_views import claims_table, revisions_table, stories_table
+    from streams.explaining import explain_incident
+
+    settings = settings_of(run_name)
+    codec, city = codec_of(settings), run_city(settings)
+    loaded = load_rules(folder or settings.rules or settings.city / "rules")
+    found = explain_incident(
+        settings, codec, city, loaded, named_incident(read_incidents(settings, codec), incident_id)
+    )
+    if revision is not None and revision > len(found):
+        raise UsageError(f"it has {len(found)} revisions, no revision {revision}")
+    shown = found if revision is None else found[revision - 1 : revision]
+    if as_json:
+        click.echo(json_text(shown))
+        return
+    console, zone, last = terminal(), ZoneInfo(city.time_zone), shown[-1]
+    incident = last.change.incident
+    console.print(f"{incident.incident_id}, rule {incident.rule_id} of {incident.rules_version}", style="bold")
+    console.print(revisions_table(shown, zone))
+    console.print(f"revision {incident.revision} is made of", style="bold")
+    if last.stories:
+        console.print(stories_table(last))
+    console.print(claims_table(last, zone))
+
+
+@rules.command()
+@click.option("--rules", "folder", required=True, type=FOLDER, help="The other rules.")
+@click.option("--from", "from_ms", type=MOMENT, help="Beginning of a span of the log; without it where the log begins.")
+@click.option("--until", "to_ms", type=MOMENT, help="End of the span; without it the end of the log.")
+@click.option("--seeds", default="", callback=seed_list, help="Simulate these seeds instead of reading the log.")
+@click.option("--for", "for_s", default="2h", show_default=True, type=SECONDS, help="Event time of each seed.")
+@click.option("--run", "run_name", default="", help="Name of an isolated run; without it the live one.")
+@click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+def backtest(
+    folder: Path,
+    from_ms: int | None,
+    to_ms: int | None,
+    seeds: tuple[int, ...],
+    for_s: float,
+    run_name: str,
+    as_json: bool,
+) -> None:
+    """Hold other rules against the live ones: detected, false and time to detect, kind by kind.
+
+    Over the observations of a run, which no rule has a say in: against the truth where the span has it (a demo's), or
+    else against the incidents of the live rules. Or over simulated days, with --seeds.
+
+    \b
+    Example:
+      cityops rules backtest --rules my-rules --from 2026-11-22T18:00 --until 2026-11-22T20:00
+      cityops rules backtest --rules my-rules --seeds 11,12 --for 4h
+    """
+    from processors.evaluation.backtest import compare_evaluations
+    from processors.incidents.rules import load_rules
+    from streams.backtesting import backtest_span
+    from streams.cli.rule_views import comparison_table
+    from streams.evaluation import EvaluationOptions, evaluate_rules
+
+    if seeds and (from_ms is not None or to_ms is not None):
+        raise UsageError("--seeds simulates, --from and --until read the log: give one or the other")
+    if seeds:
+        settings = settings_from_env()
+        both = {"live": settings.rules or settings.city / "rules", "other": folder}
+        options = EvaluationOptions(seeds, for_s / 3600, (), (1.0,), 4.0, 200, 1_000)
+        made = evaluate_rules(settings, both, options, terminal(stderr=True))
+        against, kinds = "truth", compare_evaluations(made["live"][0], made["other"][0])
+    else:
+        settings = settings_of(run_name)
+        city = run_city(settings)
+        live, other = load_rules(settings.rules or settings.city / "rules", city), load_rules(folder, city)
+        found = backtest_span(settings, codec_of(settings), city, (live, other), from_ms, to_ms)
+        against, kinds = found.against, found.kinds
+    if as_json:
+        click.echo(json_text({"against": against, "kinds": kinds}))
+        return
+    terminal(highlight=False).print(comparison_table(kinds, against))
 
 
 def _folder_and_city(folder: Path | None) -> "tuple[Path, City]":
