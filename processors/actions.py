@@ -21,7 +21,9 @@ from schemas.ids import content_id
 from schemas.records import Decision, OperatorAction
 
 OPERATOR_CHARACTERS: Final = 64
+ASSIGNEE_CHARACTERS: Final = 64
 NOTE_CHARACTERS: Final = 500
+_LONGEST: Final = {"operator": OPERATOR_CHARACTERS, "note": NOTE_CHARACTERS, "assignee": ASSIGNEE_CHARACTERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class ActionBatch(Batch):
     decision: TextArray
     operator: TextArray
     note: TextArray
+    assignee: TextArray
 
     def records(self) -> list[OperatorAction]:
         """Return them as records."""
@@ -47,14 +50,16 @@ class ActionBatch(Batch):
                 incident_id=incident_id,
                 operator=operator,
                 note=note,
+                assignee=assignee,
             )
-            for at_ms, decision, action_id, incident_id, operator, note in zip(
+            for at_ms, decision, action_id, incident_id, operator, note, assignee in zip(
                 self.at_ms.tolist(),
                 self.decision.tolist(),
                 self.action_id.tolist(),
                 self.incident_id.tolist(),
                 self.operator.tolist(),
                 self.note.tolist(),
+                self.assignee.tolist(),
                 strict=True,
             )
         ]
@@ -125,7 +130,7 @@ def _read_actions(messages: Sequence[Message], mistakes: Mistakes) -> ActionBatc
     )
 
 
-_TEXTS: Final = ("action_id", "incident_id", "decision", "operator", "note")
+_TEXTS: Final = ("action_id", "incident_id", "decision", "operator", "note", "assignee")
 
 
 def action_domain() -> Domain:
@@ -138,26 +143,33 @@ def action_mistakes(fields: Mapping[str, Any]) -> list[str]:
     mistakes = [device_mistake(fields["action_id"], "action")]
     if not fields["operator"].strip():
         mistakes.append("operator is empty: an action is somebody's")
-    for name, characters in (("operator", OPERATOR_CHARACTERS), ("note", NOTE_CHARACTERS)):
+    if fields["decision"] == Decision.COMMENT and not fields["note"].strip():
+        mistakes.append("note is empty: a comment says something")
+    if (fields["decision"] == Decision.ASSIGN) != bool(fields["assignee"].strip()):
+        mistakes.append("an assignee goes with ASSIGN, and with nothing else")
+    for name, characters in _LONGEST.items():
         words = text_mistake(fields[name], characters)
         mistakes.append(words and f"{name} {words}")
     return [words for words in mistakes if words]
 
 
-def new_action(incident_id: str, decision: Decision, operator: str, note: str, at_ms: int) -> OperatorAction:
+def new_action(
+    incident_id: str, decision: Decision, operator: str, note: str, at_ms: int, assignee: str = ""
+) -> OperatorAction:
     """Return an action of that moment; its id depends on all of it, so the same one sent again is a duplicate.
 
-    Line breaks in operator and note become spaces, white space at their ends is dropped.
+    assignee: of ASSIGN alone. Line breaks in operator, note and assignee become spaces, white space at their ends goes.
     Raises UsageError that names every mistake.
     """
-    operator, note = one_line(operator).strip(), one_line(note).strip()
+    operator, note, assignee = (one_line(text).strip() for text in (operator, note, assignee))
     action = OperatorAction(
         at_ms=at_ms,
         decision=decision,
-        action_id=content_id("a", incident_id, decision, operator, note, at_ms),
+        action_id=content_id("a", incident_id, decision, operator, note, assignee, at_ms),
         incident_id=incident_id,
         operator=operator,
         note=note,
+        assignee=assignee,
     )
     fields = {name: str(getattr(action, name)) for name in _TEXTS}
     mistakes = [words for words in (device_mistake(incident_id, "incident"), *action_mistakes(fields)) if words]

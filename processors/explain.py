@@ -13,7 +13,6 @@ from typing import Final
 from processors.city import City
 from processors.incidents.clusters import Cluster, canonical, distance_m, ground_m
 from processors.incidents.conditions import Conditions
-from processors.incidents.decisions import decided
 from processors.incidents.drafts import Drafter
 from processors.incidents.endings import Endings
 from processors.incidents.engine import CorrelationRule, IncidentEngine
@@ -145,7 +144,7 @@ def recomputed(one: Explanation, rules: RuleSet, city: City, horizon_ms: int) ->
     verdict = judge(cluster, rule, _circumstances(one, rule, conditions, city)).verdict
     if verdict is None:
         return None
-    state = drafter.state_at(one.judged_at_ms, verdict, cluster.last_at_ms, decided(told.actions))
+    state = drafter.state_at(one.judged_at_ms, verdict, cluster.last_at_ms, told.actions)
     if told.state is IncidentState.WITHDRAWN and any(claim.part in _GONE for claim in one.claims):
         state = IncidentState.WITHDRAWN
     return drafter.draft(None, told.incident_id, verdict, state, told.replaces, told.actions)

@@ -72,6 +72,9 @@ class Decision(StrEnum):
     ACKNOWLEDGE = "ACKNOWLEDGE"
     CONFIRM = "CONFIRM"
     DISMISS = "DISMISS"
+    ASSIGN = "ASSIGN"
+    RESOLVE = "RESOLVE"
+    COMMENT = "COMMENT"
 
 
 class DeliveryState(StrEnum):
@@ -216,6 +219,7 @@ class OperatorAction:
     incident_id: str
     operator: str
     note: str = ""
+    assignee: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,6 +328,7 @@ class Incident:
     due_trips: tuple[DueTrip, ...] = ()
     evidence: tuple[Evidence, ...]
     actions: tuple[OperatorAction, ...] = ()
+    assigned_to: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

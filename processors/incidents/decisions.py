@@ -7,8 +7,11 @@ happens; if the first one comes back, its actions come back with it. One that na
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from schemas.records import Decision, OperatorAction
+
+_VERDICTS: Final = (Decision.CONFIRM, Decision.DISMISS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,42 @@ class DecisionsState:
 
 
 def decided(actions: Iterable[OperatorAction]) -> OperatorAction | None:
-    """Return the action that decides the state: the last that confirms or dismisses; None = there is none."""
+    """Return the verdict: the last action that confirms or dismisses; None = there is none.
+
+    What was dismissed and is resolved later has happened after all: who resolves takes a dismissal back.
+    """
     last = None
     for action in actions:
-        if action.decision is not Decision.ACKNOWLEDGE:
+        if action.decision in _VERDICTS:
+            last = action
+        elif action.decision is Decision.RESOLVE and last is not None and last.decision is Decision.DISMISS:
+            last = None
+    return last
+
+
+def resolved_by(actions: Iterable[OperatorAction], last_evidence_ms: int) -> OperatorAction | None:
+    """Return the action that says that it is over: the last such one that no evidence and no verdict came after.
+
+    last_evidence_ms: event time of the newest evidence; what is later than the operator's word opens it again.
+    """
+    last = None
+    for action in actions:
+        if action.decision in _VERDICTS:
+            last = None
+        elif action.decision is Decision.RESOLVE and action.at_ms >= last_evidence_ms:
             last = action
     return last
+
+
+def assigned_to(actions: Iterable[OperatorAction]) -> str:
+    """Return whom the last action named that assigns; "" = nobody."""
+    named = [action.assignee for action in actions if action.decision is Decision.ASSIGN]
+    return named[-1] if named else ""
+
+
+def on_state(actions: Iterable[OperatorAction]) -> list[OperatorAction]:
+    """Return those that have a say in the state."""
+    return [action for action in actions if action.decision in (*_VERDICTS, Decision.RESOLVE)]
 
 
 class Decisions:

@@ -4,13 +4,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from processors.city import City
-from processors.incidents.decisions import decided
+from processors.incidents.decisions import assigned_to, decided, resolved_by
 from processors.incidents.effects import Surroundings, centre_of, evidence_at, representative, surroundings, trips_due
 from processors.incidents.place_kinds import Places
 from processors.incidents.rule_model import Rule
 from processors.incidents.verdict import Verdict
 from processors.incidents.words import (
     Fates,
+    action_in_words,
     change_reasons,
     claim_in_words,
     marked_as_exercise,
@@ -62,18 +63,20 @@ class Drafter:
         return f"{EXERCISE}{self.rule.id}" if self.exercise else self.rule.id
 
     def state_at(
-        self, tick_ms: int, verdict: Verdict, last_claim_ms: int, decision: OperatorAction | None
+        self, tick_ms: int, verdict: Verdict, last_claim_ms: int, actions: tuple[OperatorAction, ...]
     ) -> IncidentState:
         """Return the state as of a tick.
 
         last_claim_ms: event time of the newest claim of the cluster, evidence or not: while it is within the horizon,
-        the cluster may still change. decision: the action that decides; None = nobody has.
+        the cluster may still change. actions: those that apply to the incident, in their order.
         """
+        decision, last_ms = decided(actions), verdict.evidence[-1].at_ms
         if tick_ms - last_claim_ms > self.horizon_ms:
             return IncidentState.CLOSED
         if decision is not None and decision.decision is Decision.DISMISS:
             return IncidentState.DISMISSED
-        if verdict.ended_by is not None or tick_ms - verdict.evidence[-1].at_ms >= self.rule.resolve_after_s * 1000:
+        is_told_over = verdict.ended_by is not None or resolved_by(actions, last_ms) is not None
+        if is_told_over or tick_ms - last_ms >= self.rule.resolve_after_s * 1000:
             return IncidentState.RESOLVED
         return verdict.state if decision is None else IncidentState.CONFIRMED
 
@@ -100,6 +103,8 @@ class Drafter:
         why_over = quiet_in_words(self.rule.resolve_after_s)
         if draft.state is IncidentState.CLOSED:
             why_over = quiet_in_words(self.horizon_ms // 1000)
+        elif (over := resolved_by(incident.actions, incident.last_evidence_at_ms)) is not None:
+            why_over = action_in_words(over)
         elif ended_by is not None:
             why_over = f"over: {claim_in_words(ended_by, self.city)}"
         reasons = change_reasons(before, incident, fates, why_over, self.city)
@@ -160,6 +165,7 @@ class Drafter:
             stop_ids=around.stop_ids,
             evidence=evidence,
             actions=actions,
+            assigned_to=assigned_to(actions),
         )
 
     def _severity(self, verdict: Verdict, latitude_deg: float, longitude_deg: float, *, sure: bool) -> Severity:

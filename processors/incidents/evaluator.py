@@ -11,7 +11,7 @@ from processors.city import City
 from processors.incidents.claim_parts import ClaimsState
 from processors.incidents.clusters import Cluster
 from processors.incidents.conditions import Conditions
-from processors.incidents.decisions import Decisions, decided
+from processors.incidents.decisions import Decisions
 from processors.incidents.drafts import Drafter
 from processors.incidents.identity import heir_of, match_incidents, new_incident_id
 from processors.incidents.muting import Cause, Causes, MutedClaim, Muting
@@ -262,7 +262,7 @@ class RuleEvaluator:
         for one in early:
             self._decisions.move(one, name)
         actions = self._decisions.of(name)
-        state = self._drafter.state_at(tick_ms, each.verdict, each.cluster.last_at_ms, decided(actions))
+        state = self._drafter.state_at(tick_ms, each.verdict, each.cluster.last_at_ms, actions)
         draft = self._drafter.draft(before, name, each.verdict, state, replaces, actions)
         fates = self._fates()
         change = self._drafter.revise(before, draft, tick_ms, fates, each.verdict.ended_by)

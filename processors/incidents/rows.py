@@ -61,6 +61,7 @@ def _row(change: IncidentChange, source_offset: int) -> tuple[int | float | str,
         "" if decision is None else decision.operator,
         next((each.operator for each in one.actions if each.decision is Decision.ACKNOWLEDGE), ""),
         _list(each.action_id for each in one.actions),
+        one.assigned_to,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from processors.city import City
 from processors.incidents.clusters import ground_m
-from processors.incidents.decisions import decided
+from processors.incidents.decisions import decided, on_state
 from schemas.records import Decision, Evidence, Incident, IncidentState, Observation, OperatorAction
 
 LISTED: Final = 4
@@ -18,6 +18,8 @@ _DONE: Final = {
     Decision.ACKNOWLEDGE: "acknowledged",
     Decision.CONFIRM: "confirmed",
     Decision.DISMISS: "dismissed",
+    Decision.RESOLVE: "resolved",
+    Decision.COMMENT: "comment",
 }
 
 
@@ -40,8 +42,9 @@ def claim_in_words(one: Evidence | Observation, city: City) -> str:
 
 
 def action_in_words(action: OperatorAction) -> str:
-    """Say who decided what: "dismissed by Lan: fireworks"."""
-    return f"{_DONE[action.decision]} by {action.operator}{action.note and ': '}{action.note}"
+    """Say who decided what: "dismissed by Lan: fireworks", "assigned to Ward 7 by Lan"."""
+    done = f"assigned to {action.assignee}" if action.decision is Decision.ASSIGN else _DONE[action.decision]
+    return f"{done} by {action.operator}{action.note and ': '}{action.note}"
 
 
 def marked_as_exercise(reasons: tuple[str, ...]) -> tuple[str, ...]:
@@ -52,7 +55,7 @@ def marked_as_exercise(reasons: tuple[str, ...]) -> tuple[str, ...]:
 def opening_reasons(incident: Incident, city: City) -> tuple[str, ...]:
     """Say what a first revision rests on."""
     word = "confirmed" if incident.state is IncidentState.CONFIRMED else "suspected"
-    if decided(incident.actions) is not None:
+    if on_state(incident.actions):
         word = "evidence"
     first, *others = incident.evidence
     reasons = [*map(action_in_words, incident.actions), f"{word}: {claim_in_words(first, city)}"]
@@ -74,7 +77,8 @@ def change_reasons(before: Incident, after: Incident, fates: Fates, why_over: st
         *_evidence_changes(before, after, fates, city),
         *_framing(before, after),
     ]
-    return (*over, *_turns(before, after), *(changes or _again(before, after, over)))
+    told = (*over, *_turns(before, after), *(changes or _again(before, after, over)))
+    return tuple(dict.fromkeys(told))
 
 
 def withdrawal_reasons(before: Incident, merged_into: str, fates: Fates, city: City) -> tuple[str, ...]:
@@ -94,7 +98,7 @@ def _gone_in_words(one: Evidence, fates: Fates, city: City) -> str:
 
 def _turns(before: Incident, after: Incident) -> list[str]:
     if before.state in _OVER and after.state not in {*_OVER, IncidentState.DISMISSED}:
-        return ["evidence again"]
+        return ["evidence again"] if on_state(before.actions) == on_state(after.actions) else []
     if before.state is IncidentState.WITHDRAWN:
         return ["its evidence stands again"]
     if before.state is IncidentState.CONFIRMED and after.state is IncidentState.SUSPECTED:

@@ -94,6 +94,8 @@ ADDED: Final[tuple[Step, ...]] = (
     Altered(18, "line hours", LINE_HOURS),
     Altered(19, "sensor minutes", SENSOR_MINUTES),
     Altered(20, "fire panels", FIRE_PANELS),
+    Added(21, "actions", "assignee"),
+    Added(22, "incident_log", "assigned_to"),
 )
 
 

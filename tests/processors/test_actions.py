@@ -51,6 +51,7 @@ def test_an_action_is_a_row_as_it_was_said() -> None:
     assert row == {
         "source_offset": [1], "at_ms": [T0_MS + 500], "action_id": [sent.action_id], "incident_id": ["i-1"],
         "decision": ["CONFIRM"], "operator": ["Lan"], "note": ["fireworks"],
+        "assignee": [""],
     }  # fmt: skip
 
 
@@ -83,6 +84,10 @@ def test_nothing_is_ever_forwarded() -> None:
         (action(operator="L" * 65), "bad_id", "operator has more than the 64 characters that are taken"),
         (action(note="n" * 501), "bad_id", "note has more than the 500 characters that are taken"),
         (action(note="two\nlines"), "bad_id", "note has control characters"),
+        (action(decision=Decision.COMMENT), "bad_id", "note is empty: a comment says something"),
+        (action(decision=Decision.ASSIGN), "bad_id", "an assignee goes with ASSIGN, and with nothing else"),
+        (action(assignee="Ward 7"), "bad_id", "an assignee goes with ASSIGN, and with nothing else"),
+        (action(decision=Decision.ASSIGN, assignee="w" * 65), "bad_id", "assignee has more than the 64 characters"),
         (action(at_ms=T0_MS - 600_001), "late", "600001 ms before the tick"),
         (action(at_ms=T0_MS + 32_001), "future", "30001 ms after the tick"),
         (action(at_ms=-1), "out_of_range", "is not between the years 1970 and 2100"),
@@ -93,6 +98,13 @@ def test_an_unsound_action_is_refused_with_its_reason(wrong: Any, reason: str, w
     ((found, told),) = rejected(wrong)
     assert found == reason
     assert words in told
+
+
+def test_an_assignment_says_to_whom_all_the_way() -> None:
+    one = new_action("i-1", Decision.ASSIGN, "Lan", "", T0_MS + 500, " Ward 7 ")
+    assert one.assignee == "Ward 7"
+    assert one.action_id != new_action("i-1", Decision.ASSIGN, "Lan", "", T0_MS + 500, "Ward 8").action_id
+    assert judged(one).blocks[1].actions == (one,)
 
 
 def test_a_new_action_is_sound_or_refused_in_a_sentence() -> None:

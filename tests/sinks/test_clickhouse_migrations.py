@@ -111,7 +111,7 @@ def test_columns_that_came_later_reach_old_and_new_databases(url: str, empty: st
 def test_frame_that_waited_for_its_updated_worker_is_stored_without_later_columns(url: str, database: str) -> None:
     whole = frame("incident_log", 1, incident_id="i-before", reasons="because")
     old = replace(whole, columns=tuple(one for one in whole.columns if ("incident_log", one.name) not in LATER_COLUMNS))
-    assert len(old.columns) == len(whole.columns) - 5
+    assert len(old.columns) == len(whole.columns) - 6
     Writer(url, database).write(old)
     sql = "SELECT reasons, exercise, decision, action_ids FROM incidents WHERE incident_id = 'i-before'"
     assert query(url, database, sql).rows == ((["because"], 0, "", []),)

@@ -1,5 +1,8 @@
 """What operators decide, as literal timelines, and exercises beside the real thing."""
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from processors.incidents.engine import CorrelationRule
 from schemas.records import Change, Decision, IncidentChange, IncidentState, Severity
 from tests.processors.incidents.builders import (
@@ -14,7 +17,7 @@ from tests.processors.incidents.builders import (
     claim,
 )
 
-ACKNOWLEDGE, CONFIRM, DISMISS = Decision
+ACKNOWLEDGE, CONFIRM, DISMISS, ASSIGN, RESOLVE, COMMENT = Decision
 SUSPECTED, CONFIRMED, RESOLVED, CLOSED, DISMISSED = (
     IncidentState.SUSPECTED,
     IncidentState.CONFIRMED,
@@ -99,6 +102,77 @@ def test_the_last_word_counts() -> None:
     assert told([back]) == [(Change.RESOLVED, RESOLVED, ("no new evidence for 5 min", "confirmed by Lan"))]
 
 
+def test_an_operator_resolves_and_later_evidence_opens_it_again() -> None:
+    run, name = crash_seen()
+    run.tick(20, actions=[action(CONFIRM, name, 11)])
+    (over,) = run.tick(30, actions=[action(RESOLVE, name, 12, "Minh", "towed away")])
+    assert told([over]) == [(Change.RESOLVED, RESOLVED, ("resolved by Minh: towed away",))]
+    assert (over.incident.severity, over.incident.due_trips) == (Severity.SEVERE, ())
+    (late,) = run.tick(40, [claim("impact_sound", "MIC-1", 11)])
+    assert (late.change, late.incident.state) == (Change.CHANGED, RESOLVED)  # it was over when that was heard
+    (again,) = run.tick(50, [claim("hard_stop", "TX-1", 13, y_m=80)])
+    assert (again.change, again.incident.state, again.reasons[0]) == (Change.CHANGED, CONFIRMED, "evidence again")
+    (gone,) = run.tick(60, [claim("hard_stop", "TX-1", 13, y_m=80, withdrawn=True)])
+    assert (gone.change, gone.incident.state) == (Change.RESOLVED, RESOLVED)
+    assert gone.reasons[0] == "resolved by Minh: towed away"
+    (closed,) = run.tick(1900)
+    assert closed.incident.state is CLOSED
+
+
+def test_a_resolved_incident_is_open_again_when_an_operator_confirms_it() -> None:
+    run, name = crash_seen()
+    run.tick(20, actions=[action(RESOLVE, name, 19)])
+    (back,) = run.tick(30, actions=[action(CONFIRM, name, 29)])
+    assert told([back]) == [(Change.CHANGED, CONFIRMED, ("confirmed by Lan",))]
+    (over,) = run.tick(310)
+    assert over.reasons == ("no new evidence for 5 min",)
+
+
+def test_who_resolves_takes_a_dismissal_back() -> None:
+    run, name = crash_seen()
+    run.tick(20, actions=[action(DISMISS, name, 11)])
+    (over,) = run.tick(30, actions=[action(RESOLVE, name, 12)])
+    assert told([over]) == [(Change.RESOLVED, RESOLVED, ("resolved by Lan",))]
+    (again,) = run.tick(40, [claim("hard_stop", "TX-1", 13, y_m=80)])
+    assert (again.incident.state, again.reasons[0]) == (CONFIRMED, "evidence again")
+
+
+def test_the_record_says_whom_it_is_assigned_to_last() -> None:
+    run, name = crash_seen()
+    (one,) = run.tick(20, actions=[action(ASSIGN, name, 19, assignee="Traffic police", note="call back")])
+    assert told([one]) == [(Change.CHANGED, SUSPECTED, ("assigned to Traffic police by Lan: call back",))]
+    (other,) = run.tick(30, actions=[action(ASSIGN, name, 29, assignee="Ward 7"), action(CONFIRM, name, 28)])
+    assert (one.incident.assigned_to, other.incident.assigned_to) == ("Traffic police", "Ward 7")
+    assert (other.incident.state, len(other.incident.actions)) == (CONFIRMED, 3)
+
+
+def test_a_comment_stands_with_the_incident_and_changes_nothing_else() -> None:
+    run, name = crash_seen()
+    run.tick(20, actions=[action(DISMISS, name, 19)])
+    (said,) = run.tick(30, actions=[action(COMMENT, name, 29, note="film crew until noon")])
+    assert told([said]) == [(Change.CHANGED, DISMISSED, ("comment by Lan: film crew until noon",))]
+    assert said.incident.actions[1].note == "film crew until noon"
+
+
+SOME_ACTIONS = st.lists(
+    st.tuples(st.sampled_from(Decision), st.integers(11, 40), st.sampled_from(["Lan", "Minh"])), unique=True, max_size=6
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(SOME_ACTIONS, st.data())
+def test_neither_order_nor_repetition_of_a_ticks_actions_matters(
+    drawn: list[tuple[Decision, int, str]], data: st.DataObject
+) -> None:
+    _, name = crash_seen()
+    actions = [action(what, name, at_s, who, assignee=who * (what is ASSIGN)) for what, at_s, who in drawn]
+    mixed = data.draw(st.permutations([*actions, *data.draw(st.permutations(actions))[:2]]))
+    plain, other = crash_seen()[0], crash_seen()[0]
+    assert plain.tick(50, actions=actions) == other.tick(50, actions=mixed)
+    late = action(COMMENT, name, 60, note="the same again")
+    assert plain.tick(70, actions=[late]) == other.tick(70, actions=[*mixed, late])
+
+
 def test_an_action_that_comes_again_says_nothing() -> None:
     run, name = crash_seen()
     twice = action(ACKNOWLEDGE, name, 18)
@@ -166,6 +240,10 @@ def test_an_action_about_a_provisional_incident_is_about_the_ordered_one() -> No
     much_later = action(CONFIRM, name, 200)
     (back,) = early.tick(201, actions=[much_later])
     assert back.incident.actions[1] == much_later
+    orders = [action(ASSIGN, name, 202, assignee="Fire and rescue"), action(RESOLVE, name, 203)]
+    (over,) = early.tick(204, actions=orders)
+    assert (over.incident.incident_id, over.incident.state) == (opened.incident.incident_id, RESOLVED)
+    assert over.incident.assigned_to == "Fire and rescue"
 
 
 def merged() -> tuple[Run, IncidentChange, IncidentChange]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from processors.checkpoint import Checkpoint
 from processors.incidents.clusters import conclude
 from processors.incidents.conditions import Conditions
+from processors.incidents.drafts import REFRESH_MS
 from processors.incidents.effects import centre_of, representative
 from processors.incidents.engine import CorrelationRule
 from processors.incidents.merge import SourceId
@@ -309,9 +310,10 @@ def test_actions_are_about_what_their_incidents_went_on_as(arrived: list[Arrival
 
 
 def states_decided(incident: Incident, judged: IncidentState) -> set[IncidentState]:
-    """Return the states that actions may make of what evidence alone makes: two of them while it is told by the minute.
+    """Return the states that actions may make of what evidence alone makes.
 
-    A record's newest evidence is up to a minute newer than it says, when witnesses only repeat themselves.
+    Two where the record leaves it open: its newest evidence is up to a minute newer than it says, when witnesses only
+    repeat themselves.
     """
     said, over_ms = None, -1
     for one in incident.actions:
