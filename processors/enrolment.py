@@ -8,7 +8,7 @@ import numpy as np
 
 from processors.city import City
 from processors.network import Device
-from processors.placement import Listed, Refused
+from processors.placement import QUALIFY, Listed, Refused
 from processors.registrations import registration_mistakes
 from schemas.records import DeviceKind, DeviceRegistration
 
@@ -70,6 +70,8 @@ def _line(one: Listed, known: DeviceRegistration | None, city: City, now_ms: int
     kind = kind_of(device_id, known, city)
     if kind not in (None, fresh.kind):
         mistakes.append(f"is a {kind.lower()}: retire it before it becomes a {fresh.kind.lower()}")
+    if fresh.qualified_until_ms and fresh.qualified_until_ms <= now_ms and not fresh.retired:
+        mistakes.append(f"its qualification has expired: {QUALIFY} judges it anew")
     if mistakes:
         return Line(one.line, Fate.REFUSED, device_id, f"{device_id}: {'; '.join(mistakes)}")
     if known is not None and _same(known, fresh):

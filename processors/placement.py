@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
 import yaml
@@ -32,8 +33,17 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "line_id": ("line_id", "line", "route_id", "route"),
     "operator_id": ("operator_id", "operator"),
     "retired": ("retired", "removed"),
+    "bearing_deg": ("bearing_deg", "bearing", "azimuth", "heading"),
+    "view_deg": ("view_deg", "view", "field_of_view", "fov", "fov_deg"),
+    "range_m": ("range_m", "range"),
+    "third_party": ("third_party",),
+    "qualified_until": ("qualified_until",),
 }  # fmt: skip
 """Field of a registration -> names that a column of it may have, the surest first; case and punctuation don't count."""
+
+UNKNOWN_BEARING_DEG: Final = -1
+FARTHEST_M: Final = 10_000
+QUALIFY: Final = "`cityops estate qualify`"
 
 DEEPEST: Final = 20
 """Lists and mappings in each other, in YAML."""
@@ -235,6 +245,10 @@ def _registration(row: Row, registered_at_ms: int, default_kind: DeviceKind | No
             registered_at_ms=registered_at_ms,
             latitude_deg=latitude_deg,
             longitude_deg=longitude_deg,
+            qualified_until_ms=_qualified_until_ms(kind, told),
+            bearing_deg=_bearing_deg(told),
+            view_deg=_whole("view_deg", told, 360) or 0,
+            range_m=_whole("range_m", told, FARTHEST_M) or 0,
             retired=retired,
             kind=kind,
             vehicle_class=_vehicle_class(told),
@@ -309,13 +323,43 @@ def _number(field: str, told: Row) -> float:
     text = _text(field, told)
     if not text:
         return math.nan
+    unit = "metres" if field.endswith("_m") else "degrees"
     try:
         number = float(text if "." in text else text.replace(",", "."))
     except ValueError:
-        raise ValueError(f"{field} must be a number of degrees, is {text!r}") from None
+        raise ValueError(f"{field} must be a number of {unit}, is {text!r}") from None
     if not math.isfinite(number):
-        raise ValueError(f"{field} must be a number of degrees, is {text!r}")
+        raise ValueError(f"{field} must be a number of {unit}, is {text!r}")
     return number
+
+
+def _bearing_deg(told: Row) -> int:
+    bearing_deg = _whole("bearing_deg", told, 360)
+    return UNKNOWN_BEARING_DEG if bearing_deg is None else bearing_deg % 360
+
+
+def _whole(field: str, told: Row, most: int) -> int | None:
+    """Return a number from 0 to `most`, rounded; None for none."""
+    number = _number(field, told)
+    if math.isnan(number):
+        return None
+    if not 0 <= number <= most:
+        raise ValueError(f"{field} must be from 0 to {most}, is {number:g}")
+    return round(number)
+
+
+def _qualified_until_ms(kind: DeviceKind, told: Row) -> int:
+    """Return when the last day (UTC) of a third party's qualification ends; 0 = the device is the city's own."""
+    text = _text("qualified_until", told)
+    if not text:
+        if kind is DeviceKind.CAMERA and _flag("third_party", told):
+            raise ValueError(f"is a third party's and not qualified: {QUALIFY} judges it")
+        return 0
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"qualified_until must be a day such as 2027-06-30, is {text!r}") from None
+    return int(datetime.combine(day, time.max, UTC).timestamp() * 1000)
 
 
 def _text(field: str, told: Row) -> str:

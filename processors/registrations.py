@@ -22,7 +22,7 @@ from processors.ingest import (
     text_mistake,
 )
 from processors.network import Device, Vehicle
-from processors.placement import Listed, Refused, read_placement
+from processors.placement import FARTHEST_M, Listed, Refused, read_placement
 from processors.records_in import RawRecord
 from processors.rows import Columns, texts
 from schemas.errors import Reason
@@ -193,8 +193,14 @@ def registration_mistakes(one: DeviceRegistration, city: City) -> list[Mistake]:
     mistakes = _place_mistakes(one.latitude_deg, one.longitude_deg, city)
     if words := device_mistake(one.device_id):
         mistakes.append((Reason.BAD_ID, words))
+    if not 0 <= one.qualified_until_ms < AFTER_LAST_MS:
+        words = f"qualified_until_ms {one.qualified_until_ms} is not between the years 1970 and 2100"
+        mistakes.append((Reason.OUT_OF_RANGE, words))
     if not 0 <= one.registered_at_ms < AFTER_LAST_MS:
         words = f"registered_at_ms {one.registered_at_ms} is not between the years 1970 and 2100"
+        mistakes.append((Reason.OUT_OF_RANGE, words))
+    if not (-1 <= one.bearing_deg < 360 and 0 <= one.view_deg <= 360 and 0 <= one.range_m <= FARTHEST_M):
+        words = f"bearing_deg {one.bearing_deg}, view_deg {one.view_deg}, range_m {one.range_m} is no field of view"
         mistakes.append((Reason.OUT_OF_RANGE, words))
     if len(one.quantities) > QUANTITIES:
         words = f"{len(one.quantities)} quantities, at most {QUANTITIES} are taken"

@@ -195,9 +195,14 @@ class DeviceRegistration:
     """A device of the estate as of one moment. Key: device_id."""
 
     registered_at_ms: int
+    qualified_until_ms: int = 0
     latitude_deg: float
     longitude_deg: float
+    bearing_deg: int = -1
+    view_deg: int = 0
+    range_m: int = 0
     retired: bool = False
+    revoked: bool = False
     kind: DeviceKind
     vehicle_class: VehicleClass = VehicleClass.UNKNOWN
     device_id: str
@@ -256,6 +261,7 @@ class ObservationBlock:
     source_topic: str
     observations: tuple[Observation, ...]
     actions: tuple[OperatorAction, ...] = ()
+    revoked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,27 @@ def test_columns_of_sensors_and_vehicles_are_read() -> None:
     assert (vehicle.retired, math.isnan(vehicle.latitude_deg)) == (True, True)
 
 
+def test_where_a_camera_looks_is_read() -> None:
+    listed, refused = read(
+        "camera_id,lat,lon,azimuth,FOV,range\na,21,105,89.6,70,120\nb,21,105,360,,\nc,21,105,,,\n"
+        "d,21,105,400,,\ne,21,105,,,far\n"
+    )
+    views = {line: (one.bearing_deg, one.view_deg, one.range_m) for line, one in listed.items()}
+    assert views == {2: (90, 70, 120), 3: (0, 0, 0), 4: (-1, 0, 0)}
+    assert refused == {
+        5: "bearing_deg must be from 0 to 360, is 400",
+        6: "range_m must be a number of metres, is 'far'",
+    }
+
+
+def test_a_third_partys_camera_needs_a_qualification() -> None:
+    text = "camera_id,lat,lon,third_party,qualified_until\na,21,105,yes,2027-06-30\nb,21,105,yes,\nc,21,105,no,\n"
+    listed, refused = read(text + "d,21,105,yes,soon\n")
+    assert {line: one.qualified_until_ms for line, one in listed.items()} == {2: 1_814_399_999_999, 4: 0}
+    assert "not qualified" in refused[3]
+    assert "2027-06-30" in refused[5]
+
+
 def test_kind_is_told_given_or_guessed() -> None:
     kinds = {
         "vehicle_id,lat,lon\na,21,105\n": DeviceKind.VEHICLE,

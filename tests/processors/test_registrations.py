@@ -166,16 +166,16 @@ def test_what_was_registered_before_the_log_begins_holds_and_is_kept() -> None:
 
 
 def test_a_checkpoint_writes_the_devices_that_changed_in_small_parts() -> None:
-    many = [registered(f"camera-{n:05d}", name="x" * 20, owner="a ward of the city") for n in range(5_000)]
+    many = [registered(f"camera-{n:05d}", name="x" * 20, owner="a ward of the city") for n in range(10_000)]
     machine = cameras()
     whole = machine.push(log_of([*many, tick(T0_MS)])).checkpoint
     assert whole is not None
     assert len(whole.new_parts) == 256
     assert sum(map(len, whole.new_parts.values())) / len(many) * 1_000_000 / 256 < PART_BYTES
-    quiet = machine.push(log_of([tick(T0_MS + STEP_MS)], 5_001)).checkpoint
+    quiet = machine.push(log_of([tick(T0_MS + STEP_MS)], 10_001)).checkpoint
     assert quiet is not None
     assert (quiet.new_parts, quiet.live, quiet.dropped) == ({}, whole.live, ())
-    changed = machine.push(log_of([replace(many[7], registered_at_ms=T0_MS + 1), tick(T0_MS + 2 * STEP_MS)], 5_002))
+    changed = machine.push(log_of([replace(many[7], registered_at_ms=T0_MS + 1), tick(T0_MS + 2 * STEP_MS)], 10_002))
     assert changed.checkpoint is not None
     assert (len(changed.checkpoint.new_parts), len(changed.checkpoint.dropped)) == (1, 1)
     assert len(changed.checkpoint.live) == 256
