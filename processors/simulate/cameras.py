@@ -164,15 +164,15 @@ class Cameras:
         if not frames:
             return
         boxes = rng.uniform((0.05, 0.2, 0.05, 0.05), (0.6, 0.7, 0.35, 0.25), (len(frames), 4)).round(3)
-        seen = [one for one, frame in enumerate(frames) if self._sees(frame)]
-        rows = np.array([frames[one].camera for one in seen], np.int64)
-        at_ms = np.array([frames[one].at_ms for one in seen], np.int64)
+        rows = np.array([frame.camera for frame in frames])
+        at_ms = np.array([frame.at_ms for frame in frames])
         stamps = at_ms + self._channel.ahead_ms[rows]
         records = [
-            _detection(frames[one], self._estate.device_ids[frames[one].camera], stamp, box)
-            for one, stamp, box in zip(seen, stamps.tolist(), boxes[seen].tolist(), strict=True)
+            _detection(frame, self._estate.device_ids[frame.camera], stamp, box)
+            for frame, stamp, box in zip(frames, stamps.tolist(), boxes.tolist(), strict=True)
         ]
-        self._channel.send(rows, at_ms, records, travel)
+        seen = np.array([self._sees(frame) for frame in frames], np.bool_)
+        self._channel.send(rows, at_ms, records, travel, seen)
 
     def _sees(self, frame: Frame) -> bool:
         return frame.kind in TAMPERINGS or bool(self._blind_ms[frame.camera] <= frame.at_ms)

@@ -60,13 +60,18 @@ class Channel:
         self._plan_outages(start_ms)
 
     def send(
-        self, rows: IntArray, at_ms: IntArray, records: Sequence[Record], rng: np.random.Generator | None = None
+        self,
+        rows: IntArray,
+        at_ms: IntArray,
+        records: Sequence[Record],
+        rng: np.random.Generator | None = None,
+        made: BoolArray | None = None,
     ) -> None:
         """Put n records on their way.
 
         rows: int64 (n,), which device each comes from; at_ms: int64 (n,), the true time each was made;
         records: n, stamped with the device's own clock. rng: of a scene, so that what everybody else sends travels as
-        it does without it.
+        it does without it. made: bool (n,), False = there is no such record after all, for the same reason.
         """
         if not len(rows):
             return
@@ -78,6 +83,7 @@ class Channel:
         again_ms = arrival_ms + _uniform_ms(chance, self._rule.duplicate_after_s, len(rows))
         repeated = chance.random(len(rows)) < self._rule.duplicate
         kept = ~(out & self._lost[rows]) & (at_ms >= self.quiet_ms[rows])
+        kept = kept if made is None else kept & made
         for index in np.flatnonzero(kept).tolist():
             sent = Sent(self._topic, self._device_ids[rows[index]], records[index])
             self._outbox.put(int(arrival_ms[index]), sent)

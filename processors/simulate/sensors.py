@@ -82,12 +82,6 @@ class _Sensation:
     spread: float
 
 
-@dataclass(frozen=True, slots=True)
-class _GaugeBias:
-    gauge: int
-    bias: Bias
-
-
 class Sensors:
     """All sensors of a city; a gauge is one quantity of one sensor."""
 
@@ -116,7 +110,7 @@ class Sensors:
         self._heartbeats = Heartbeats(estate.device_ids, self._channel, beating, start_ms, rule)
         self._effects: list[_Effect] = []
         self._sensations: list[_Sensation] = []
-        self._biases: list[_GaugeBias] = []
+        self._biases: dict[int, list[Bias]] = {}
         self._wanted = np.array([quantity not in rule.leave_out for quantity in self._quantity], np.bool_)
         self._hour = 0.0
 
@@ -125,12 +119,13 @@ class Sensors:
         for gauge in self._gauges(felt.sensor, felt.quantity):
             effect = _Effect(gauge, felt.from_ms, felt.every_ms, felt.until_ms, felt.level)
             self._sensations.append(_Sensation(effect, rng, felt.spread))
-            if felt.until_ms - felt.from_ms > self._rule.reading_every_s * 1000:
-                self._next_ms[gauge] = felt.until_ms + rng.uniform(0.0, felt.every_ms)
+        if felt.until_ms - felt.from_ms > felt.every_ms:
+            self.bias(Bias(felt.sensor, felt.quantity, felt.from_ms, felt.until_ms, Change.IS, felt.level))
 
     def bias(self, bias: Bias) -> None:
         """Let what a sensor measures every minute be changed for a while."""
-        self._biases += [_GaugeBias(gauge, bias) for gauge in self._gauges(bias.sensor, bias.quantity)]
+        for gauge in self._gauges(bias.sensor, bias.quantity):
+            self._biases.setdefault(gauge, []).append(bias)
 
     def suffer(self, trouble: Trouble) -> None:
         """Let a sensor fall silent."""
@@ -150,7 +145,7 @@ class Sensors:
         rows = np.flatnonzero(self._next_ms < tick_ms)
         at_ms = self._next_ms[rows].astype(np.int64)
         self._next_ms[rows] += self._rule.reading_every_s * 1000 + self._everyday.uniform(-500.0, 500.0, len(rows))
-        values = self._biased(rows, at_ms, self._usual(rows, self._everyday), tick_ms)
+        values = self._biased(rows, at_ms, self._usual(rows, self._everyday))
         self._send(rows[self._wanted[rows]], at_ms[self._wanted[rows]], values[self._wanted[rows]])
         unusual = [sample for effect in self._effects for sample in _samples(effect, tick_ms)]
         self._effects = [effect for effect in self._effects if effect.next_ms < effect.until_ms]
@@ -171,12 +166,15 @@ class Sensors:
                 self._send(np.full(len(samples), one.effect.gauge), times, values, one.rng)
         self._sensations = [one for one in self._sensations if one.effect.next_ms < one.effect.until_ms]
 
-    def _biased(self, gauges: IntArray, at_ms: IntArray, values: FloatArray, tick_ms: int) -> FloatArray:
-        self._biases = [one for one in self._biases if one.bias.until_ms > tick_ms - 1000]
-        for one in self._biases:
-            for place in np.flatnonzero(gauges == one.gauge).tolist():
-                if one.bias.from_ms <= at_ms[place] < one.bias.until_ms:
-                    values[place] = _changed(one.bias, float(at_ms[place]), float(values[place]))
+    def _biased(self, gauges: IntArray, at_ms: IntArray, values: FloatArray) -> FloatArray:
+        for place, gauge in enumerate(gauges.tolist()):
+            if gauge not in self._biases:
+                continue
+            now_ms = float(at_ms[place])
+            self._biases[gauge] = [one for one in self._biases[gauge] if one.until_ms > now_ms]
+            for bias in self._biases[gauge]:
+                if bias.from_ms <= now_ms:
+                    values[place] = _changed(bias, now_ms, float(values[place]))
         return values
 
     def _hear(self, crash: Crash) -> None:

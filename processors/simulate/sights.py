@@ -1,6 +1,7 @@
 """What cameras claim of scenes, frame by frame, and the false claims of the same kinds that come with them."""
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -46,11 +47,12 @@ class Sights:
         self._cameras, self._rule = cameras, rule
         self._views: list[_View] = []
         self._mistakes: list[tuple[int, int, Frame, np.random.Generator]] = []
-        self._tracks = 0
+        self._tracks: Counter[str] = Counter()
+        self._planned = 0
 
     def show(self, sights: Sequence[Sight], rng: np.random.Generator) -> None:
         """Let cameras see something; rng: the scene's."""
-        self._views += [_View(sight, self._track(), sight.from_ms, rng) for sight in sights]
+        self._views += [_View(sight, self._track(sight), sight.from_ms, rng) for sight in sights]
 
     def frames(self, tick_ms: int) -> Iterator[tuple[list[Frame], np.random.Generator]]:
         """Return what is claimed before a tick, with the random numbers to send it with."""
@@ -84,18 +86,19 @@ class Sights:
         odds = rule.false_detection / (1 - rule.false_detection) / (1 + rule.false_pair)
         if not sight.false_too or rng.random() >= odds:
             return
-        camera, track_id = int(rng.integers(self._cameras)), self._track()
+        camera, track_id = int(rng.integers(self._cameras)), self._track(sight)
         at_ms = near_ms + int(rng.uniform(TICK_MS, FALSE_WITHIN_S * 1000))
         for frame in range(2 if rng.random() < rule.false_pair else 1):
             false = Frame(
                 at_ms + round(frame * sight.every_ms), camera, sight.kind, sight.object_class, track_id,
                 confidence(rng, FALSE_CONFIDENCE), sight.speed_mps, sight.bearing_deg,
             )  # fmt: skip
-            heapq.heappush(self._mistakes, (false.at_ms, self._tracks * 2 + frame, false, rng))
+            self._planned += 1
+            heapq.heappush(self._mistakes, (false.at_ms, self._planned, false, rng))
 
-    def _track(self) -> str:
-        self._tracks += 1
-        return f"s{self._tracks}"
+    def _track(self, sight: Sight) -> str:
+        self._tracks[sight.kind] += 1
+        return f"{sight.kind}-{self._tracks[sight.kind]}"
 
 
 def confidence(rng: np.random.Generator, spread: tuple[float, float]) -> float:

@@ -76,7 +76,7 @@ def _caught_up(stage: Stage, call: Call, row: int, follower: int) -> Callable[[i
         fleet.release(row, tick_ms)
         path, _, _ = fleet.along(row)
         latitude_deg, longitude_deg, _ = fleet.place(row)
-        call.at_ms = tick_ms
+        call.at_ms = tick_ms - 1
         ends_ms = tick_ms + BUNCHED_S * 1000
         return stage.truth(call, latitude_deg, longitude_deg, ends_ms, (stage.paths.line_id[path],))
 
