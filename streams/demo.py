@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from processors.simulate import Simulation, SimulationRule
+from processors.simulate import LIVE_SCENES, Simulation, SimulationRule
 from streams import topics
 from streams.feed import Feeder
 from streams.live_latency import LiveLatency
@@ -120,7 +120,8 @@ def _simulate(session: Session, options: DemoOptions, console: Console) -> bool:
     start_ms = now_ms - now_ms % 250
     seed = options.seed if options.seed is not None else _usual_seed(session.settings, start_ms)
     until_ms = None if options.for_s is None else start_ms + int(options.for_s * options.speed * 1000)
-    simulation = Simulation(session.city, seed, start_ms, SimulationRule(vehicles=options.vehicles), until_ms)
+    rule = SimulationRule(vehicles=options.vehicles, scenes_per_hour=LIVE_SCENES)
+    simulation = Simulation(session.city, seed, start_ms, rule, until_ms)
     feeder = Feeder(session.settings, session.codec, simulation, options.speed, ticks=True)
     stop = threading.Event()
     thread = threading.Thread(target=feeder.run, args=(options.for_s, stop, began), name="feeder", daemon=True)

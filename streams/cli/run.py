@@ -158,7 +158,7 @@ def simulate(
     import time
 
     from processors.framing import FramingRule
-    from processors.simulate import Simulation, SimulationRule
+    from processors.simulate import LIVE_SCENES, Simulation, SimulationRule
     from streams.feed import Feeder
     from streams.registry import load_codec
     from streams.sending import SendingRule
@@ -168,7 +168,8 @@ def simulate(
     now_ms = time.time_ns() // 1_000_000
     start_ms = now_ms - now_ms % 250
     until_ms = None if for_s is None else start_ms + int(for_s * 1000)
-    simulation = Simulation(city_of(settings), seed, start_ms, SimulationRule(vehicles=vehicles), until_ms)
+    played = SimulationRule(vehicles=vehicles, scenes_per_hour=LIVE_SCENES)
+    simulation = Simulation(city_of(settings), seed, start_ms, played, until_ms)
     rule = SendingRule(FramingRule(frame_rows, frame_ms) if frames else None, compression, linger_ms)
     feeder = Feeder(settings, load_codec(settings), simulation, 1.0, ticks=False, rule=rule)
     with contextlib.suppress(KeyboardInterrupt):
