@@ -24,14 +24,21 @@ ASK_AGAIN_S: Final = 0.1
 
 
 def submit(
-    settings: Settings, codec: Codec, incident_id: str, decision: Decision, operator: str, note: str = ""
+    settings: Settings,
+    codec: Codec,
+    incident_id: str,
+    decision: Decision,
+    operator: str,
+    note: str = "",
+    assignee: str = "",
 ) -> OperatorAction:
     """Append an action to operator.actions.v1 and return it once the brokers have it.
 
-    incident_id: a whole id; whether there is such an incident is not looked at: actions wait for theirs.
+    incident_id: a whole id; whether there is such an incident is not looked at: actions wait for theirs. assignee: of
+    ASSIGN alone.
     Raises UsageError that names what is wrong with it, Retryable when Kafka does not take it.
     """
-    action = new_action(incident_id, decision, operator, note, _now_ms(settings, codec))
+    action = new_action(incident_id, decision, operator, note, _now_ms(settings, codec), assignee)
     own = {"message.timeout.ms": SEND_TIMEOUT_MS, "log_level": ERRORS_ONLY}
     producer = Producer(producer_settings(settings.kafka) | own)
     failed: list[str] = []

@@ -8,9 +8,11 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from schemas.records import Incident, IncidentChange
+from schemas.records import Decision, Incident, IncidentChange
 
 SCHEMA_ID: Final = "urn:cityops:alert:v1"
+_AMONG_OPERATORS: Final = (Decision.ASSIGN, Decision.COMMENT)
+"""What operators tell each other is not told to subscribers."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -173,7 +175,11 @@ def _incident(change: IncidentChange) -> AlertIncident:
             Proof(_at(each.at_ms), each.kind, each.device_id, each.distance_m, each.score, each.snapshot_url)
             for each in one.evidence
         ],
-        decisions=[Decided(_at(did.at_ms), did.decision.value, did.operator, did.note) for did in one.actions],
+        decisions=[
+            Decided(_at(did.at_ms), did.decision.value, did.operator, did.note)
+            for did in one.actions
+            if did.decision not in _AMONG_OPERATORS
+        ],
         reasons=list(change.reasons),
         replaces=list(one.replaces),
         merged_into=one.merged_into,

@@ -53,7 +53,9 @@ def list_incidents(kind: str | None, state: str | None, run_name: str, as_json: 
     zone = city_zone(settings)
     table = Table(whole("incident"), "opened", "kind", "state", "severity", "place", "lines", "evidence")
     for one in found:
-        state_shown = ", ".join([one.state.lower(), *["provisional"] * one.provisional, *_acknowledged(one)])
+        state_shown = ", ".join(
+            [one.state.lower(), *["provisional"] * one.provisional, *_acknowledged(one), *_assigned(one)]
+        )
         lines = ", ".join(dict.fromkeys(line.line_name or line.line_id for line in one.lines))
         told = f"{len(one.evidence)} by {one.witnesses}"
         opened = local_time(one.opened_at_ms, zone)
@@ -88,6 +90,8 @@ def show_incident(incident_id: str, run_name: str, as_json: bool) -> None:
     console.print(f"{now.incident_id}: {_kind(now)}, {now.state.lower()}, {now.severity.lower()}", style="bold")
     console.print(f"{now.place} ({now.unit_name}), {now.latitude_deg:.5f}, {now.longitude_deg:.5f}")
     console.print(f"opened {local_time(now.opened_at_ms, zone)}, rule {now.rule_id} of {now.rules_version}")
+    if now.assigned_to:
+        console.print(f"assigned to {now.assigned_to}")
     if now.replaces:
         console.print(f"replaces {', '.join(now.replaces)}")
     if now.merged_into:
@@ -104,7 +108,7 @@ def show_incident(incident_id: str, run_name: str, as_json: bool) -> None:
 
 
 def _acting(command: Callable[..., None]) -> Callable[..., None]:
-    """Add what all three decisions take."""
+    """Add what all decisions take."""
     options: tuple[Callable[[Any], Any], ...] = (
         click.option("--json", "as_json", is_flag=True, help="Print the action and the incident as JSON."),
         click.option(
@@ -122,48 +126,87 @@ def _acting(command: Callable[..., None]) -> Callable[..., None]:
 
 @incidents.command("acknowledge")
 @_acting
-def acknowledge(incident_id: str, operator: str | None, note: str, run_name: str, wait_s: float, as_json: bool) -> None:
+def acknowledge(incident_id: str, **taken: Any) -> None:
     """Say that somebody has seen an incident; its state stays as it is. The beginning of its id suffices.
 
     \b
     Example:
       cityops incidents acknowledge i-0011 --operator Lan
     """
-    _decide(Decision.ACKNOWLEDGE, incident_id, operator, note, run_name, wait_s, as_json)
+    _decide(Decision.ACKNOWLEDGE, incident_id, **taken)
 
 
 @incidents.command("confirm")
 @_acting
-def confirm(incident_id: str, operator: str | None, note: str, run_name: str, wait_s: float, as_json: bool) -> None:
+def confirm(incident_id: str, **taken: Any) -> None:
     """Say that an incident is real, though its evidence alone may not. The beginning of its id suffices.
 
     \b
     Example:
       cityops incidents confirm i-0011 --note "seen on CAM-12"
     """
-    _decide(Decision.CONFIRM, incident_id, operator, note, run_name, wait_s, as_json)
+    _decide(Decision.CONFIRM, incident_id, **taken)
 
 
 @incidents.command("dismiss")
 @_acting
-def dismiss(incident_id: str, operator: str | None, note: str, run_name: str, wait_s: float, as_json: bool) -> None:
+def dismiss(incident_id: str, **taken: Any) -> None:
     """Say that an incident is none; more of the same evidence leaves it so. The beginning of its id suffices.
 
     \b
     Example:
       cityops incidents dismiss i-0011 --operator Lan --note fireworks
     """
-    _decide(Decision.DISMISS, incident_id, operator, note, run_name, wait_s, as_json)
+    _decide(Decision.DISMISS, incident_id, **taken)
+
+
+@incidents.command("resolve")
+@_acting
+def resolve(incident_id: str, **taken: Any) -> None:
+    """Say that an incident is over; later evidence opens it again. The beginning of its id suffices.
+
+    \b
+    Example:
+      cityops incidents resolve i-0011 --note "towed away"
+    """
+    _decide(Decision.RESOLVE, incident_id, **taken)
+
+
+@incidents.command("assign")
+@click.option("--to", "assignee", required=True, metavar="WHOM", help="The agency or person who shall see to it.")
+@_acting
+def assign(incident_id: str, assignee: str, **taken: Any) -> None:
+    """Say who shall see to an incident; its state stays as it is. The beginning of its id suffices.
+
+    \b
+    Example:
+      cityops incidents assign i-0011 --to "Traffic police, team 4"
+    """
+    _decide(Decision.ASSIGN, incident_id, assignee=assignee, **taken)
+
+
+@incidents.command("comment")
+@_acting
+def comment(incident_id: str, **taken: Any) -> None:
+    """Leave a note with an incident; its state stays as it is. The beginning of its id suffices.
+
+    \b
+    Example:
+      cityops incidents comment i-0011 --note "the lane is free again at noon"
+    """
+    _decide(Decision.COMMENT, incident_id, **taken)
 
 
 def _decide(
     decision: Decision,
     incident_id: str,
+    *,
     operator: str | None,
     note: str,
     run_name: str,
     wait_s: float,
     as_json: bool,
+    assignee: str = "",
 ) -> None:
     """Send a decision, wait for the revision that folds it in, and show it."""
     from streams.actions import published_so_far, submit, wait_folded
@@ -175,7 +218,7 @@ def _decide(
     codec = codec_of(settings)
     named = open_incident(read_incidents(settings, codec), incident_id)
     begin = published_so_far(settings)
-    action = submit(settings, codec, named.incident_id, decision, operator, note)
+    action = submit(settings, codec, named.incident_id, decision, operator, note, assignee)
     change = wait_folded(settings, codec, action, begin, wait_s)
     if as_json:
         click.echo(json_text({"action": action, "incident": None if change is None else change.incident}))
@@ -289,12 +332,16 @@ def _acknowledged(one: Incident) -> list[str]:
     return ["acknowledged"] if any(each.decision is Decision.ACKNOWLEDGE for each in one.actions) else []
 
 
+def _assigned(one: Incident) -> list[str]:
+    return [f"assigned to {one.assigned_to}"] if one.assigned_to else []
+
+
 def _actions_table(incident: Incident, zone: ZoneInfo) -> Table:
-    table = Table("action", "at", "decision", "operator", "note", "about")
+    table = Table("action", "at", "decision", "operator", "to", "note", "about")
     for one in incident.actions:
         about = "" if one.incident_id == incident.incident_id else one.incident_id
         at = local_time(one.at_ms, zone)
-        table.add_row(one.action_id, at, one.decision.lower(), one.operator, one.note, about)
+        table.add_row(one.action_id, at, one.decision.lower(), one.operator, one.assignee, one.note, about)
     return table
 
 

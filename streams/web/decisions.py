@@ -15,6 +15,7 @@ class Decided(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decision: Decision
     operator: str
     note: str = ""
+    assignee: str = ""
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -35,4 +36,5 @@ def take_decision(settings: Settings, codec: Codec, incident_id: str, body: byte
         told = msgspec.json.decode(body, type=Decided)
     except msgspec.DecodeError as error:
         raise UsageError(f"The body is not a decision: {error}.") from error
-    return Accepted(submit(settings, codec, incident_id, told.decision, told.operator, told.note).action_id)
+    action = submit(settings, codec, incident_id, told.decision, told.operator, told.note, told.assignee)
+    return Accepted(action.action_id)

@@ -18,7 +18,7 @@ from streams.cli import cli
 from streams.cli.incidents import open_incident
 from streams.cli.rejected import hex_dump
 from streams.cli.showing import folded, whole
-from streams.reading import reading
+from streams.reading import Vector, reading
 from streams.registry import load_codec
 from streams.settings import Settings
 from tests.streams.incidents import change, incident
@@ -193,6 +193,36 @@ def test_a_decision_without_a_worker_is_queued(filled: Settings) -> None:
     assert (action.incident_id, action.decision, action.operator, action.note) == ("i-2", "DISMISS", "Lan", "a grill")
     assert f"{action.action_id} is queued" in text
     assert "operator is empty" in str(run(filled, "incidents", "confirm", "i-2", "--operator", " ").exception)
+
+
+@pytest.mark.stack
+def test_what_operators_may_say_is_appended_as_said(filled: Settings) -> None:
+    begin = end_of_actions(filled)
+    for words in (
+        ("assign", "--to", "Traffic police", "--note", "please look"),
+        ("resolve",),
+        ("comment", "--note", "free at noon"),
+    ):
+        assert "is queued" in said(
+            filled, "incidents", words[0], "i-2", "--operator", "Lan", "--wait", "0s", *words[1:]
+        )
+    codec = load_codec(filled)
+    with reading(filled) as log:
+        found = log.read(topics.ACTIONS, begin, end_of_actions(filled))
+        actions = [codec.read(one.value or b"", OperatorAction) for one in found]
+    assert [(one.incident_id, one.decision, one.assignee, one.note) for one in actions] == [
+        ("i-2", "ASSIGN", "Traffic police", "please look"),
+        ("i-2", "RESOLVE", "", ""),
+        ("i-2", "COMMENT", "", "free at noon"),
+    ]
+    assert "a comment says something" in str(run(filled, "incidents", "comment", "i-2", "--operator", "Lan").exception)
+    empty = run(filled, "incidents", "assign", "i-2", "--operator", "Lan", "--to", " ")
+    assert "an assignee goes with ASSIGN" in str(empty.exception)
+
+
+def end_of_actions(settings: Settings) -> Vector:
+    with reading(settings) as log:
+        return log.end([topics.ACTIONS])
 
 
 def test_the_beginning_of_an_id_names_the_open_incident_it_went_on_as() -> None:

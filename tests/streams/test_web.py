@@ -158,6 +158,8 @@ def test_a_decision_is_folded_into_the_incident(worker: Worker) -> None:
         {"decision": "PERHAPS", "operator": "Lan"},
         {"decision": "DISMISS", "operator": " "},
         {"decision": "DISMISS", "operator": "Lan", "more": 1},
+        {"decision": "ASSIGN", "operator": "Lan"},
+        {"decision": "COMMENT", "operator": "Lan"},
     ):
         status, body, _ = worker.ask(f"{path}/actions", wrong)
         assert (status, list(json.loads(body))) == (422, ["error"])
@@ -174,6 +176,9 @@ def test_a_decision_is_folded_into_the_incident(worker: Worker) -> None:
     wait_until(folded, WITHIN_S, "the decision has no effect")
     (listed,) = [one for one in worker.json("/api/incidents")["incidents"] if one["incident_id"] == incident_id]
     assert listed["actions"][0]["note"] == "a film is being made"
+    status, _, _ = worker.ask(f"{path}/actions", {"decision": "ASSIGN", "operator": "Lan", "assignee": "Ward 7"})
+    assert status == 202
+    wait_until(lambda: worker.json(path)["incident"]["assigned_to"] == "Ward 7", WITHIN_S, "nobody is assigned")
 
 
 def test_the_feed_holds_what_devices_sent(worker: Worker, city: City) -> None:
