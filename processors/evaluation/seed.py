@@ -9,14 +9,15 @@ from processors.evaluation.pipeline import Concluder, Observers
 from processors.geo import haversine_m
 from processors.incidents.rules import RuleSet
 from processors.score import Detection, detections
+from processors.score_bounds import BOUNDS, MOMENT
 from processors.simulate import Simulation, SimulationRule
 from schemas.codec import Codec
 from schemas.records import IncidentChange, IncidentState, Truth
 
 START_MS: Final = 1_795_374_000_000
 """2026-11-23 08:00 in Hà Nội, a Monday: when every evaluated city begins."""
-CLOSING_MS: Final = (5_000, 60_000, 125_000)
-"""Ticks after the last record: what is on its way is concluded, and no truth is waited for longer."""
+CLOSING_MS: Final = 5_000
+"""After the last record: what is on its way is concluded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,21 +133,34 @@ def run_seed(
             close(tick_ms)
         if tick_ms % 60_000 == 0:
             on_hours((tick_ms - START_MS) / 3_600_000)
-    for after_ms in CLOSING_MS:
-        close(tick_ms + after_ms)
-    told = [one for one in truths if one.kind in request.kinds]
+    close(tick_ms + CLOSING_MS)
     return {
-        name: SeedResult(request.seed, request.hours, records, *_judged(told, kept[name], city)) for name in rule_sets
+        name: SeedResult(request.seed, request.hours, records, *_judged(truths, kept[name], tick_ms, city))
+        for name in rule_sets
     }
 
 
-def _judged(truths: Sequence[Truth], kept: _Kept, city: City) -> tuple[tuple[TruthResult, ...], dict[str, int]]:
+def _judged(
+    truths: Sequence[Truth], kept: _Kept, end_ms: int, city: City
+) -> tuple[tuple[TruthResult, ...], dict[str, int]]:
+    """Return what became of every truth whose time to be detected ended with the records, and what was false."""
     results: list[TruthResult] = []
     false: dict[str, int] = {}
     for kind, found in detections(truths, kept.changes()).items():
-        results += [_result(truth, found.detected.get(name), kept, city) for name, truth in found.truths.items()]
+        results += [
+            _result(truth, found.detected.get(name), kept, city)
+            for name, truth in found.truths.items()
+            if detectable_until_ms(truth) <= end_ms
+        ]
         false[kind] = len(found.false)
     return tuple(results), false
+
+
+def detectable_until_ms(truth: Truth) -> int:
+    """Return until when an incident may open that detects a truth."""
+    bounds = BOUNDS.get(truth.kind, MOMENT)
+    ends_ms = max(truth.at_ms, truth.ends_at_ms) if bounds.lasting else truth.at_ms
+    return ends_ms + round(bounds.after_s * 1000)
 
 
 def _result(truth: Truth, detection: Detection | None, kept: _Kept, city: City) -> TruthResult:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from schemas.errors import UsageError
 from streams.cli.options import FOLDER, SECONDS
-from streams.cli.showing import json_text
+from streams.cli.showing import json_text, whole
 from streams.cli.terminal import terminal
 from streams.settings import settings_from_env
 
@@ -110,10 +110,10 @@ def kinds_table(one: "Evaluation", title: str) -> Table:
     """Return the figures of every kind, red where it misses what it must reach."""
     from processors.evaluation.report import judgement
 
-    table = Table("kind", title=title, title_justify="left", box=None, pad_edge=False)
-    for heading in ("truths", "detected", "95 %", "median s", "90 % s", "false", "per 10,000 h"):
+    table = Table(whole("kind"), title=title, title_justify="left", box=None, pad_edge=False)
+    for heading in ("truths", "detected", "95 %", "median s", "false", "in 10,000 h"):
         table.add_column(heading, justify="right")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for kind in one.kinds:
         told, style = kind.detected, "green" if kind.met else "red"
         table.add_row(
@@ -122,9 +122,8 @@ def kinds_table(one: "Evaluation", title: str) -> Table:
             f"{told.value:.1%}" if told.of else "",
             f"{told.low:.0%}-{told.high:.0%}" if told.of else "",
             "" if kind.median_s is None else f"{kind.median_s:.1f}",
-            "" if kind.p90_s is None else f"{kind.p90_s:.1f}",
             f"{kind.false:,}",
-            f"{kind.false_rate:,.2f}",
+            f"{kind.false_rate:,.1f}",
             Text(judgement(kind), style=style if told.of else ""),
         )
     return table

@@ -80,8 +80,9 @@ def schema() -> None:
 
 @rules.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--only", default="", metavar="RULE", help="Only the cases of this rule.")
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
-def test(folder: Path | None, as_json: bool) -> None:
+def test(folder: Path | None, only: str, as_json: bool) -> None:
     """Run the cases beside the rules of FOLDER: given these claims, then these incidents.
 
     FOLDER is as for `rules check`; the cases of a rule are in its folder `cases`, in a file of the rule's id. Says of
@@ -90,6 +91,7 @@ def test(folder: Path | None, as_json: bool) -> None:
     \b
     Example:
       cityops rules test cities/hanoi/rules
+      cityops rules test --only crash
     """
     from processors.incidents.rules import load_rules
     from processors.rule_case_runs import run_cases
@@ -97,10 +99,12 @@ def test(folder: Path | None, as_json: bool) -> None:
 
     found, city = _folder_and_city(folder)
     loaded = load_rules(found, city)
-    files = load_cases(found, loaded, city)
+    files = [one for one in load_cases(found, loaded, city) if only in ("", one.rule_id)]
+    if only and not files:
+        raise UsageError(f"{found / 'cases'} holds no cases of a rule {only}")
     results = list(run_cases(files, loaded, city))
     failed = [one for one in results if one.failures]
-    untold = without_cases(loaded, files)
+    untold = () if only else without_cases(loaded, files)
     if as_json:
         click.echo(json_text({"cases": results, "failed": len(failed), "rules_without_cases": untold}))
         sys.exit(1 if failed else 0)
