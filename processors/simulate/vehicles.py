@@ -11,7 +11,7 @@ from processors.city import City, Line
 from processors.geo import EARTH_RADIUS_M
 from processors.simulate.delivery import Channel, Outbox, phases_ms
 from processors.simulate.dispatch import Dispatch, Service
-from processors.simulate.lanes import BESIDE_M, Lanes, moved
+from processors.simulate.lanes import Lanes, moved
 from processors.simulate.orders import REVERSE_MPS, Orders
 from processors.simulate.paths import Paths
 from processors.simulate.rule import POSITIONS, TICK_MS, SimulationRule, Span
@@ -216,7 +216,7 @@ class Fleet:
         bearing_deg = np.where(back, bearing_deg + 180.0, bearing_deg)
         north_m, east_m = self.orders.displaced(rows, at_ms)
         if self._lanes.any:
-            aside_m = np.where(self.street[rows] & self._lanes.beside(path, self._offset_m[rows]), BESIDE_M, 0.0)
+            aside_m = np.where(self.street[rows], self._lanes.aside_m(path, self._offset_m[rows]), 0.0)
             right = np.radians(bearing_deg + 90.0)
             north_m, east_m = north_m + aside_m * np.cos(right), east_m + aside_m * np.sin(right)
         return Fixes(*moved(latitude_deg, longitude_deg, north_m, east_m), speed_mps, bearing_deg)
