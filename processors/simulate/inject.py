@@ -1,4 +1,4 @@
-"""Exercises: what devices that do not exist would report of a crash or a fire at a place.
+"""Exercises: what devices that do not exist would report of an incident at a place.
 
 Their ids begin with schemas.ids.EXERCISE, every record has a place of its own, and each script holds evidence enough
 for the rules of cities/hanoi to confirm the incident. docs/simulator.md, "Exercises".
@@ -24,6 +24,10 @@ FROM_MPS: Final = (11.0, 14.0)
 REPORT_MS: Final = 4_000
 CONFIDENCE: Final = (0.8, 0.95)
 APART_M: Final = 6.0
+LOUD_DB: Final = 150.0
+"""Of an explosion, at 10 m."""
+SOUND_MPS: Final = 347.4
+"""In dry air of 27 degrees."""
 NAN: Final = float("nan")
 
 
@@ -80,12 +84,16 @@ class _Scene:
         )
         self._add(after_ms, DETECTIONS, record, f"sees {kind} ({record.confidence:.0%})")
 
-    def reading(self, after_ms: int, name: str, quantity: str, value: float, measure_unit: str) -> None:
-        """Let a sensor at the place measure something."""
+    def reading(
+        self, after_ms: int, name: str, quantity: str, value: float, measure_unit: str, *, away_m: float = 0.0,
+        bearing_deg: float = 0.0,
+    ) -> None:  # fmt: skip
+        """Let a sensor at the place, or `away_m` from it along a bearing, measure something."""
+        latitude_deg, longitude_deg = _moved(*self._at, bearing_deg, away_m)
         record = SensorReading(
             at_ms=self._start_ms + after_ms,
-            latitude_deg=self._at[0],
-            longitude_deg=self._at[1],
+            latitude_deg=latitude_deg,
+            longitude_deg=longitude_deg,
             value=value,
             sensor_id=self._id(name),
             quantity=quantity,
@@ -132,7 +140,49 @@ def _fire(scene: _Scene) -> None:
         scene.detection(6_500 + 1_000 * frame, "camera-1", "fire")
 
 
-SCRIPTS: Final[Mapping[str, Callable[[_Scene], None]]] = {"crash": _crash, "fire": _fire}
+def _person_down(scene: _Scene) -> None:
+    """Three cameras see somebody who lies on the ground."""
+    _seen_by_three(scene, "person_down")
+
+
+def _person_in_water(scene: _Scene) -> None:
+    """Three cameras see somebody in the water."""
+    _seen_by_three(scene, "person_in_water")
+
+
+def _seen_by_three(scene: _Scene, kind: str) -> None:
+    for number in (1, 2, 3):
+        for frame in range(5):
+            scene.detection(1_000 + 1_000 * frame + 300 * number, f"camera-{number}", kind)
+
+
+def _gas_leak(scene: _Scene) -> None:
+    """Three sensors measure methane that rises."""
+    for number in (1, 2, 3):
+        for step, level in enumerate((0.5, 12.0, 24.0, 28.0)):
+            around = {"away_m": 8.0, "bearing_deg": 120.0 * number}
+            scene.reading(500 + 2_000 * step + 200 * number, f"sensor-{number}", "ch4", level, "%LEL", **around)
+
+
+def _explosion(scene: _Scene) -> None:
+    """Seven microphones hear one bang, each when its sound comes by."""
+    for number in range(1, 8):
+        away_m = 80.0 + 40.0 * number
+        level_db = round(LOUD_DB - 20 * math.log10(away_m / 10), 1)
+        around = {"away_m": away_m, "bearing_deg": 360.0 / 7 * number * 2}
+        scene.reading(500, f"microphone-{number}", "sound_level", 64.0, "dB", **around)
+        heard_ms = 3_000 + round(away_m / SOUND_MPS * 1000)
+        scene.reading(heard_ms, f"microphone-{number}", "sound_level", level_db, "dB", **around)
+
+
+SCRIPTS: Final[Mapping[str, Callable[[_Scene], None]]] = {
+    "crash": _crash,
+    "fire": _fire,
+    "explosion": _explosion,
+    "gas_leak": _gas_leak,
+    "person_down": _person_down,
+    "person_in_water": _person_in_water,
+}
 """Incident kind -> what happens."""
 
 

@@ -24,12 +24,12 @@ UNITS: Final = {
     "pm2_5": "ug/m3",
     "pm10": "ug/m3",
     "no2": "ug/m3",
-    "co": "[ppm]",
-    "ch4": "%[LEL]",
+    "co": "ppm",
+    "ch4": "%LEL",
     "water_level": "m",
     "gunshot_confidence": "1",
 }
-"""The quantities that are simulated and their UCUM units; others stay silent."""
+"""The quantities that are simulated and their units; others stay silent."""
 
 SOUND_MPS: Final = 343.0
 STREET_DB: Final = (65.0, 4.0)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from processors.simulate.inject import Cue
 
-KINDS: Final = ("crash", "fire")
+KINDS: Final = ("crash", "explosion", "fire", "gas_leak", "person_down", "person_in_water")
 WAIT_S: Final = 30.0
 BANNER: Final = "EXERCISE"
 
@@ -44,7 +44,7 @@ class Place(click.ParamType):
 @click.option("--run", "run_name", default="", help="Name of an isolated run; without it the live one.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was sent and the incident as JSON.")
 def inject(kind: str, place: tuple[float, float], seed: int, dry_run: bool, run_name: str, as_json: bool) -> None:
-    """Play an exercise: devices that do not exist report a crash or a fire, and the incident opens marked as one.
+    """Play an exercise: devices that do not exist report an incident, and it opens marked as one.
 
     Their ids begin with `exercise:`; what rests on them never mixes with what is real. Exit status 1 when no incident
     is confirmed within half a minute.

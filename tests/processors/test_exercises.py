@@ -51,7 +51,11 @@ def test_scripts_hold_evidence_of_independent_witnesses(kind: str, seed: int, ha
     rule = next(rule for rule in load_rules(HANOI / "rules").rules if rule.kind == kind)
     assert {one.kind for one in found} <= set(rule.evidence)
     expected = {"crash": {"camera_crash", "impact_sound", "hard_stop"},
-                "fire": {"camera_fire", "camera_smoke", "fire_alarm", "smoke", "heat"}}  # fmt: skip
+                "fire": {"camera_fire", "camera_smoke", "fire_alarm", "smoke", "heat"},
+                "explosion": {"impact_sound"},
+                "gas_leak": {"gas"},
+                "person_down": {"camera_person_down"},
+                "person_in_water": {"camera_person_in_water"}}  # fmt: skip
     assert {one.kind for one in found} == expected[kind]
     assert len({one.witness_id for one in found}) >= 3
     assert all(is_exercise(one.device_id) and is_exercise(one.witness_id) for one in found)
