@@ -1,8 +1,8 @@
 """What a gathering is: a pure function from the claims about one subject to claims of several devices together."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -35,6 +35,33 @@ class Derived:
     witness_id: str = ""
 
 
+class Piece(NamedTuple):
+    """A part of what a subject says: nothing in it is of before `at_ms`.
+
+    of_ms, name: canonical place of the claim that it begins with; "" if it begins with none.
+    """
+
+    at_ms: int
+    of_ms: int
+    name: str = ""
+
+
+class Sheet(Protocol):
+    """The standing claims of one subject, and what they say piece by piece: a function of these claims alone."""
+
+    def add(self, one: Observation) -> Iterable[Piece]:
+        """Take a claim; return the pieces that may say something else."""
+        ...
+
+    def remove(self, one: Observation) -> Iterable[Piece]:
+        """Take a claim back; return the pieces that may say something else."""
+        ...
+
+    def derive(self, piece: Piece) -> Iterable[Derived]:
+        """Return what a piece says, nothing if it is no more."""
+        ...
+
+
 class Gathering(Protocol):
     """Knows which claims say something about one subject, and what they say together.
 
@@ -63,6 +90,22 @@ class Gathering(Protocol):
     def derive(self, subject: str, claims: Sequence[Observation]) -> Iterable[Derived]:
         """Return what the standing claims of a subject, in canonical order, say together."""
         ...
+
+
+@runtime_checkable
+class PieceGathering(Gathering, Protocol):
+    """A gathering that need not look at all claims of a subject again when one comes or goes."""
+
+    def sheet(self, subject: str) -> Sheet:
+        """Return an empty sheet."""
+        ...
+
+
+def derive_by_pieces(sheet: Sheet, claims: Sequence[Observation]) -> Iterator[Derived]:
+    """Yield everything that claims say on a sheet of their own."""
+    pieces = {piece for one in claims for piece in sheet.add(one)}
+    for piece in sorted(pieces):
+        yield from sheet.derive(piece)
 
 
 def observation_of(gathering: str, subject: str, one: Derived) -> Observation:

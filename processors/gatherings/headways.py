@@ -4,15 +4,15 @@ Sources: docs/thresholds.md#gatherings.
 """
 
 import math
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
 from typing import Final
 
 from processors.city import City
-from processors.gatherings.contract import Derived
-from processors.gatherings.passages import PASSAGE, calls_at, first_passages, is_terminal, stop_of
+from processors.gatherings.contract import Derived, Piece, derive_by_pieces
+from processors.gatherings.passages import PASSAGE, Passages, stop_of
+from processors.gatherings.schedules import Schedules
+from processors.incidents.clusters import order_of
 from schemas.records import Observation
 
 MINUTE_MS: Final = 60_000
@@ -42,6 +42,11 @@ class Headways:
 
     city: City
     rule: HeadwayRule = HeadwayRule()
+    _schedules: Schedules = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Know the schedules that are looked up."""
+        object.__setattr__(self, "_schedules", Schedules(self.city))
 
     @property
     def name(self) -> str:
@@ -60,27 +65,75 @@ class Headways:
 
     def subjects(self, claim: Observation) -> list[str]:
         """Return line, direction and stop; terminals are left out."""
-        if not claim.line_id or is_terminal(self.city, claim):
+        if not claim.line_id or self._schedules.is_terminal(claim):
             return []
         return [f"{claim.line_id}/{claim.direction_id}/{stop_of(claim)}"]
 
     def derive(self, subject: str, claims: Sequence[Observation]) -> Iterator[Derived]:
         """Yield what the vehicles at a stop, one after the other, say."""
-        passages = first_passages(claims)
-        longest_ms = self.rule.longest_ms
-        from_ms, until_ms = passages[0].at_ms - 2 * longest_ms, passages[-1].at_ms + 2 * longest_ms
-        schedule = Schedule(tuple(sorted({call.due_ms for call in calls_at(self.city, claims[0], from_ms, until_ms)})))
-        for before, after in pairwise(passages):
-            if after.at_ms - before.at_ms <= longest_ms and before.device_id != after.device_id:
-                yield from self._bunched(before, after, schedule)
-        for before, nothing in zip(passages, [*passages[1:], None], strict=True):
-            yield from self._gap(before, nothing, schedule)
-        yield from self._adherence(subject, passages, schedule)
+        return derive_by_pieces(self.sheet(subject), claims)
 
-    def _bunched(self, before: Observation, after: Observation, schedule: "Schedule") -> Iterator[Derived]:
-        headway_ms, scheduled_ms = after.at_ms - before.at_ms, schedule.headway_ms(after.at_ms)
-        dense = scheduled_ms is not None and scheduled_ms < self.rule.dense_ms
-        limit_ms = self.rule.dense_bunched_ms if dense else self.rule.bunched_ms
+    def sheet(self, subject: str) -> "HeadwaySheet":
+        """Return an empty sheet of a stop."""
+        return HeadwaySheet(subject, self.rule, self._schedules)
+
+
+class HeadwaySheet:
+    """The passages of a stop; its pieces are the time from each to the next, and every hour."""
+
+    __slots__ = ("_passages", "_rule", "_schedules", "_subject")
+
+    def __init__(self, subject: str, rule: HeadwayRule, schedules: Schedules) -> None:
+        self._subject, self._rule, self._schedules = subject, rule, schedules
+        self._passages = Passages()
+
+    def add(self, one: Observation) -> set[Piece]:
+        """Take a passage; return it, the one before and the hours that both end headways in."""
+        return self._touched(self._passages.add(one))
+
+    def remove(self, one: Observation) -> set[Piece]:
+        """Take a passage back; return the same."""
+        return self._touched(self._passages.remove(one))
+
+    def derive(self, piece: Piece) -> Iterator[Derived]:
+        """Yield what the headway from a passage on says, or those of an hour."""
+        if not piece.name:
+            yield from self._adherence(piece.at_ms)
+            return
+        index, firsts = self._passages.at(piece[1:]), self._passages.firsts
+        if index is None:
+            return
+        before, after = firsts[index], firsts[index + 1] if index + 1 < len(firsts) else None
+        if piece.at_ms > piece.of_ms:
+            yield from self._gap(before, after)
+        elif after is not None and after.at_ms - before.at_ms <= self._rule.longest_ms:
+            yield from self._bunched(before, after)
+
+    def _touched(self, changed: Sequence[Observation]) -> set[Piece]:
+        pieces: set[Piece] = set()
+        firsts = self._passages.firsts
+        for one in changed:
+            index = self._passages.index(order_of(one))
+            pieces.update(self._pieces_of(one))
+            if index:
+                pieces.update(self._pieces_of(firsts[index - 1]))
+            index += index < len(firsts) and firsts[index] is one
+            if index < len(firsts):
+                pieces.add(_hour_of(firsts[index]))
+        return pieces
+
+    def _pieces_of(self, one: Observation) -> tuple[Piece, ...]:
+        """Return the headway from a passage on, its gap, which is there once it is long, and the hour."""
+        order = order_of(one)
+        return Piece(one.at_ms, *order), Piece(one.at_ms + self._rule.gap_ms, *order), _hour_of(one)
+
+    def _bunched(self, before: Observation, after: Observation) -> Iterator[Derived]:
+        headway_ms = after.at_ms - before.at_ms
+        if headway_ms >= self._rule.bunched_ms or before.device_id == after.device_id:
+            return
+        scheduled_ms = self._schedules.schedule(after).headway_ms(after.at_ms)
+        dense = scheduled_ms is not None and scheduled_ms < self._rule.dense_ms
+        limit_ms = self._rule.dense_bunched_ms if dense else self._rule.bunched_ms
         if headway_ms < limit_ms:
             yield Derived(
                 at_ms=after.at_ms,
@@ -91,14 +144,17 @@ class Headways:
                 subject=_way(after),
             )
 
-    def _gap(self, before: Observation, after: Observation | None, schedule: "Schedule") -> Iterator[Derived]:
-        scheduled_ms = schedule.next_headway_ms(before.at_ms)
-        if scheduled_ms is None or scheduled_ms > self.rule.longest_ms - self.rule.gap_ms:
+    def _gap(self, before: Observation, after: Observation | None) -> Iterator[Derived]:
+        if after is not None and after.at_ms - before.at_ms < self._rule.gap_ms:
             return
-        limit_ms = scheduled_ms + self.rule.gap_ms
-        end_ms = before.at_ms + self.rule.longest_ms
+        schedule = self._schedules.schedule(before)
+        scheduled_ms = schedule.next_headway_ms(before.at_ms)
+        if scheduled_ms is None or scheduled_ms > self._rule.longest_ms - self._rule.gap_ms:
+            return
+        limit_ms = scheduled_ms + self._rule.gap_ms
+        end_ms = before.at_ms + self._rule.longest_ms
         until_ms = end_ms if after is None else min(end_ms, after.at_ms)
-        gaps_ms = range(before.at_ms + limit_ms, until_ms + 1, self.rule.repeat_ms)
+        gaps_ms = range(before.at_ms + limit_ms, until_ms + 1, self._rule.repeat_ms)
         claimed = [at_ms for at_ms in gaps_ms if schedule.has_call(at_ms - limit_ms, at_ms)]
         for at_ms in claimed:
             yield self._claim(
@@ -120,55 +176,34 @@ class Headways:
             witness_id=f"{_way(before)}/{stop_of(before)}",
         )
 
-    def _adherence(self, subject: str, passages: Sequence[Observation], schedule: "Schedule") -> Iterator[Derived]:
-        """Yield for every hour the standard deviation of headway deviations through the mean scheduled headway."""
-        hours: dict[int, list[tuple[int, int, Observation]]] = {}
-        for before, after in pairwise(passages):
-            headway_ms, scheduled_ms = after.at_ms - before.at_ms, schedule.headway_ms(after.at_ms)
-            if scheduled_ms is not None and max(headway_ms, scheduled_ms) <= self.rule.longest_ms:
-                hours.setdefault(after.at_ms // HOUR_MS, []).append((headway_ms, scheduled_ms, after))
-        for hour, found in hours.items():
-            if len(found) >= self.rule.least_headways:
-                deviations_ms = [headway_ms - scheduled_ms for headway_ms, scheduled_ms, _ in found]
-                mean_ms = sum(deviations_ms) / len(found)
-                spread_ms = math.sqrt(sum((one - mean_ms) ** 2 for one in deviations_ms) / len(found))
-                yield Derived(
-                    at_ms=(hour + 1) * HOUR_MS,
-                    kind="headway_adherence",
-                    score=1.0,
-                    rests_on=tuple(one for _, _, one in found),
-                    value=spread_ms * len(found) / sum(scheduled_ms for _, scheduled_ms, _ in found),
-                    subject=subject,
-                    witness_id=subject,
-                )
+    def _adherence(self, end_ms: int) -> Iterator[Derived]:
+        """Yield of an hour the standard deviation of headway deviations through the mean scheduled headway."""
+        firsts, found = self._passages.firsts, []
+        first, last = (self._passages.index((at_ms, "")) for at_ms in (end_ms - HOUR_MS, end_ms))
+        for index in range(max(first, 1), last):
+            after = firsts[index]
+            headway_ms = after.at_ms - firsts[index - 1].at_ms
+            scheduled_ms = self._schedules.schedule(after).headway_ms(after.at_ms)
+            if scheduled_ms is not None and max(headway_ms, scheduled_ms) <= self._rule.longest_ms:
+                found.append((headway_ms, scheduled_ms, after))
+        if len(found) >= self._rule.least_headways:
+            deviations_ms = [headway_ms - scheduled_ms for headway_ms, scheduled_ms, _ in found]
+            mean_ms = sum(deviations_ms) / len(found)
+            spread_ms = math.sqrt(sum((one - mean_ms) ** 2 for one in deviations_ms) / len(found))
+            yield Derived(
+                at_ms=end_ms,
+                kind="headway_adherence",
+                score=1.0,
+                rests_on=tuple(one for _, _, one in found),
+                value=spread_ms * len(found) / sum(scheduled_ms for _, scheduled_ms, _ in found),
+                subject=self._subject,
+                witness_id=self._subject,
+            )
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """When vehicles of a line and direction are due at a stop, ascending."""
-
-    due_ms: tuple[int, ...]
-
-    def headway_ms(self, at_ms: int) -> int | None:
-        """Return the scheduled time between the call nearest to a time and the one before it; None if unknown."""
-        index = self._nearest(at_ms)
-        return None if index is None or index < 1 else self.due_ms[index] - self.due_ms[index - 1]
-
-    def next_headway_ms(self, at_ms: int) -> int | None:
-        """Return the scheduled time between the call nearest to a time and the one after it; None if unknown."""
-        index = self._nearest(at_ms)
-        if index is None or index + 1 >= len(self.due_ms):
-            return None
-        return self.due_ms[index + 1] - self.due_ms[index]
-
-    def has_call(self, after_ms: int, until_ms: int) -> bool:
-        """Tell whether anything was due after one time and until another."""
-        return bisect_left(self.due_ms, after_ms + 1) < bisect_left(self.due_ms, until_ms + 1)
-
-    def _nearest(self, at_ms: int) -> int | None:
-        index = bisect_left(self.due_ms, at_ms)
-        near = [one for one in (index - 1, index) if 0 <= one < len(self.due_ms)]
-        return min(near, key=lambda one: abs(self.due_ms[one] - at_ms), default=None)
+def _hour_of(one: Observation) -> Piece:
+    end_ms = (one.at_ms // HOUR_MS + 1) * HOUR_MS
+    return Piece(end_ms, end_ms)
 
 
 def _way(one: Observation) -> str:

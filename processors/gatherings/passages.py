@@ -1,10 +1,13 @@
 """Passages of stops, as the gatherings of transit lines read them, and what the schedule says there."""
 
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from processors.city import City
+from processors.incidents.clusters import order_of
 from processors.network import Pattern
 from schemas.records import Observation
 
@@ -23,12 +26,18 @@ class Call:
 
 def stop_of(claim: Observation) -> str:
     """Return the stop of a passage, whose subject is "line/direction/stop/trip"."""
-    return claim.subject.removeprefix(f"{claim.line_id}/{claim.direction_id}/").partition("/")[0]
+    return _stop_and_trip(claim.subject, claim.line_id, claim.direction_id)[0]
 
 
 def trip_of(claim: Observation) -> str:
     """Return the trip that the vehicle of a passage told, "" if none."""
-    return claim.subject.removeprefix(f"{claim.line_id}/{claim.direction_id}/").partition("/")[2]
+    return _stop_and_trip(claim.subject, claim.line_id, claim.direction_id)[1]
+
+
+@lru_cache(maxsize=1 << 14)
+def _stop_and_trip(subject: str, line_id: str, direction_id: int) -> tuple[str, str]:
+    stop, _, trip = subject.removeprefix(f"{line_id}/{direction_id}/").partition("/")
+    return stop, trip
 
 
 def first_passages(claims: Sequence[Observation]) -> list[Observation]:
@@ -41,6 +50,64 @@ def first_passages(claims: Sequence[Observation]) -> list[Observation]:
             found.append(one)
         last_ms[key] = one.at_ms
     return found
+
+
+class Passages:
+    """The passages of one subject that came one by one, without those of a vehicle that was at the stop just before."""
+
+    __slots__ = ("_all", "_orders", "firsts")
+
+    def __init__(self) -> None:
+        self.firsts: list[Observation] = []
+        self._orders: list[tuple[int, str]] = []
+        self._all: dict[tuple[str, str], list[Observation]] = {}
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, one: Observation) -> list[Observation]:
+        """Take a passage; return it and the one that comes to nothing by it."""
+        same = self._all.setdefault((one.device_id, stop_of(one)), [])
+        insort(same, one, key=order_of)
+        return [one, *self._look_again(same, same.index(one))]
+
+    def remove(self, one: Observation) -> list[Observation]:
+        """Take a passage back; return it and the one that counts without it."""
+        key = one.device_id, stop_of(one)
+        same = self._all[key]
+        at = same.index(one)
+        self._count(one, False)
+        del same[at]
+        if not same:
+            del self._all[key]
+        self._look_again(same, at)
+        return [one, *same[at : at + 1]]
+
+    def index(self, order: tuple[int, str]) -> int:
+        """Return how many of `firsts` are before a place in canonical order."""
+        return bisect_left(self._orders, order)
+
+    def at(self, order: tuple[int, str]) -> int | None:
+        """Return the index in `firsts` of the passage at a place in canonical order, None if none is there."""
+        index = bisect_left(self._orders, order)
+        return index if index < len(self._orders) and self._orders[index] == order else None
+
+    def _look_again(self, same: Sequence[Observation], at: int) -> list[Observation]:
+        """Judge a passage and the next one at the stop; return the latter if there is one."""
+        for index in range(at, min(at + 2, len(same))):
+            one = same[index]
+            self._count(one, index == 0 or one.at_ms - same[index - 1].at_ms > SAME_MS)
+        return list(same[at + 1 : at + 2])
+
+    def _count(self, one: Observation, counts: bool) -> None:
+        order = order_of(one)
+        index = self.at(order)
+        if counts and index is None:
+            place = bisect_left(self._orders, order)
+            self._orders.insert(place, order)
+            self.firsts.insert(place, one)
+        elif not counts and index is not None:
+            del self._orders[index], self.firsts[index]
 
 
 def pattern_of(city: City, line_id: str, direction_id: int) -> Pattern | None:

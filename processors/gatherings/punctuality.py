@@ -5,7 +5,7 @@ Sources: docs/thresholds.md#gatherings.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from processors.city import City
 from processors.gatherings.contract import Derived
@@ -41,6 +41,12 @@ class Punctuality:
 
     city: City
     rule: PunctualityRule = PunctualityRule()
+    _by_headway: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Know the lines that have headways."""
+        by_headway = frozenset(line.line_id for line in self.city.lines if line.headway_s)
+        object.__setattr__(self, "_by_headway", by_headway)
 
     @property
     def name(self) -> str:
@@ -59,8 +65,7 @@ class Punctuality:
 
     def subjects(self, claim: Observation) -> list[str]:
         """Return line, direction and stop of a line without headways; terminals are left out."""
-        by_headway = {line.line_id for line in self.city.lines if line.headway_s}
-        if not claim.line_id or claim.line_id in by_headway or is_terminal(self.city, claim):
+        if not claim.line_id or claim.line_id in self._by_headway or is_terminal(self.city, claim):
             return []
         return [f"{claim.line_id}/{claim.direction_id}/{stop_of(claim)}"]
 
