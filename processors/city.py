@@ -158,6 +158,7 @@ class City:
         self.cameras: Mapping[str, Device] = cameras or {}
         self.sensors: Mapping[str, Device] = sensors or {}
         self.vehicles: Mapping[str, Vehicle] = {}
+        self.revoked: frozenset[str] = frozenset()
         self.trip_lines: Mapping[str, str] = trip_lines or {}
         self.zones = zones
         self.calendars: Mapping[str, Calendar] = calendars or {}
@@ -184,11 +185,15 @@ class City:
         self._landmarks = _landmarks(self.lines, self.stops, venues, plane)
 
     def with_devices(
-        self, cameras: Mapping[str, Device], sensors: Mapping[str, Device], vehicles: Mapping[str, Vehicle]
+        self,
+        cameras: Mapping[str, Device],
+        sensors: Mapping[str, Device],
+        vehicles: Mapping[str, Vehicle],
+        revoked: frozenset[str] = frozenset(),
     ) -> "City":
-        """Return the same city with other devices."""
+        """Return the same city with other devices; nothing that revoked ones say counts."""
         other = copy(self)
-        other.cameras, other.sensors, other.vehicles = cameras, sensors, vehicles
+        other.cameras, other.sensors, other.vehicles, other.revoked = cameras, sensors, vehicles, revoked
         return other
 
     def locate(

@@ -320,5 +320,8 @@ def _places(
             latitude_deg[row], longitude_deg[row] = device.latitude_deg, device.longitude_deg
             homeless[row] = False
     mistakes.note(homeless, Reason.UNPLACED, lambda row: f"no place in the message, and the {noun} is not registered")
+    if city.revoked:
+        revoked = np.fromiter((one in city.revoked for one in device_id), bool, len(device_id))
+        mistakes.note(revoked & ~homeless, Reason.UNPLACED, lambda row: f"the {noun} is revoked")
     _check_place(latitude_deg, longitude_deg, city, mistakes)
     return latitude_deg, longitude_deg

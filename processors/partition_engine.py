@@ -218,8 +218,9 @@ class PartitionEngine:
     def _close(self, interval: Interval, offset: int, gathered: Gathered) -> None:
         """Decide everything that came in an interval; the tick that closes it stands at `offset`."""
         waiting = self._by_name() if self._pending else {}
+        revoked: tuple[str, ...] = ()
         if REGISTRATION in waiting:
-            self._register(waiting.pop(REGISTRATION), interval.tick_ms, gathered)
+            revoked = self._register(waiting.pop(REGISTRATION), interval.tick_ms, gathered)
         observations: list[Observation] = []
         actions: list[OperatorAction] = []
         for name, form in self._domain.forms.items():
@@ -238,6 +239,7 @@ class PartitionEngine:
                 source_topic=self._topic,
                 observations=tuple(observations),
                 actions=tuple(sorted(actions, key=lambda action: (action.at_ms, action.action_id))),
+                revoked=revoked,
             )
         )
         self.next_offset, self.tick_ms = offset + 1, interval.tick_ms
@@ -262,8 +264,8 @@ class PartitionEngine:
         told = [one for watch in self._watches for one in watch.answer(turn)]
         return [observed(one, offset, self._partition, self._topic) for one in told]
 
-    def _register(self, records: Sequence[RawRecord], tick_ms: int, gathered: Gathered) -> None:
-        """Take the registrations of an interval, before its other records."""
+    def _register(self, records: Sequence[RawRecord], tick_ms: int, gathered: Gathered) -> tuple[str, ...]:
+        """Take the registrations of an interval, before its other records; return the devices that they revoke."""
         assert self._registrations is not None
         messages = []
         for record in records:
@@ -283,6 +285,7 @@ class PartitionEngine:
         gathered.counts["duplicates"] += len(taken.duplicates["source_offset"])
         if taken.changed:
             self._city = self._registrations.over(self._package)
+        return taken.revoked
 
     def _ingest(
         self, form: Form[Any], records: Sequence[RawRecord], interval: Interval, gathered: Gathered

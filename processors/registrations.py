@@ -1,7 +1,8 @@
 """Registrations: what an input partition knows of its devices beyond the city package, as of a tick.
 
 Of several registrations of a device the greatest (registered_at_ms, content) counts, so that neither repeats nor their
-order within an interval matter. A retired device has no place, whatever the package says of it.
+order within an interval matter. A retired device has no place, whatever the package says of it. Nothing that a revoked
+one says counts, and what it claimed is taken back.
 """
 
 import math
@@ -66,12 +67,16 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of the registrations of an interval: rows of the tables, and refusals; changed: any counts now."""
+    """What became of the registrations of an interval: rows of the tables, and refusals.
+
+    changed: any counts now. revoked: the devices that count no more and did before, by id.
+    """
 
     used: Columns
     duplicates: Columns
     refused: tuple[tuple[RawRecord, tuple[Mistake, ...]], ...]
     changed: bool
+    revoked: tuple[str, ...]
 
 
 class Registrations:
@@ -116,7 +121,15 @@ class Registrations:
             (repeated if identity in seen else used).append((message, known))
             seen.add(identity)
         changed = [self._learn(known) for _, known in used]
-        return Taken(_log_rows(used, city, tick_ms), _duplicate_rows(repeated, tick_ms), tuple(refused), any(changed))
+        return Taken(
+            used=_log_rows(used, city, tick_ms),
+            duplicates=_duplicate_rows(repeated, tick_ms),
+            refused=tuple(refused),
+            changed=any(changed),
+            revoked=tuple(
+                sorted(one for one, known in before.items() if self._is_revoked(one) and not _revoked(known))
+            ),
+        )
 
     def over(self, city: City) -> City:
         """Return the city with the registered devices over those of its package."""
@@ -152,6 +165,9 @@ class Registrations:
             self._parts[int(name.split("/")[1])] = name
         self._changed = set()
 
+    def _is_revoked(self, device_id: str) -> bool:
+        return _revoked(self._of(device_id))
+
     def _of(self, device_id: str) -> _Known | None:
         return self._buckets.get(_bucket(device_id), {}).get(device_id)
 
@@ -170,14 +186,17 @@ class Registrations:
 def laid_over(city: City, ones: Iterable[DeviceRegistration]) -> City:
     """Return the city with registered devices over those of its package; of each device one registration."""
     cameras, sensors, vehicles = dict(city.cameras), dict(city.sensors), dict(city.vehicles)
+    revoked = set()
     estates: Mapping[DeviceKind, dict[str, Any]] = {
         DeviceKind.CAMERA: cameras, DeviceKind.SENSOR: sensors, DeviceKind.VEHICLE: vehicles,
     }  # fmt: skip
     for one in ones:
         estates[one.kind].pop(one.device_id, None)
-        if not one.retired:
+        if one.revoked:
+            revoked.add(one.device_id)
+        elif not one.retired:
             estates[one.kind][one.device_id] = device_of(one)
-    return city.with_devices(cameras, sensors, vehicles)
+    return city.with_devices(cameras, sensors, vehicles, frozenset(revoked))
 
 
 def device_of(one: DeviceRegistration) -> Device | Vehicle:
@@ -202,6 +221,8 @@ def registration_mistakes(one: DeviceRegistration, city: City) -> list[Mistake]:
     if not (-1 <= one.bearing_deg < 360 and 0 <= one.view_deg <= 360 and 0 <= one.range_m <= FARTHEST_M):
         words = f"bearing_deg {one.bearing_deg}, view_deg {one.view_deg}, range_m {one.range_m} is no field of view"
         mistakes.append((Reason.OUT_OF_RANGE, words))
+    if one.revoked and one.kind is DeviceKind.VEHICLE:
+        mistakes.append((Reason.OUT_OF_RANGE, "a vehicle cannot be revoked, only retired"))
     if len(one.quantities) > QUANTITIES:
         words = f"{len(one.quantities)} quantities, at most {QUANTITIES} are taken"
         mistakes.append((Reason.OUT_OF_RANGE, words))
@@ -224,6 +245,10 @@ def _place_mistakes(latitude_deg: float, longitude_deg: float, city: City) -> li
     if not (city.south_deg <= latitude_deg <= city.north_deg and city.west_deg <= longitude_deg <= city.east_deg):
         return [(Reason.OUT_OF_CITY, f"{words} is outside {city.name}")]
     return []
+
+
+def _revoked(known: _Known | None) -> bool:
+    return known is not None and known.registration.revoked
 
 
 def _bucket(device_id: str) -> int:

@@ -1,6 +1,6 @@
 """The stage between the merge and the rules: what the claims of several devices say together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from processors.gatherings.contract import Gathering
@@ -40,6 +40,11 @@ class GatheringStage:
         if not found:
             return tick, ()
         return replace(tick, observations=tuple(sorted(observations, key=order_of))), found
+
+    def standing(self) -> Iterator[Observation]:
+        """Yield the claims that its gatherings keep, one that several keep several times."""
+        for gatherer in self._gatherers.values():
+            yield from gatherer.standing.values()
 
     def seal(self, next_offset: int) -> dict[str, bytes]:
         """Return the checkpoint parts that it is time for."""

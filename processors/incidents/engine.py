@@ -7,6 +7,7 @@ stand the gatherings, as many times: what they derive from the claims of several
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Final, TypeVar
 
 import msgspec
@@ -17,6 +18,7 @@ from processors.city import City
 from processors.gatherings.city_gatherings import city_gatherings
 from processors.gatherings.contract import Gathering
 from processors.gatherings.stage import GathererState, GatheringStage
+from processors.incidents.clusters import canonical
 from processors.incidents.decisions import Decisions, DecisionsState
 from processors.incidents.evaluator import RuleEvaluator, RuleState
 from processors.incidents.merge import Merge, MergedTick, MergeState, SourceId
@@ -256,11 +258,26 @@ class IncidentEngine:
     def _advance(self, tick: MergedTick) -> list[IncidentChange]:
         self._tick_ms = tick.tick_ms
         acted = self._decisions.take(tick.tick_ms, tick.actions)
+        tick = self._revoke(tick) if tick.revoked else tick
         parts = tuple(map(self._gather, self._stages, _parted(tick)))
         changes = self._conclude(tick.tick_ms, [part.observations for part in parts], acted)
         before_ms = tick.tick_ms - self._rule.horizon_ms
         self._decisions.forget(before_ms, lambda name: any(one.knows(name) for one in self._evaluators))
         return changes
+
+    def _revoke(self, tick: MergedTick) -> MergedTick:
+        """Return a tick in which all that its revoked devices claimed up to it is taken back.
+
+        Gatherings take back by themselves what they derived from that.
+        """
+        standing = chain(*(one.standing() for one in self._stages), *(one.standing() for one in self._evaluators))
+        taken_back = {
+            one.observation_id: replace(one, withdrawn=True) for one in standing if one.device_id in tick.revoked
+        }
+        if taken_back:
+            self._note(canonical(taken_back.values()), tick.tick_ms)
+        left = [one for one in tick.observations if one.withdrawn or one.device_id not in tick.revoked]
+        return replace(tick, observations=tuple(canonical([*left, *taken_back.values()])))
 
     def _conclude(
         self, tick_ms: int, observations: Sequence[Sequence[Observation]], acted: Sequence[str]
@@ -301,9 +318,13 @@ class IncidentEngine:
         """Return a tick with what gatherings derive, and keep that for the rows."""
         tick, derived = stage.advance(tick)
         if derived:
-            offsets = np.full(len(derived), self._next_offset - 1)  # of the block that completed the tick
-            self._rows.add(OBSERVATIONS.name, observation_columns(derived, tick.tick_ms, offsets, self._city))
+            self._note(derived, tick.tick_ms)
         return tick
+
+    def _note(self, observations: Sequence[Observation], tick_ms: int) -> None:
+        """Keep observations, which no partition made, for the rows."""
+        offsets = np.full(len(observations), self._next_offset - 1)  # of the block that completed the tick
+        self._rows.add(OBSERVATIONS.name, observation_columns(observations, tick_ms, offsets, self._city))
 
     def _is_stalled(self) -> bool:
         return bool(self._urgent) and self._merge.lead_ms > self._rule.provisional_after_ms

@@ -146,6 +146,11 @@ class RuleEvaluator:
         due += self.causes.due_ms(self._known.keys())
         return min(due, default=None)
 
+    def standing(self) -> Iterator[Observation]:
+        """Yield the claims that it weighs, and those that would count but for other rules' incidents."""
+        yield from self._claims.standing.values()
+        yield from (one.observation for one in self._muting.muted.values())
+
     def is_empty(self) -> bool:
         """Tell whether there is nothing to remember."""
         some = self._claims.standing, self._known, self._withdrawn, self._lookout.pending, self._muting.muted

@@ -14,12 +14,14 @@ SourceId = tuple[str, int]
 class MergedTick:
     """Everything observed up to a tick and after the one before, in the order (at_ms, observation_id).
 
-    actions: what operators decided, in the order (at_ms, action_id).
+    actions: what operators decided, in the order (at_ms, action_id). revoked: devices whose claims up to this tick no
+    longer count, by id.
     """
 
     tick_ms: int
     observations: tuple[Observation, ...]
     actions: tuple[OperatorAction, ...] = ()
+    revoked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,8 @@ class Merge:
         found.sort(key=lambda one: (one.at_ms, one.observation_id))
         actions = [action for block in blocks for action in block.actions]
         actions.sort(key=lambda one: (one.at_ms, one.action_id))
-        return MergedTick(tick_ms, tuple(found), tuple(actions))
+        revoked = {device_id for block in blocks for device_id in block.revoked}
+        return MergedTick(tick_ms, tuple(found), tuple(actions), tuple(sorted(revoked)))
 
     def _reach(self, source: SourceId, tick_ms: int) -> None:
         """Take note of how far a source is; the slowest is looked for when none is where the slowest was."""

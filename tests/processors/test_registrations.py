@@ -92,6 +92,26 @@ def test_a_retired_device_loses_its_place_but_not_those_its_records_tell() -> No
     assert places(outcome) == [21.02, 21.01]
 
 
+def test_a_revoked_device_is_named_once_and_nothing_it_says_counts() -> None:
+    gone = registered("cam-1", retired=True, revoked=True)
+    told = detection("cam-1", T0_MS + 1, latitude_deg=21.02, longitude_deg=105.81)
+    log = log_of([tick(T0_MS), gone, seen("cam-1"), told, tick(T0_MS + STEP_MS),
+                  replace(gone, registered_at_ms=T0_MS + 1), tick(T0_MS + 2 * STEP_MS),
+                  registered("cam-1", at_ms=T0_MS + 9), seen("cam-1", 2), tick(T0_MS + 3 * STEP_MS)])  # fmt: skip
+    outcome = run(cameras(), log)
+    assert [(one.source_offset, one.reason) for one in outcome.rejected] == [(2, "unplaced"), (3, "unplaced")]
+    assert outcome.rejected[1].errors == ("the camera is revoked",)
+    assert [block.revoked for block in outcome.blocks] == [(), ("cam-1",), (), ()]
+    assert places(outcome) == [21.01]
+
+
+def test_revoked_and_taken_back_within_an_interval_is_not_revoked() -> None:
+    gone, back = registered("cam-1", revoked=True), registered("cam-1", at_ms=T0_MS + 9)
+    outcome = run(cameras(), log_of([tick(T0_MS), gone, seen("cam-1"), back, tick(T0_MS + STEP_MS)]))
+    assert [block.revoked for block in outcome.blocks] == [(), ()]
+    assert places(outcome) == [21.01]
+
+
 def test_a_registration_of_another_shard_is_forwarded() -> None:
     partition = 1 - shard_of("new-1") % 2
     log = log_of([tick(T0_MS), registered(), tick(T0_MS + STEP_MS)])
@@ -114,6 +134,9 @@ def test_a_registration_of_another_shard_is_forwarded() -> None:
         (registered("x" * 65), "bad_id"),
         (registered(kind=DeviceKind.SENSOR), "wrong_record"),
         (registered(at_ms=-1), "out_of_range"),
+        (registered(bearing_deg=360), "out_of_range"),
+        (registered(range_m=-5), "out_of_range"),
+        (registered(qualified_until_ms=-1), "out_of_range"),
         (registered(name="a\nb"), "out_of_range"),
         (registered(owner="x" * 300), "out_of_range"),
         (registered(quantities=("pm2_5",) * 33), "out_of_range"),
@@ -189,6 +212,7 @@ entries = st.lists(
             st.integers(T0_MS, T0_MS + 3),
             latitude_deg=st.sampled_from([21.01, 21.02, 21.03, 10.0]),
             retired=st.booleans(),
+            revoked=st.booleans(),
         ),
         st.builds(seen, st.sampled_from(["new-1", "new-2", "cam-1"]), st.integers(0, 40)),
     ),
@@ -209,6 +233,7 @@ def facts(outcome: Run) -> list[Any]:
         Counter((row["camera_id"], row["at_ms"], row["latitude_deg"]) for row in rows["detections"]),
         Counter((row["device_id"], row["registered_at_ms"], row["content_hash"]) for row in rows["device_log"]),
         {(one.device_id, one.at_ms, one.latitude_deg) for one in outcome.standing.values()},
+        [block.revoked for block in outcome.blocks],
     ]
 
 
