@@ -35,6 +35,7 @@ def mount(app: App, engine: Engine) -> None:
     router.add_get("/metrics", site.metrics)
     add_page(router)
     router.add_get("/api/city", site.city)
+    router.add_get("/api/rules", site.rules)
     router.add_get("/api/incidents", site.incidents)
     router.add_get("/api/incidents/{incident_id}", site.incident)
     router.add_post("/api/incidents/{incident_id}/actions", site.decide)

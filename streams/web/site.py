@@ -32,6 +32,14 @@ T = TypeVar("T")
 Answer = Callable[["Site", web.Request], Awaitable[web.StreamResponse]]
 
 
+class NamedRule(msgspec.Struct, frozen=True):
+    """One rule in the body of /api/rules."""
+
+    rule_id: str
+    kind: str
+    title: str
+
+
 class IncidentHistory(msgspec.Struct, frozen=True):
     """The body of /api/incidents/{id}."""
 
@@ -99,6 +107,11 @@ class Site:
         if "gzip" in request.headers.get("Accept-Encoding", ""):
             return _json(packed, **headers, **{"Content-Encoding": "gzip"})
         return _json(await _aside(lambda: gzip.decompress(packed)), **headers)
+
+    async def rules(self, _: web.Request) -> web.Response:
+        """Answer what the city's rules look for, and what people call it."""
+        named = [NamedRule(rule.id, rule.kind, rule.name) for rule in self._engine.rules.rules]
+        return _json(msgspec.json.encode(named))
 
     @patient
     async def incidents(self, _: web.Request) -> web.StreamResponse:

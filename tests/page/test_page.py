@@ -222,6 +222,43 @@ def test_dismissed_incident_is_over(room: Room) -> None:
     expect(room.watched.page.locator(f"button.row.over[data-incident='{incident_id}']")).to_have_count(1)
 
 
+def test_an_incident_is_assigned_commented_on_and_resolved(room: Room) -> None:
+    row = room.new_crash()
+    row.click()
+    detail = room.detail()
+    detail.get_by_label("Operator").fill(OPERATOR)
+    asked = len(room.watched.requests)
+    for button, words in (("Assign", "To whom? Enter an agency or a person."), ("Comment", "Enter the comment first.")):
+        detail.get_by_role("button", name=button).click()
+        expect(detail.get_by_role("alert")).to_have_text(words)
+    assert not any(url.endswith("/actions") for url in room.watched.requests[asked:])
+    detail.get_by_label("Assign to").fill("Đội CSGT số 1")
+    detail.get_by_role("button", name="Assign").click()
+    expect(detail.locator("header .assigned")).to_have_text("for Đội CSGT số 1", timeout=SLOW_MS)
+    expect(row.locator(".assigned")).to_have_text("for Đội CSGT số 1")
+    detail.get_by_label("Note").fill("tow truck is on its way")
+    detail.get_by_role("button", name="Comment").click()
+    expect(detail.locator(".decided")).to_contain_text("tow truck is on its way", timeout=SLOW_MS)
+    detail.get_by_role("button", name="Resolve").click()
+    expect(detail.locator("header .state")).to_have_text("resolved", timeout=SLOW_MS)
+    told = room.ask(f"/api/incidents/{row.get_attribute('data-incident')}")["incident"]
+    assert [one["decision"] for one in told["actions"]] == ["ASSIGN", "COMMENT", "RESOLVE"]
+    assert (told["assigned_to"], told["state"]) == ("Đội CSGT số 1", "RESOLVED")
+
+
+def test_the_legend_shows_every_kind_with_its_own_sign(room: Room) -> None:
+    page = room.watched.page
+    page.keyboard.press("Escape")
+    page.get_by_text("Legend and layers").click()
+    page.get_by_text("Kinds of incidents").click()
+    shown = page.locator(".kinds [data-kind]")
+    kinds = {one["kind"] for one in room.ask("/api/rules")}
+    assert set(shown.evaluate_all("all => all.map(one => one.dataset.kind)")) == kinds
+    assert len(set(shown.locator("path").evaluate_all("all => all.map(one => one.getAttribute('d'))"))) == len(kinds)
+    expect(page.locator(".kinds [data-kind='gas_leak']")).to_have_text("Gas leak")
+    page.get_by_text("Legend and layers").click()
+
+
 def test_exercise_is_marked_everywhere(room: Room) -> None:
     page = room.watched.page
     cues = exercise("fire", *EXERCISE_AT, room.feed.tick_ms, 7, city_of(room.settings))

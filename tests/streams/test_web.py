@@ -142,6 +142,13 @@ def test_the_city_is_given_once(worker: Worker, city: City) -> None:
     assert worker.ask("/api/city", **BEARER, **{"If-None-Match": headers["ETag"]})[0] == 304
 
 
+def test_rules_say_what_people_call_incidents(worker: Worker) -> None:
+    told = {one["rule_id"]: (one["kind"], one["title"]) for one in worker.json("/api/rules")}
+    assert told["gas_leak"] == ("gas_leak", "Gas leak")
+    assert told["crash"] == ("crash", "Crash")  # by its kind where a rule gives no title
+    assert {kind for kind, _ in told.values()} >= {one["kind"] for one in alarms(worker)}
+
+
 def test_incidents_have_their_revisions(worker: Worker) -> None:
     listed = alarms(worker)[0]
     told = worker.json(f"/api/incidents/{listed['incident_id']}")

@@ -76,6 +76,7 @@ export function App({ desk }: { desk: Desk }) {
         target={target}
         map={map}
         city={desk.city}
+        rules={desk.rules}
         vehicle={vehicle}
         following={following}
         nowMs={desk.nowMs()}

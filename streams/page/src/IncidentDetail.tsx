@@ -2,22 +2,27 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 
+import type { Decided } from "./api.ts";
 import type { Desk } from "./desk.ts";
 import { ButtonIcon } from "./icons.tsx";
 import { modeOf } from "./IncidentList.tsx";
 import { isOpen, likelyNext } from "./incidents.ts";
 import type { Decision, Incident, OperatorAction } from "./records.ts";
 import { ExerciseMark, SeverityBars, Sign } from "./sign.tsx";
-import { claimWords, clockOf, DECISION_WORDS, due, joinDirections, kindWords, shortIds, span, STATE_WORDS } from "./words.ts";
+import { claimWords, clockOf, doneWords, due, joinDirections, shortIds, span, STATE_WORDS, titleOf } from "./words.ts";
 
 const OPERATOR_KEY = "cityops.operator";
 const SLOW_MS = 10_000;
 const SHOWN_TRIPS = 6;
-const NOTE_CHARACTERS = 500; // processors/actions.py refuses more
+const NOTE_CHARACTERS = 500; // processors/actions.py refuses more, here and below
+const NAME_CHARACTERS = 64;
 const DECISIONS: [Decision, string][] = [
   ["ACKNOWLEDGE", "Acknowledge"],
   ["CONFIRM", "Confirm"],
   ["DISMISS", "Dismiss"],
+  ["ASSIGN", "Assign"],
+  ["RESOLVE", "Resolve"],
+  ["COMMENT", "Comment"],
 ];
 
 interface Props {
@@ -38,12 +43,13 @@ export function IncidentDetail({ desk, incident, onClose, onShow }: Props) {
         <Sign incident={incident} size={44} />
         <div>
           <h2 ref={title} tabIndex={-1}>
-            {kindWords(incident.kind)} <span class={`state ${incident.state.toLowerCase()}`}>{STATE_WORDS[incident.state]}</span>
+            {titleOf(incident)} <span class={`state ${incident.state.toLowerCase()}`}>{STATE_WORDS[incident.state]}</span>
           </h2>
           <p class="place">{incident.place}</p>
           <p class="facts">
             <SeverityBars severity={incident.severity} over={!isOpen(incident)} />
             <span>since {clock(incident.opened_at_ms)}, {span(desk.nowMs() - incident.opened_at_ms)}</span>
+            {incident.assigned_to !== "" && <span class="assigned">for {incident.assigned_to}</span>}
             {incident.exercise && <ExerciseMark />}
             {incident.provisional && <span class="tag">provisional</span>}
           </p>
@@ -159,29 +165,58 @@ function History({ desk, clock }: { desk: Desk; clock: Clock }) {
   );
 }
 
+type Field = "operator" | "note" | "assignee";
+
+const MISSING: Record<Field, string> = {
+  operator: "Who decides? Enter your name first.",
+  assignee: "To whom? Enter an agency or a person.",
+  note: "Enter the comment first.",
+};
+
+/** What a decision cannot do without and has not. */
+function lackOf({ decision, operator, note, assignee }: Decided): Field | null {
+  if (operator === "") return "operator";
+  if (decision === "ASSIGN" && assignee === "") return "assignee";
+  return decision === "COMMENT" && note === "" ? "note" : null;
+}
+
+/** Everybody to whom something is assigned. */
+function assignees(desk: Desk): string[] {
+  return [...new Set([...desk.incidents.values()].map((one) => one.assigned_to))].filter((one) => one !== "").sort();
+}
+
 function Decide({ desk, incident, clock }: { desk: Desk; incident: Incident; clock: Clock }) {
   const [operator, setOperator] = useState(() => localStorage.getItem(OPERATOR_KEY) ?? "");
   const [note, setNote] = useState("");
-  const [missing, setMissing] = useState(false);
-  const name = useRef<HTMLInputElement>(null);
+  const [assignee, setAssignee] = useState("");
+  const [missing, setMissing] = useState<Field | null>(null);
+  const fields = { operator: useRef<HTMLInputElement>(null), note: useRef<HTMLInputElement>(null), assignee: useRef<HTMLInputElement>(null) };
   const pending = desk.pending.filter((one) => one.incident_id === incident.incident_id);
   const likely = likelyNext(incident, pending);
   const send = async (decision: Decision) => {
-    if (operator.trim() === "") {
-      setMissing(true);
-      name.current?.focus();
+    const decided = { decision, operator: operator.trim(), note: note.trim(), assignee: decision === "ASSIGN" ? assignee.trim() : "" };
+    const lacks = lackOf(decided);
+    setMissing(lacks);
+    if (lacks !== null) {
+      fields[lacks].current?.focus();
       return;
     }
-    localStorage.setItem(OPERATOR_KEY, operator.trim());
-    if (await desk.decide(incident.incident_id, decision, operator.trim(), note.trim())) setNote("");
+    localStorage.setItem(OPERATOR_KEY, decided.operator);
+    if (!(await desk.decide(incident.incident_id, decided))) return;
+    setNote("");
+    if (decision === "ASSIGN") setAssignee("");
   };
-  const mistake = missing ? "Who decides? Enter your name first." : desk.mistakes.get(incident.incident_id);
+  const mistake = missing !== null ? MISSING[missing] : desk.mistakes.get(incident.incident_id);
+  const taken = (set: (text: string) => void) => (event: { currentTarget: HTMLInputElement }) => {
+    set(event.currentTarget.value);
+    setMissing(null);
+  };
   return (
     <form class="decide" aria-label="Decide" onSubmit={(event) => event.preventDefault()}>
-      <Decided actions={incident.actions} clock={clock} />
+      <Actions actions={incident.actions} clock={clock} />
       {pending.map((one) => (
         <p key={one.sent_at_ms} class="pending" role="status">
-          {DECISION_WORDS[one.decision]} by {one.operator}: sent
+          {doneWords(one)} by {one.operator}: sent
           {Date.now() - one.sent_at_ms > SLOW_MS && `, not taken up for ${span(Date.now() - one.sent_at_ms)}`}
         </p>
       ))}
@@ -192,24 +227,39 @@ function Decide({ desk, incident, clock }: { desk: Desk; incident: Incident; clo
       )}
       <div class="fields">
         <input
-          ref={name}
+          ref={fields.operator}
           aria-label="Operator"
           placeholder="Your name"
           autocomplete="name"
-          maxLength={100}
+          maxLength={NAME_CHARACTERS}
           value={operator}
-          aria-invalid={missing}
-          onInput={(event) => {
-            setOperator(event.currentTarget.value);
-            setMissing(false);
-          }}
+          aria-invalid={missing === "operator"}
+          onInput={taken(setOperator)}
         />
         <input
+          ref={fields.assignee}
+          aria-label="Assign to"
+          placeholder="Assign to"
+          list="assignees"
+          maxLength={NAME_CHARACTERS}
+          value={assignee}
+          aria-invalid={missing === "assignee"}
+          onInput={taken(setAssignee)}
+        />
+        <datalist id="assignees">
+          {assignees(desk).map((one) => (
+            <option key={one} value={one} />
+          ))}
+        </datalist>
+        <input
+          ref={fields.note}
+          class="wide"
           aria-label="Note"
-          placeholder="Note (may be empty)"
+          placeholder="Note or comment"
           maxLength={NOTE_CHARACTERS}
           value={note}
-          onInput={(event) => setNote(event.currentTarget.value)}
+          aria-invalid={missing === "note"}
+          onInput={taken(setNote)}
         />
       </div>
       <div class="buttons">
@@ -223,13 +273,13 @@ function Decide({ desk, incident, clock }: { desk: Desk; incident: Incident; clo
   );
 }
 
-function Decided({ actions, clock }: { actions: OperatorAction[]; clock: Clock }) {
+function Actions({ actions, clock }: { actions: OperatorAction[]; clock: Clock }) {
   if (actions.length === 0) return null;
   return (
     <ul class="decided">
       {actions.map((one) => (
         <li key={one.action_id}>
-          <strong>{one.operator}</strong> {DECISION_WORDS[one.decision]} {clock(one.at_ms)}
+          <strong>{one.operator}</strong> {doneWords(one)} {clock(one.at_ms)}
           {one.note !== "" && <q>{one.note}</q>}
         </li>
       ))}

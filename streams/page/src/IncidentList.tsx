@@ -6,7 +6,7 @@ import { type Desk, isFresh } from "./desk.ts";
 import { EVERYTHING, type Filter, isOpen, matches, type Order, ordered, SEVERITIES, type Shown } from "./incidents.ts";
 import type { Incident, Severity } from "./records.ts";
 import { ExerciseMark, SeverityBars, Sign } from "./sign.tsx";
-import { joinDirections, kindWords, SEVERITY_WORDS, span, STATE_WORDS } from "./words.ts";
+import { joinDirections, kindWords, SEVERITY_WORDS, span, STATE_WORDS, titleOf } from "./words.ts";
 
 const SHOWN_LINES = 5;
 const SHOWN_AT_MOST = 300;
@@ -24,7 +24,7 @@ export function IncidentList({ desk, version, onSelect }: Props) {
     const standing = [...desk.incidents.values()].filter((one) => one.state !== "WITHDRAWN" || filter.state === "WITHDRAWN");
     return ordered(standing.filter((one) => matches(one, filter)), order);
   }, [version, filter, order]);
-  const kinds = [...new Set([...desk.incidents.values()].map((one) => one.kind))].sort();
+  const kinds = [...new Set([...desk.incidents.values()].map((one) => one.kind))].sort((a, b) => kindWords(a).localeCompare(kindWords(b)));
   const open = found.filter(isOpen);
   const over = found.filter((one) => !isOpen(one));
   return (
@@ -138,11 +138,12 @@ function Row({ one, desk, onSelect }: { one: Incident; desk: Desk; onSelect: (in
         <Sign incident={one} />
         <span class="what">
           <span class="kind">
-            {kindWords(one.kind)} <span class={`state ${one.state.toLowerCase()}`}>{STATE_WORDS[one.state]}</span>
+            {titleOf(one)} <span class={`state ${one.state.toLowerCase()}`}>{STATE_WORDS[one.state]}</span>
             {one.exercise && <ExerciseMark />}
             {one.provisional && <span class="tag">provisional</span>}
           </span>
           <span class="place">{one.place}</span>
+          {one.assigned_to !== "" && <span class="assigned">for {one.assigned_to}</span>}
           {lines.length > 0 && (
             <span class="line-names">
               {lines.slice(0, SHOWN_LINES).map((line) => (

@@ -7,9 +7,9 @@ import { MODE, VEHICLE } from "./colours.ts";
 import type { Vehicle } from "./fleet.ts";
 import { ButtonIcon } from "./icons.tsx";
 import type { CityMap, Layers } from "./map.ts";
-import type { City, Incident } from "./records.ts";
-import { Sign } from "./sign.tsx";
-import { CLASS_WORDS, compass, span } from "./words.ts";
+import type { City, Incident, NamedRule } from "./records.ts";
+import { KindSign, Sign } from "./sign.tsx";
+import { CLASS_WORDS, compass, kindWords, span } from "./words.ts";
 
 const FIRST_LAYERS: Layers = { stops: true, venues: true, cameras: false, sensors: false };
 const LEGEND_FROM_PX = 1700;
@@ -19,6 +19,7 @@ interface Props {
   target: RefObject<HTMLDivElement | null>;
   map: RefObject<CityMap | null>;
   city: City | null;
+  rules: NamedRule[];
   vehicle: Vehicle | null;
   following: boolean;
   nowMs: number;
@@ -27,7 +28,7 @@ interface Props {
   onVehicle: (vehicle: Vehicle | null) => void;
 }
 
-export function MapPanel({ target, map, city, vehicle, following, nowMs, vehicles, onFollow, onVehicle }: Props) {
+export function MapPanel({ target, map, city, rules, vehicle, following, nowMs, vehicles, onFollow, onVehicle }: Props) {
   return (
     <section class="map" aria-label="Map">
       <div class="canvas" ref={target} role="application" aria-label="City map; arrow keys move, plus and minus zoom" tabIndex={0} />
@@ -42,13 +43,20 @@ export function MapPanel({ target, map, city, vehicle, following, nowMs, vehicle
           <ButtonIcon name="whole" />
         </button>
       </div>
-      <Legend map={map} city={city} vehicles={vehicles} />
+      <Legend map={map} city={city} rules={rules} vehicles={vehicles} />
       {vehicle !== null && <VehicleCard vehicle={vehicle} following={following} nowMs={nowMs} onFollow={onFollow} onClose={() => onVehicle(null)} />}
     </section>
   );
 }
 
-function Legend({ map, city, vehicles }: { map: RefObject<CityMap | null>; city: City | null; vehicles: number }) {
+interface LegendProps {
+  map: RefObject<CityMap | null>;
+  city: City | null;
+  rules: NamedRule[];
+  vehicles: number;
+}
+
+function Legend({ map, city, rules, vehicles }: LegendProps) {
   const [open, setOpen] = useState(() => window.innerWidth >= LEGEND_FROM_PX);
   const [layers, setLayers] = useState<Layers>(FIRST_LAYERS);
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
@@ -108,7 +116,28 @@ function Legend({ map, city, vehicles }: { map: RefObject<CityMap | null>; city:
           ))}
         </fieldset>
       </div>
+      <Kinds rules={rules} />
       <p class="muted">Drawn from the city package {city === null ? "" : `${city.name}, ${city.version.slice(0, 12)}`}; its sources are in NOTICE.</p>
+    </details>
+  );
+}
+
+/** Every kind of incidents that the city's rules know. */
+function Kinds({ rules }: { rules: NamedRule[] }) {
+  const kinds = [...new Set(rules.map((one) => one.kind))].sort((a, b) => kindWords(a).localeCompare(kindWords(b)));
+  return (
+    <details class="kinds">
+      <summary>
+        Kinds of incidents <span class="count">{kinds.length}</span>
+      </summary>
+      <ul>
+        {kinds.map((kind) => (
+          <li key={kind} class="sample" data-kind={kind}>
+            <KindSign kind={kind} />
+            {kindWords(kind)}
+          </li>
+        ))}
+      </ul>
     </details>
   );
 }

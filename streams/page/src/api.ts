@@ -1,6 +1,6 @@
 /** Questions to the worker that serves this page. Every failure is one sentence. */
 
-import type { City, Decision, IncidentChange } from "./records.ts";
+import type { City, Decision, IncidentChange, NamedRule } from "./records.ts";
 
 export class Refused extends Error {}
 
@@ -8,16 +8,28 @@ export async function fetchCity(): Promise<City> {
   return ask<City>("api/city");
 }
 
+export async function fetchRules(): Promise<NamedRule[]> {
+  return ask<NamedRule[]>("api/rules");
+}
+
 export async function fetchChanges(incidentId: string): Promise<IncidentChange[]> {
   return (await ask<{ changes: IncidentChange[] }>(`api/incidents/${encodeURIComponent(incidentId)}`)).changes;
 }
 
+/** What an operator decided; assignee: whom ASSIGN names, empty otherwise. */
+export interface Decided {
+  decision: Decision;
+  operator: string;
+  note: string;
+  assignee: string;
+}
+
 /** Send what an operator decided; returns the id that the incident's revision will carry. */
-export async function sendAction(incidentId: string, decision: Decision, operator: string, note: string): Promise<string> {
+export async function sendAction(incidentId: string, decided: Decided): Promise<string> {
   const answer = await ask<{ action_id: string }>(`api/incidents/${encodeURIComponent(incidentId)}/actions`, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-Cityops": "1" },
-    body: JSON.stringify({ decision, operator, note }),
+    body: JSON.stringify(decided),
   });
   return answer.action_id;
 }

@@ -1,11 +1,11 @@
 /** The operator's desk: everything the page knows, one listener, no DOM. The map gets vehicles past it. */
 
-import { fetchChanges, fetchCity, sendAction } from "./api.ts";
+import { type Decided, fetchChanges, fetchCity, fetchRules, sendAction } from "./api.ts";
 import { addRevision, isEnded, isNews, isUrgent, type Pending, stillPending } from "./incidents.ts";
-import type { City, Decision, Incident, IncidentChange, VehicleRow } from "./records.ts";
+import type { City, Incident, IncidentChange, NamedRule, VehicleRow } from "./records.ts";
 import { NOTHING_KNOWN, type Status } from "./status.ts";
 import { Stream } from "./stream.ts";
-import { kindWords, STATE_WORDS } from "./words.ts";
+import { nameKinds, STATE_WORDS, titleOf } from "./words.ts";
 
 const NEW_MS = 12_000;
 const RETRY_MS = 3_000;
@@ -20,6 +20,7 @@ export class Desk {
   city: City | null = null;
   /** Mode by line id. */
   modes = new Map<string, string>();
+  rules: NamedRule[] = [];
   incidents = new Map<string, Incident>();
   /** Whether the worker told its incidents yet: before, an empty list says nothing. */
   known = false;
@@ -66,12 +67,12 @@ export class Desk {
   }
 
   /** Send a decision. It counts as sent until a revision carries it. */
-  async decide(incidentId: string, decision: Decision, operator: string, note: string): Promise<boolean> {
+  async decide(incidentId: string, decided: Decided): Promise<boolean> {
     this.mistakes.delete(incidentId);
-    const under_way = { action_id: "", incident_id: incidentId, decision, operator, note, sent_at_ms: Date.now() };
+    const under_way = { action_id: "", incident_id: incidentId, ...decided, sent_at_ms: Date.now() };
     this.update(() => (this.pending = [...this.pending, under_way]));
     try {
-      const action_id = await sendAction(incidentId, decision, operator, note);
+      const action_id = await sendAction(incidentId, decided);
       const sent = { ...under_way, action_id };
       this.update(() => {
         this.pending = this.pending.map((one) => (one === under_way ? sent : one));
@@ -90,9 +91,10 @@ export class Desk {
 
   private async loadCity(): Promise<void> {
     try {
-      const city = await fetchCity();
+      const [city, rules] = await Promise.all([fetchCity(), fetchRules()]);
+      nameKinds(rules);
       const modes = city.lines.features.map((line) => [line.properties.line_id, line.properties.mode] as const);
-      this.update(() => ([this.city, this.modes, this.trouble] = [city, new Map(modes), ""]));
+      this.update(() => ([this.city, this.rules, this.modes, this.trouble] = [city, rules, new Map(modes), ""]));
     } catch (error) {
       this.update(() => (this.trouble = (error as Error).message));
       setTimeout(() => void this.loadCity(), RETRY_MS);
@@ -149,7 +151,7 @@ export class Desk {
 
   private announce(incident: Incident, isNew: boolean): void {
     const exercise = incident.exercise ? "Exercise: " : "";
-    const what = `${kindWords(incident.kind)} ${isNew ? "new, " : ""}${STATE_WORDS[incident.state]}`;
+    const what = `${titleOf(incident)} ${isNew ? "new, " : ""}${STATE_WORDS[incident.state]}`;
     const urgent = incident.state === "CONFIRMED" && !incident.exercise;
     this.announcement = { text: `${exercise}${what}: ${incident.place}`, urgent };
   }

@@ -1,7 +1,8 @@
 /** Which incidents there are and which are shown. Pure: no DOM, no clock. */
 
+import type { Decided } from "./api.ts";
 import type { Decision, Incident, IncidentChange, IncidentState, Severity } from "./records.ts";
-import { kindWords } from "./words.ts";
+import { titleOf } from "./words.ts";
 
 export type Order = "newest" | "severest";
 export type Shown = "" | "OPEN" | IncidentState;
@@ -19,12 +20,9 @@ const OPEN: ReadonlySet<IncidentState> = new Set(["SUSPECTED", "CONFIRMED"]);
 const ENDED: ReadonlySet<IncidentState> = new Set(["CLOSED", "DISMISSED", "WITHDRAWN"]);
 
 /** An action that was accepted, or is on its way, and is not in a revision yet. */
-export interface Pending {
+export interface Pending extends Decided {
   action_id: string;
   incident_id: string;
-  decision: Decision;
-  operator: string;
-  note: string;
   sent_at_ms: number;
 }
 
@@ -100,6 +98,6 @@ export function plain(text: string): string {
 function searchable(one: Incident): string {
   const lines = one.lines.map((line) => `${line.line_id} ${line.line_name}`);
   const devices = one.evidence.map((evidence) => evidence.device_id);
-  const words = [one.incident_id, kindWords(one.kind), one.place, one.unit_name, one.exercise ? "exercise" : ""];
+  const words = [one.incident_id, titleOf(one), one.assigned_to, one.place, one.unit_name, one.exercise ? "exercise" : ""];
   return plain([...words, ...lines, ...devices].join(" "));
 }

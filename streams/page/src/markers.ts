@@ -1,7 +1,7 @@
 /** Incidents as signs on the map. Suspected: hollow and dashed; confirmed: filled; over: faded; exercise: a striped square. */
 
 import { INK, OVER, SEVERITY } from "./colours.ts";
-import { glyphOf } from "./glyphs.ts";
+import { GLYPH_SCALE, glyphOf } from "./glyphs.ts";
 import { isOpen } from "./incidents.ts";
 import type { Incident } from "./records.ts";
 
@@ -80,7 +80,6 @@ function stripes(context: CanvasRenderingContext2D, radius: number, colour: stri
 }
 
 function drawGlyph(context: CanvasRenderingContext2D, kind: string, colour: string, backed: boolean, back: string): void {
-  const glyph = glyphOf(kind);
   if (backed) {
     context.beginPath();
     context.arc(0, 0, 9.5, 0, 2 * Math.PI);
@@ -88,17 +87,10 @@ function drawGlyph(context: CanvasRenderingContext2D, kind: string, colour: stri
     context.fill();
   }
   context.fillStyle = colour;
-  if (glyph.path === null) {
-    context.font = '700 14px system-ui, "Noto Sans", "DejaVu Sans", sans-serif';
-    context.textAlign = "center";
-    context.textBaseline = "middle";
-    context.fillText(glyph.letter, 0, 1);
-    return;
-  }
   context.save();
-  context.scale(0.68, 0.68);
+  context.scale(GLYPH_SCALE, GLYPH_SCALE);
   context.translate(-12, -12);
-  context.fill(new Path2D(glyph.path));
+  context.fill(new Path2D(glyphOf(kind)));
   context.restore();
 }
 

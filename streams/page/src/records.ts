@@ -2,7 +2,7 @@
 
 export type IncidentState = "SUSPECTED" | "CONFIRMED" | "RESOLVED" | "CLOSED" | "DISMISSED" | "WITHDRAWN";
 export type Severity = "MINOR" | "MODERATE" | "SEVERE" | "EXTREME";
-export type Decision = "ACKNOWLEDGE" | "CONFIRM" | "DISMISS";
+export type Decision = "ACKNOWLEDGE" | "CONFIRM" | "DISMISS" | "ASSIGN" | "RESOLVE" | "COMMENT";
 
 export interface AffectedLine {
   distance_m: number;
@@ -40,6 +40,7 @@ export interface OperatorAction {
   incident_id: string;
   operator: string;
   note: string;
+  assignee: string;
 }
 
 export interface Incident {
@@ -58,6 +59,7 @@ export interface Incident {
   severity: Severity;
   incident_id: string;
   kind: string;
+  rule_id: string;
   unit_name: string;
   place: string;
   merged_into: string;
@@ -67,6 +69,14 @@ export interface Incident {
   due_trips: DueTrip[];
   evidence: Evidence[];
   actions: OperatorAction[];
+  assigned_to: string;
+}
+
+/** What a rule of the city looks for, and what people call it. */
+export interface NamedRule {
+  rule_id: string;
+  kind: string;
+  title: string;
 }
 
 export interface IncidentChange {

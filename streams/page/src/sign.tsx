@@ -1,7 +1,7 @@
 /** The same signs as on the map, in the list: form tells the state, colour and bars the severity. */
 
 import { INK, OVER, SEVERITY } from "./colours.ts";
-import { glyphOf } from "./glyphs.ts";
+import { GLYPH_SCALE, glyphOf } from "./glyphs.ts";
 import { isOpen, SEVERITIES } from "./incidents.ts";
 import type { Incident, Severity } from "./records.ts";
 import { SEVERITY_WORDS } from "./words.ts";
@@ -11,7 +11,6 @@ type Shown = Pick<Incident, "kind" | "state" | "severity" | "exercise">;
 export function Sign({ incident, size = 34 }: { incident: Shown; size?: number }) {
   const colour = isOpen(incident as Incident) ? SEVERITY[incident.severity] : OVER;
   const filled = incident.state === "CONFIRMED";
-  const glyph = glyphOf(incident.kind);
   const form = {
     fill: filled ? colour : INK,
     stroke: colour,
@@ -23,14 +22,17 @@ export function Sign({ incident, size = 34 }: { incident: Shown; size?: number }
       {incident.exercise ? <rect x={-14} y={-14} width={28} height={28} {...form} /> : <circle r={14.5} {...form} />}
       {incident.exercise && <path d="M-14 0 0-14M-14 14 14-14M0 14 14 0" stroke={filled ? INK : colour} stroke-width={2.5} opacity={0.55} />}
       {incident.exercise && <circle r={9.5} fill={filled ? colour : INK} />}
-      {glyph.path === null ? (
-        <text y={5} text-anchor="middle" font-size={14} font-weight={700} fill={filled ? INK : colour}>
-          {glyph.letter}
-        </text>
-      ) : (
-        <path d={glyph.path} fill={filled ? INK : colour} transform="scale(.68) translate(-12 -12)" />
-      )}
+      <path d={glyphOf(incident.kind)} fill={filled ? INK : colour} transform={`scale(${GLYPH_SCALE}) translate(-12 -12)`} />
       {incident.state === "DISMISSED" && <path d="M-10 10 10-10" stroke={colour} stroke-width={2.5} />}
+    </svg>
+  );
+}
+
+/** What a kind looks like, without a state or severity. */
+export function KindSign({ kind }: { kind: string }) {
+  return (
+    <svg class="kind-sign" width={18} height={18} viewBox="0 0 24 24" aria-hidden="true">
+      <path d={glyphOf(kind)} fill="currentColor" />
     </svg>
   );
 }

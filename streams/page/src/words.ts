@@ -1,6 +1,6 @@
 /** Records in words and figures for people. Pure: the time is an argument. */
 
-import type { AffectedLine, Decision, IncidentState, Severity } from "./records.ts";
+import type { AffectedLine, Decision, Incident, IncidentState, NamedRule, OperatorAction, Severity } from "./records.ts";
 
 export const STATE_WORDS: Record<IncidentState, string> = {
   SUSPECTED: "suspected",
@@ -22,7 +22,15 @@ export const DECISION_WORDS: Record<Decision, string> = {
   ACKNOWLEDGE: "acknowledged",
   CONFIRM: "confirmed",
   DISMISS: "dismissed",
+  ASSIGN: "assigned",
+  RESOLVE: "resolved",
+  COMMENT: "commented",
 };
+
+/** What was done: "dismissed", "assigned to Ward 7". */
+export function doneWords(one: Pick<OperatorAction, "decision" | "assignee">): string {
+  return one.assignee === "" ? DECISION_WORDS[one.decision] : `${DECISION_WORDS[one.decision]} to ${one.assignee}`;
+}
 
 export const CLASS_WORDS: Record<string, string> = {
   BUS: "bus",
@@ -36,15 +44,31 @@ export const CLASS_WORDS: Record<string, string> = {
   UNKNOWN: "unknown class",
 };
 
-/** "wrong_way" -> "Wrong way". */
+let titles: ReadonlyMap<string, string> = new Map();
+
+/** Take note of what the city's rules call incidents; before that, and without a rule, they are called by their kind. */
+export function nameKinds(rules: NamedRule[]): void {
+  titles = new Map(rules.map((one) => [one.rule_id, one.title]));
+}
+
+/** What the rule that made an incident calls it. */
+export function titleOf(incident: Pick<Incident, "kind" | "rule_id">): string {
+  return titles.get(incident.rule_id) ?? plainWords(incident.kind);
+}
+
+/** A kind of incidents: as the rule of that name says, or "wrong_way" -> "Wrong way". */
 export function kindWords(kind: string): string {
+  return titles.get(kind) ?? plainWords(kind);
+}
+
+function plainWords(kind: string): string {
   const text = kind.replaceAll("_", " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** What one observation claims: "camera_crash" -> "Crash on camera", "hard_stop" -> "Hard stop". */
 export function claimWords(kind: string): string {
-  return kind.startsWith("camera_") ? `${kindWords(kind.slice("camera_".length))} on camera` : kindWords(kind);
+  return kind.startsWith("camera_") ? `${plainWords(kind.slice("camera_".length))} on camera` : plainWords(kind);
 }
 
 /** Ids of exercises by their last part: "exercise:crash-1251:microphone-1" -> "microphone-1". */

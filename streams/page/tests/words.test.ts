@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { claimWords, clockOf, compass, due, joinDirections, kindWords, shortIds, span } from "../src/words.ts";
+import { claimWords, clockOf, compass, due, doneWords, joinDirections, kindWords, nameKinds, shortIds, span, titleOf } from "../src/words.ts";
 
 test("spans are told in the largest unit that helps", () => {
   assert.deepEqual([0, 59_400, 60_000, 3_599_000, 3_900_000, 90_000_000].map(span), ["0 s", "59 s", "1 min", "59 min", "1 h 05 min", "1 d"]);
@@ -38,4 +38,22 @@ test("an exercise's device is named by its last part, alone and within a reason"
   assert.equal(shortIds("impact sound exercise:crash-1251:mic-1, 3 m away"), "impact sound mic-1, 3 m away");
   assert.equal(shortIds("exercise: all of it"), "exercise: all of it");
   assert.equal(shortIds("CAM-hoang-dieu"), "CAM-hoang-dieu");
+});
+
+test("incidents are called as their rules say", () => {
+  assert.equal(titleOf({ kind: "noise", rule_id: "noise_at_night" }), "Noise");
+  nameKinds([
+    { rule_id: "noise", kind: "noise", title: "Noise above the limit" },
+    { rule_id: "noise_at_night", kind: "noise", title: "Noise at night" },
+  ]);
+  assert.equal(kindWords("noise"), "Noise above the limit");
+  assert.equal(titleOf({ kind: "noise", rule_id: "noise_at_night" }), "Noise at night");
+  assert.equal(kindWords("street_vending"), "Street vending");
+  assert.equal(claimWords("noise"), "Noise");
+  nameKinds([]);
+});
+
+test("an action says what was done", () => {
+  assert.equal(doneWords({ decision: "ASSIGN", assignee: "Ward 7" }), "assigned to Ward 7");
+  assert.equal(doneWords({ decision: "RESOLVE", assignee: "" }), "resolved");
 });
