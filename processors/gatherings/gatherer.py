@@ -87,11 +87,6 @@ class Gatherer:
         """The claims from which something may follow, by id."""
         return self._standing
 
-    @property
-    def standing(self) -> Mapping[str, Observation]:
-        """The claims from which something may follow, by id."""
-        return self._standing
-
     def advance(self, tick_ms: int, observations: Iterable[Observation]) -> list[Observation]:
         """Take the claims of a tick; return what is derived from now on and, as withdrawn, what no longer is."""
         kinds = self._kinds
