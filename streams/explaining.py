@@ -70,7 +70,7 @@ def explain_incident(
                 correlation_rule(settings),
                 incident.incident_id,
             ).get(incident.incident_id, ())
-            if is_published(found, published):
+            if is_published(found, published, codec):
                 return found
     raise UsageError(
         f"the log does not hold all that {incident.incident_id} was made of: observations are kept for "
@@ -78,7 +78,8 @@ def explain_incident(
     )
 
 
-def is_published(found: Sequence[Explanation], published: Sequence[IncidentChange]) -> bool:
+def is_published(found: Sequence[Explanation], published: Sequence[IncidentChange], codec: Codec) -> bool:
     """Tell whether explained revisions say what was published, up to names of provisional incidents."""
     made = [replace(one.change.incident, replaces=()) for one in found][: len(published)]
-    return made == [replace(change.incident, replaces=()) for change in published]
+    told = [replace(change.incident, replaces=()) for change in published]
+    return list(map(codec.encode, made)) == list(map(codec.encode, told))
