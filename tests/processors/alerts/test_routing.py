@@ -103,6 +103,18 @@ def test_an_operator_s_verdict_is_told_even_where_it_changes_no_state() -> None:
         step(Change.CHANGED, 4, **confirmed, actions=(seen, sure)),
     ]
     assert told(story, subscription()) == [("s-1", 1), ("s-1", 3)]
+
+
+def test_what_operators_tell_each_other_is_not_told_to_subscribers() -> None:
+    said = tuple(
+        OperatorAction(
+            at_ms=T, decision=decision, action_id=f"a-{decision}", incident_id="i-1", operator="Lan", note="n"
+        )
+        for decision in Decision
+    )
+    body = msgspec.json.decode(alert_bytes(step(Change.OPENED, 1, actions=said)))
+    named = [one["decision"] for one in body["data"]["decisions"]]
+    assert named == ["ACKNOWLEDGE", "CONFIRM", "DISMISS", "RESOLVE"]
     again = Router()
     for one in Router().route(story[2], [subscription()]):
         again.remember(one)
