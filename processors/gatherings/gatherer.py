@@ -127,19 +127,23 @@ class Gatherer:
             if one.withdrawn and known is not None:
                 self._parts.remove(one.observation_id)
                 self._fall(known)
-            elif not one.withdrawn and known is None and one.at_ms >= oldest_ms:
+            elif not one.withdrawn and known is None and one.at_ms >= oldest_ms and self._stand(one):
                 self._parts.add(one)
-                self._stand(one)
 
-    def _stand(self, one: Observation) -> None:
+    def _stand(self, one: Observation) -> bool:
+        """Put a claim on the sheets of its subjects; tell whether it has any."""
+        names = set(self._gathering.subjects(one))
+        if not names:
+            return False
         self._standing[one.observation_id] = one
         heapq.heappush(self._leaving, (one.at_ms, one.observation_id))
-        for name in set(self._gathering.subjects(one)):
+        for name in names:
             subject = self._subjects.get(name)
             if subject is None:
                 subject = self._subjects[name] = Subject(self._sheet(name))
             subject.claims += 1
             self._changed.setdefault(name, set()).update(subject.sheet.add(one))
+        return True
 
     def _fall(self, one: Observation) -> None:
         del self._standing[one.observation_id]
