@@ -71,6 +71,7 @@ FOLLOWS: Final[Mapping[str, frozenset[str]]] = {
     "breakdown": frozenset({"crash", "congestion", "stopped_vehicle"}),
     "forbidden_stop": frozenset({"crash", "stopped_vehicle"}),
     "congestion": frozenset({"crash", "breakdown", "stopped_vehicle", "debris", "flood"}),
+    "camera_silent": frozenset({"camera_clock"}),
     "delay": frozenset({"breakdown", "congestion", "bunching", "service_gap", "off_route", "wrong_way"}),
     "bunching": frozenset({"delay", "breakdown", "congestion", "service_gap", "wrong_way"}),
     "service_gap": frozenset({

@@ -63,6 +63,11 @@ class Cameras:
         self._blind_ms = np.full(len(estate), start_ms, np.float64)
         self._wrong_clocks: list[tuple[float, int, int]] = []
 
+    def far_ahead(self) -> list[int]:
+        """Return the cameras whose clocks are far ahead from the beginning."""
+        rows: list[int] = np.flatnonzero(self._channel.ahead_ms >= self._rule.far_ahead_s * 1000).tolist()
+        return rows
+
     def suffer(self, trouble: Trouble) -> None:
         """Let something be wrong with a camera from now on."""
         row = trouble.device

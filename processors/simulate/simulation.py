@@ -17,6 +17,7 @@ from processors.simulate.rule import TICK_MS, Interval, SimulationRule, random_s
 from processors.simulate.scenes.scene import Scene as Played
 from processors.simulate.scenes.scene import Trouble
 from processors.simulate.scenes.stage import Stage
+from processors.simulate.scenes.trouble import clocks_ahead
 from processors.simulate.script import LEAD_MS, Crash, Scene, Script
 from processors.simulate.sensors import Sensors
 from processors.simulate.vehicles import Fleet
@@ -53,6 +54,8 @@ class Simulation:
         self._drivers = Drivers(start_ms, rule, outbox)
         self._due: list[tuple[float, Trouble]] = []
         self._played: list[Played] = []
+        if rule.scenes_per_hour.get("camera_clock", 0.0) > 0:
+            self._played += clocks_ahead(stage, self._cameras.far_ahead(), seed, start_ms)
 
     def step(self) -> Interval:
         """Return the next 250 ms of event time: the first call ends at start_ms + 250."""

@@ -1,7 +1,9 @@
 """Trouble with the devices themselves: sensors that stick, drift or fall silent; cameras silent or tampered with."""
 
+from collections.abc import Sequence
 from typing import Final
 
+from processors.simulate.rule import random_stream
 from processors.simulate.scenes.scene import (
     Ailment,
     Bias,
@@ -38,6 +40,9 @@ CLOCK_S: Final = (1_800.0, 5_400.0)
 SLOW_S: Final = (45.0, 100.0)
 FAST_S: Final = (60.0, 600.0)
 FAST_SHARE: Final = 0.3
+CLOCKS: Final = 21
+"""The concern of clocks that are wrong from the beginning."""
+ALWAYS_MS: Final = 10 * 365 * 86_400_000
 
 
 def sensor_fault(stage: Stage, call: Call) -> Scene | None:
@@ -92,6 +97,18 @@ def camera_clock(stage: Stage, call: Call) -> Scene | None:
     fast = call.rng.random() < FAST_SHARE
     off_s = float(call.rng.uniform(*FAST_S)) if fast else -float(call.rng.uniform(*SLOW_S))
     return _camera(stage, call, call.lasts_ms(CLOCK_S), Ailment.CLOCK, round(off_s * 1000))
+
+
+def clocks_ahead(stage: Stage, rows: Sequence[int], seed: int, start_ms: int) -> list[Scene]:
+    """Return the truths of cameras whose clocks are far ahead from the beginning to the end: part of the difficulty."""
+    scenes = []
+    for number, row in enumerate(rows):
+        rng = random_stream(seed, CLOCKS, number)
+        device, ends_ms = stage.cameras.devices[row], start_ms + ALWAYS_MS
+        call = Call("camera_clock", start_ms + number, 0.0, number, seed, rng)
+        truth = stage.truth(call, device.latitude_deg, device.longitude_deg, ends_ms)
+        scenes.append(Scene(call.kind, rng, truth))
+    return scenes
 
 
 def _camera(stage: Stage, call: Call, lasts_ms: int, ailment: Ailment, ahead_ms: int = 0) -> Scene | None:
