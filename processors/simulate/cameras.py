@@ -18,6 +18,8 @@ from processors.simulate.sights import FALSE_CONFIDENCE, FALSE_WITHIN_S, TRUE_CO
 from schemas.records import CameraDetection
 
 MODEL_VERSION: Final = "simulated-1"
+WRONG_S: Final = 5.0
+"""A clock that is so fast is wrong: nobody can put together what two cameras saw."""
 VIEWS_PER_SCENE: Final = 2
 FRAME_MS: Final = 1000
 FRAME_JITTER_MS: Final = 100
@@ -63,9 +65,9 @@ class Cameras:
         self._blind_ms = np.full(len(estate), start_ms, np.float64)
         self._wrong_clocks: list[tuple[float, int, int]] = []
 
-    def far_ahead(self) -> list[int]:
-        """Return the cameras whose clocks are far ahead from the beginning."""
-        rows: list[int] = np.flatnonzero(self._channel.ahead_ms >= self._rule.far_ahead_s * 1000).tolist()
+    def fast_clocks(self) -> list[int]:
+        """Return the cameras whose clocks are WRONG_S and more fast from the beginning."""
+        rows: list[int] = np.flatnonzero(self._channel.ahead_ms >= WRONG_S * 1000).tolist()
         return rows
 
     def suffer(self, trouble: Trouble) -> None:

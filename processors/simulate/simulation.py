@@ -55,7 +55,7 @@ class Simulation:
         self._due: list[tuple[float, Trouble]] = []
         self._played: list[Played] = []
         if rule.scenes_per_hour.get("camera_clock", 0.0) > 0:
-            self._played += clocks_ahead(stage, self._cameras.far_ahead(), seed, start_ms)
+            self._played += clocks_ahead(stage, self._cameras.fast_clocks(), seed, start_ms)
 
     def step(self) -> Interval:
         """Return the next 250 ms of event time: the first call ends at start_ms + 250."""

@@ -321,7 +321,7 @@ def test_a_wrong_clock_stamps_heartbeats_and_is_put_right() -> None:
     assert away_m(truth, camera.latitude_deg, camera.longitude_deg) == 0.0
 
 
-def test_cameras_that_are_a_minute_fast_from_the_start_are_true() -> None:
+def test_cameras_that_are_5_s_fast_from_the_start_are_true() -> None:
     rule = replace(NOTHING_ELSE, fast_clock=0.2, scenes_per_hour={"camera_clock": 0.01})
     simulation = Simulation(hanoi(), 5, START_MS, rule, None)
     intervals = [simulation.step() for _ in range(61 * 4)]
@@ -330,11 +330,11 @@ def test_cameras_that_are_a_minute_fast_from_the_start_are_true() -> None:
         for one in intervals
         for sent in one.sent
         if isinstance(sent.record, Heartbeat)
-        and sent.record.at_ms > one.tick_ms + 50_000
+        and sent.record.at_ms > one.tick_ms + 4_750
         and sent.key in hanoi().cameras
     }
     truths = [truth for one in intervals for truth in one.truths if truth.at_ms < START_MS + 1_000]
-    assert len(fast) == len(truths) > 3
+    assert len(fast) == len(truths) > 30
     places = {(hanoi().cameras[name].latitude_deg, hanoi().cameras[name].longitude_deg) for name in fast}
     assert {(truth.latitude_deg, truth.longitude_deg) for truth in truths} == places
     assert len({truth.truth_id for truth in truths}) == len(truths)
