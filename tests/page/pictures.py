@@ -70,11 +70,13 @@ def _wait_for_crash(url: str) -> str:
 
 
 def _look(page: Page, incident_id: str) -> None:
-    page.locator(".legend summary").click()
+    page.get_by_text("Legend and layers").click()
     page.locator("[data-fact='lag'] .good").wait_for(timeout=WITHIN_S * 1000)
     page.wait_for_timeout(3000)
     page.screenshot(path=IMAGES / "page-city.png")
-    page.locator(".legend summary").click()
+    page.get_by_text("Kinds of incidents").click()
+    page.locator(".legend").screenshot(path=IMAGES / "page-kinds.png")
+    page.get_by_text("Legend and layers").click()
     page.locator(f"button.row[data-incident='{incident_id}']").click()
     detail = page.get_by_role("complementary", name="Selected incident")
     detail.get_by_label("Operator").fill("Nguyễn Thị Lan")
