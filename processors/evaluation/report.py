@@ -8,7 +8,8 @@ from typing import Final
 from processors.evaluation.tally import ENOUGH_HOURS, ENOUGH_TRUTHS, KindTally, Share, Target
 
 HEADINGS: Final = (
-    "kind", "truths", "detected", "95 %", "confirmed", "median s", "90 % within s", "false", "sensor-hours",
+    "kind", "truths", "detected", "95 %", "confirmed", "median s", "90 % within s", "false", "of them confirmed",
+    "sensor-hours",
     "false per 10,000 h", "at most (97.5 %)", "must reach", "reached", "",
 )  # fmt: skip
 
@@ -86,6 +87,7 @@ def _cells(one: KindTally) -> tuple[str, ...]:
         _seconds(one.median_s),
         _seconds(one.p90_s),
         str(one.false),
+        str(one.false_confirmed),
         f"{one.sensor_hours:,.0f}",
         f"{one.false_rate:.2f}",
         f"{one.false_high:.2f}",

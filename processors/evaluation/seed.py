@@ -68,13 +68,17 @@ class TruthResult:
 
 @dataclass(frozen=True, slots=True)
 class SeedResult:
-    """What one seed gave under one rule set. records: of devices. false: incidents without a truth, by kind."""
+    """What one seed gave under one rule set. records: of devices. false: incidents without a truth, by kind.
+
+    false_confirmed: those of them that were ever confirmed.
+    """
 
     seed: int
     hours: float
     records: int
     truths: tuple[TruthResult, ...]
     false: Mapping[str, int]
+    false_confirmed: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -142,10 +146,11 @@ def run_seed(
 
 def _judged(
     truths: Sequence[Truth], kept: _Kept, end_ms: int, city: City
-) -> tuple[tuple[TruthResult, ...], dict[str, int]]:
+) -> tuple[tuple[TruthResult, ...], dict[str, int], dict[str, int]]:
     """Return what became of every truth whose time to be detected ended with the records, and what was false."""
     results: list[TruthResult] = []
     false: dict[str, int] = {}
+    confirmed: dict[str, int] = {}
     for kind, found in detections(truths, kept.changes()).items():
         results += [
             _result(truth, found.detected.get(name), kept, city)
@@ -153,7 +158,8 @@ def _judged(
             if detectable_until_ms(truth) <= end_ms
         ]
         false[kind] = len(found.false)
-    return tuple(results), false
+        confirmed[kind] = sum(name in kept.confirmed for name in found.false)
+    return tuple(results), false, confirmed
 
 
 def detectable_until_ms(truth: Truth) -> int:

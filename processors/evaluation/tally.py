@@ -74,7 +74,8 @@ OTHERS: Final = Target(0.90)
 class KindTally:
     """Figures of one kind. reached: of the truths that count for the target, those that are as it asks.
 
-    false_high: upper bound (95 %, exact for a Poisson count) of the false incidents per 10,000 sensor-hours.
+    false_confirmed: those of the false ones that were ever confirmed. false_high: upper bound (95 %, exact for a
+    Poisson count) of the false incidents per 10,000 sensor-hours.
     """
 
     kind: str
@@ -85,6 +86,7 @@ class KindTally:
     median_s: float | None
     p90_s: float | None
     false: int
+    false_confirmed: int
     sensor_hours: float
     false_rate: float
     false_high: float
@@ -129,6 +131,7 @@ def _kind(kind: str, results: Iterable[SeedResult], hours: float, feed: Feed | N
         median_s=statistics.median(delays_s) if delays_s else None,
         p90_s=delays_s[math.ceil(0.9 * len(delays_s)) - 1] if delays_s else None,
         false=false,
+        false_confirmed=sum(one.false_confirmed.get(kind, 0) for one in results),
         sensor_hours=sensor_hours,
         false_rate=false * scale,
         false_high=poisson_high(false) * scale,

@@ -111,7 +111,7 @@ def kinds_table(one: "Evaluation", title: str) -> Table:
     from processors.evaluation.report import judgement
 
     table = Table(whole("kind"), title=title, title_justify="left", box=None, pad_edge=False)
-    for heading in ("truths", "detected", "95 %", "median s", "false", "in 10,000 h"):
+    for heading in ("truths", "detected", "95 %", "median s", "false", "confirmed", "in 10,000 h"):
         table.add_column(heading, justify="right")
     table.add_column("", no_wrap=True)
     for kind in one.kinds:
@@ -123,6 +123,7 @@ def kinds_table(one: "Evaluation", title: str) -> Table:
             f"{told.low:.0%}-{told.high:.0%}" if told.of else "",
             "" if kind.median_s is None else f"{kind.median_s:.1f}",
             f"{kind.false:,}",
+            f"{kind.false_confirmed:,}",
             f"{kind.false_rate:,.1f}",
             Text(judgement(kind), style=style if told.of else ""),
         )

@@ -20,7 +20,7 @@ def truth(kind: str, number: int, delay_s: float | None = None, **more: float) -
 
 
 def only(kind: str, truths: list[TruthResult], false: int = 0, hours: float = 100.0) -> KindTally:
-    found = tally([SeedResult(1, hours, 0, tuple(truths), {kind: false})], FEEDS)
+    found = tally([SeedResult(1, hours, 0, tuple(truths), {kind: false}, {kind: false // 2})], FEEDS)
     (one,) = found
     return one
 
@@ -51,6 +51,7 @@ def test_tally_counts_truths_times_and_false_alarms() -> None:
     one = only("crash", truths, false=3, hours=200.0)
     assert (one.detected.count, one.detected.of) == (10, 11)
     assert (one.median_s, one.p90_s) == (5.5, 9.0)
+    assert one.false_confirmed == 1
     assert [one.false, one.sensor_hours, one.false_rate] == pytest.approx([3, 3_000.0, 10.0])
     assert one.false_high == pytest.approx(poisson_high(3) / 0.3)
     assert not one.met
