@@ -10,6 +10,7 @@ from processors.city import City
 from processors.network import Device
 from processors.placement import QUALIFY, Listed, Refused
 from processors.registrations import registration_mistakes
+from schemas.errors import UsageError
 from schemas.records import DeviceKind, DeviceRegistration
 
 Registry = Mapping[str, DeviceRegistration]
@@ -101,6 +102,31 @@ def retired(device_id: str, registry: Registry, city: City, now_ms: int) -> Devi
         return None
     held = known or of_package((city.cameras if kind is DeviceKind.CAMERA else city.sensors)[device_id])
     return stamped(replace(held, retired=True), known, now_ms)
+
+
+def revoked(device_id: str, registry: Registry, city: City, now_ms: int) -> DeviceRegistration | None:
+    """Return the registration that revokes a camera or sensor, also a retired one; None = it was never of the estate.
+
+    Raises UsageError for a vehicle, which can only be retired.
+    """
+    known = registry.get(device_id)
+    held = known if known is not None and known.retired else retired(device_id, registry, city, now_ms)
+    if held is None:
+        return None
+    if held.kind is DeviceKind.VEHICLE:
+        raise UsageError(f"{device_id} is a vehicle: retire it, only cameras and sensors are revoked")
+    return stamped(replace(held, retired=True, revoked=True), known, now_ms)
+
+
+def expired(registry: Registry, now_ms: int) -> tuple[str, ...]:
+    """Return the third parties' devices whose qualification has ended and that are not retired, by id."""
+    return tuple(
+        sorted(
+            device_id
+            for device_id, one in registry.items()
+            if 0 < one.qualified_until_ms <= now_ms and not one.retired
+        )
+    )  # fmt: skip
 
 
 def of_package(device: Device) -> DeviceRegistration:

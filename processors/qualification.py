@@ -172,7 +172,7 @@ def device_file(declared: Sequence[Declaration], judgements: Sequence[Judgement]
 def _failing(item: Item, fields: Mapping[str, str]) -> Failing | None:
     told = fields.get(item.field, "").strip()
     wrong = f"{item.field} is not declared" if not told else _wrong(item, told)
-    return Failing(item.id, Verdict(item.fails), f"{wrong}: {item.why}") if wrong else None
+    return Failing(item.id, Verdict(item.fails), f"{wrong} ({item.why})") if wrong else None
 
 
 def _wrong(item: Item, told: str) -> str:

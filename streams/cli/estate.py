@@ -3,7 +3,7 @@
 import math
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from schemas.errors import CityopsError, UsageError
 from schemas.records import DeviceKind, DeviceRegistration
+from streams.cli.estate_plans import qualify, show_coverage, show_rollout
 from streams.cli.options import FILE
 from streams.cli.showing import city_zone, codec_of, folded, json_text, local_time, run_city, settings_of, unit_named
 from streams.cli.terminal import terminal
@@ -74,29 +75,70 @@ def import_devices(file: Path, kind: str | None, dry_run: bool, as_json: bool, r
 
 
 @estate.command("retire")
+@click.argument("device_ids", metavar="[ID...]", nargs=-1)
+@click.option("--expired", "with_expired", is_flag=True, help="Third parties' cameras whose qualification has ended.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@_RUN
+def retire_devices(device_ids: Sequence[str], with_expired: bool, dry_run: bool, run_name: str) -> None:
+    """Take devices out of the estate: from the next tick on their records without a place of their own are unplaced.
+
+    What they claimed before still counts: `cityops estate revoke` is for devices that were wrong.
+
+    \b
+    Examples:
+      cityops estate retire CAM-0042
+      cityops estate retire --expired
+    """
+    from processors.enrolment import expired, retired
+
+    if not device_ids and not with_expired:
+        raise UsageError("name the devices to retire, or give --expired")
+    change = _Change(run_name, dry_run)
+    names = dict.fromkeys([*device_ids, *(expired(change.registry, change.at_ms) if with_expired else ())])
+    change.send({one: retired(one, change.registry, change.city, change.at_ms) for one in names}, "retire", "retired")
+
+
+@estate.command("revoke")
 @click.argument("device_ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @_RUN
-def retire_devices(device_ids: Sequence[str], dry_run: bool, run_name: str) -> None:
-    """Take devices out of the estate: from the next tick on their records without a place of their own are unplaced.
+def revoke_devices(device_ids: Sequence[str], dry_run: bool, run_name: str) -> None:
+    """Take cameras and sensors that were broken or not to be used out of the estate, and their evidence back.
+
+    With the next tick, what they claimed no longer counts in any incident that is not closed; whatever they send
+    is refused as unplaced. Importing a device again ends that, but what was taken back stays so.
 
     \b
     Example:
-      cityops estate retire CAM-0042
+      cityops estate revoke CAM-0042
     """
-    from processors.enrolment import retired
-    from streams.estate import now_ms, read_registry, send_registrations
+    from processors.enrolment import revoked
 
-    settings = _writable(settings_of(run_name))
-    codec, city = codec_of(settings), run_city(settings)
-    registry, at_ms = read_registry(settings, codec), now_ms()
-    found = {device_id: retired(device_id, registry, city, at_ms) for device_id in device_ids}
-    missing = [device_id for device_id, one in found.items() if one is None]
-    if missing:
-        raise UsageError(f"{missing[0]} is not part of the estate: `cityops estate list` shows what is")
-    if not dry_run:
-        send_registrations(settings, codec, [one for one in found.values() if one is not None])
-    click.echo(f"{'would retire' if dry_run else 'retired'}: {', '.join(found)}")
+    change = _Change(run_name, dry_run)
+    told = {one: revoked(one, change.registry, change.city, change.at_ms) for one in device_ids}
+    change.send(told, "revoke", "revoked")
+
+
+class _Change:
+    """A change of some devices of a run's registry."""
+
+    def __init__(self, run_name: str, dry_run: bool) -> None:
+        from streams.estate import now_ms, read_registry
+
+        self._settings, self._dry_run = _writable(settings_of(run_name)), dry_run
+        self._codec, self.city = codec_of(self._settings), run_city(self._settings)
+        self.registry, self.at_ms = read_registry(self._settings, self._codec), now_ms()
+
+    def send(self, found: Mapping[str, DeviceRegistration | None], does: str, did: str) -> None:
+        """Send the registrations, if none is missing, and say so."""
+        from streams.estate import send_registrations
+
+        missing = [device_id for device_id, one in found.items() if one is None]
+        if missing:
+            raise UsageError(f"{missing[0]} is not part of the estate: `cityops estate list` shows what is")
+        if not self._dry_run:
+            send_registrations(self._settings, self._codec, [one for one in found.values() if one is not None])
+        click.echo(f"{f'would {does}' if self._dry_run else did}: {', '.join(found) or 'none'}")
 
 
 @estate.command("list")
@@ -188,6 +230,10 @@ def show_device(device_id: str, as_json: bool, run_name: str) -> None:
         click.echo("its records wait for a place: `cityops estate import FILE` gives it one")
 
 
+for _one in (show_coverage, show_rollout, qualify):
+    estate.add_command(_one)
+
+
 def _writable(settings: Settings) -> Settings:
     from streams.span import load_span
 
@@ -232,9 +278,14 @@ def _told(one: "EstateDevice", unit_names: dict[str, str]) -> dict[str, Any]:
         "kind": held.kind.lower(),
         "origin": one.origin,
         "retired": held.retired,
+        "revoked": held.revoked,
+        "qualified_until_ms": held.qualified_until_ms or None,
         "registered_at_ms": held.registered_at_ms or None,
         "latitude_deg": None if math.isnan(held.latitude_deg) else held.latitude_deg,
         "longitude_deg": None if math.isnan(held.longitude_deg) else held.longitude_deg,
+        "bearing_deg": None if held.bearing_deg < 0 else held.bearing_deg,
+        "view_deg": held.view_deg or None,
+        "range_m": held.range_m or None,
         "unit_code": one.unit_code,
         "unit_name": unit_names.get(one.unit_code, ""),
         "name": held.name,
@@ -248,7 +299,8 @@ def _told(one: "EstateDevice", unit_names: dict[str, str]) -> dict[str, Any]:
 
 
 def _kind(one: "EstateDevice") -> str:
-    return f"{one.registration.kind.lower()}{' (retired)' if one.registration.retired else ''}"
+    held = one.registration
+    return f"{held.kind.lower()}{' (revoked)' if held.revoked else ' (retired)' if held.retired else ''}"
 
 
 def _place(one: DeviceRegistration) -> str:
