@@ -196,6 +196,7 @@ class Engine:
                 self.city,
                 self._merged_sources(),
                 CorrelationRule(
+                    lateness_ms=settings.lateness_ms,
                     provisional_after_ms=settings.provisional_after_ms,
                     block_rows=settings.block_rows,
                     block_ms=settings.block_ms,

@@ -44,11 +44,13 @@ Observed = TypeVar("Observed", ObservationBlock, MergedTick)
 class CorrelationRule:
     """How far back observations count, and when rows and checkpoints are cut.
 
+    lateness_ms: how late observations may come; what they cannot change any more is forgotten. None = the horizon.
     provisional_after_ms: how long the merge may wait before life-safety incidents are published early; 0 = never.
     block_rows, block_ms: rows are cut by the first tick with so many, or when tick // block_ms changes.
     """
 
     horizon_ms: int = 1_800_000
+    lateness_ms: int | None = None
     provisional_after_ms: int = 2_000
     block_rows: int = 20_000
     block_ms: int = 2_000
@@ -140,6 +142,7 @@ class IncidentEngine:
                     exercise=exercise,
                     muted_by=muting,
                     longest_ms=longest_ms,
+                    lateness_ms=self._rule.lateness_ms,
                     listener=listener,
                 )
             )

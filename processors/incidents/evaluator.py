@@ -73,6 +73,7 @@ class RuleEvaluator:
         exercise: bool = False,
         muted_by: Sequence["RuleEvaluator"] = (),
         longest_ms: int = 0,
+        lateness_ms: int | None = None,
         listener: Listener | None = None,
     ) -> None:
         """horizon_ms: how long claims count where the rule does not say.
@@ -80,6 +81,7 @@ class RuleEvaluator:
         decisions: the region's book, shared by all evaluators; this one writes down where its incidents go.
         muted_by: evaluators of rules that mute this one; they take their turn of a tick before it.
         longest_ms: how long claims count at most under any of the rules.
+        lateness_ms: how late claims may come, None = as late as the horizon.
         listener: is told what revisions are made of.
         """
         farthest_deg = min(89.0, max(abs(city.south_deg), abs(city.north_deg)) + LATITUDE_MARGIN_DEG)
@@ -91,7 +93,7 @@ class RuleEvaluator:
         self.causes = Causes(rule.mutes, longest_ms)
         self._drafter = Drafter(rule, rules_version, city, conditions.places, horizon_ms, exercise)
         self._decisions, self._listener = decisions, listener
-        self._claims = StandingClaims(rule, conditions, farthest_deg)
+        self._claims = StandingClaims(rule, conditions, farthest_deg, lateness_ms)
         self._muted_by, self._muting = tuple(muted_by), Muting()
         self._lookout = Lookout(self._drafter, conditions, self._muting, farthest_deg)
         self._known: dict[str, Known] = {}

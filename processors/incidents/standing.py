@@ -31,11 +31,15 @@ ASK_AGAIN_MS: Final = 60_000
 """How often a claim that may still end something is looked at again, to be forgotten."""
 
 
+SPARE_MS: Final = 1_000
+"""So much longer than necessary claims are kept that nothing can give a home any more."""
+
+
 class StandingClaims:
     """The standing observations that one rule weighs, clustered. Always equal to `conclude` of the whole set."""
 
-    def __init__(self, rule: Rule, conditions: Conditions, latitude_deg: float) -> None:
-        """latitude_deg: see CellIndex."""
+    def __init__(self, rule: Rule, conditions: Conditions, latitude_deg: float, lateness_ms: int | None = None) -> None:
+        """latitude_deg: see CellIndex. lateness_ms: how late claims may come; None = as late as the horizon."""
         within = rule.within
         self.firm = CellIndex(2 * within.reach_m, within.quiet_s, latitude_deg, rule.parting)
         self.parts = ClaimParts()
@@ -50,6 +54,9 @@ class StandingClaims:
         self._standing: dict[str, Observation] = {}
         self._party_of: dict[str, Party] = {}
         self._silent = Ageing()
+        self._silent_left = Ageing()
+        waits = any(story.absent is not None for story in rule.stories)
+        self._left_ms = None if lateness_ms is None or waits else lateness_ms + 2 * self._before_ms + SPARE_MS
         self._ended = Ageing()
         self._merely_ending: set[str] = set()
         self._oldest_ms = 0
@@ -165,12 +172,20 @@ class StandingClaims:
                 self.firm.remove(one)
 
     def forget(self, oldest_ms: int) -> None:
-        """Let the clusters go that are no incidents and whose newest claim is older, and what can end nothing more."""
+        """Let the clusters go that are no incidents and whose newest claim is older, and what can end nothing more.
+
+        What is left over goes as soon as no claim can come that attracts it, or a guest that would belong to it.
+        """
         self._oldest_ms = oldest_ms
         for one in self._silent.before(oldest_ms):
             members = self.members_of(one.observation_id)
             if members and members[-1] is one and self.told_of(one.observation_id) is None:
                 self.leave(members)
+        if self._left_ms is not None:
+            for one in self._silent_left.before(self._circumstances.tick_ms - self._left_ms):
+                group = self._left.group_of(one.observation_id)
+                if group is not None and group.members[-1] is one and group.verdict is None:
+                    self.leave(group.members)
         for one in self._ended.before(oldest_ms):
             if self._standing.get(one.observation_id) is one:
                 if self._before(one):
@@ -202,6 +217,8 @@ class StandingClaims:
     def next_due_ms(self, horizon_ms: int) -> int | None:
         """Return when time alone changes something, or lets something go; None = never."""
         due = [self._ripening[0][0]] if self._ripening else []
+        if self._left_ms is not None:
+            due += [first_ms + self._left_ms + 1 for first_ms in self._silent_left.first_ms()]
         due += [first_ms + horizon_ms + 1 for silent in (self._silent, self._ended) for first_ms in silent.first_ms()]
         return min(due, default=None)
 
@@ -394,7 +411,8 @@ class StandingClaims:
                 heapq.heappush(self._ripening, (home.again_ms, members[0].observation_id))
             if home.verdict is not None:
                 return (Told(cluster, home.verdict),)
-        self._silent.add(members[-1])
+        silent = self._silent if self._left_ms is None or isinstance(home, Party) else self._silent_left
+        silent.add(members[-1])
         return ()
 
 

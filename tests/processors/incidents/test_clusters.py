@@ -196,6 +196,28 @@ def test_incremental_clusters_equal_the_whole_set(drawn: tuple[list[Observation]
         before = now
 
 
+@settings(max_examples=150, deadline=None)
+@given(claims_around_a_scene, st.data())
+def test_what_is_left_over_may_go_once_nothing_late_can_change_it(
+    claims: list[Observation], data: st.DataObject
+) -> None:
+    """Claims come and are taken back up to 60 s late; the incidents are those of evaluators that forget nothing."""
+    lateness_ms, conditions = 60_000, Conditions(CRASH, CITY)
+    both = [StandingClaims(CRASH, conditions, LATITUDE_DEG + 1, late_ms) for late_ms in (lateness_ms, None)]
+    log: list[tuple[int, Observation]] = []
+    for one in claims:
+        late_ms = sorted(data.draw(st.lists(st.integers(0, lateness_ms), min_size=1, max_size=2)))
+        log += [(one.at_ms + each, replace(one, withdrawn=bool(gone))) for gone, each in enumerate(late_ms)]
+    for tick_ms in range(T0_MS, T0_MS + 1_300_000, 10_000):
+        due = [one for at_ms, one in log if tick_ms - 10_000 < at_ms <= tick_ms and one.at_ms >= tick_ms - lateness_ms]
+        for standing in both:
+            standing.apply(due, T0_MS - 1, tick_ms)
+            standing.forget(T0_MS - 1)
+        assert both[0].told() == both[1].told()
+    left = [one for one in both[0].standing.values() if both[0].told_of(one.observation_id) is None]
+    assert all(any(not CRASH.is_passing(m.kind) for m in both[0].members_of(one.observation_id)) for one in left)
+
+
 passing_claims_of_one_junction = st.lists(
     st.builds(
         lambda device, at_s, x, y: claim("hard_stop", f"V-{device}", at_s, x_m=x * 10, y_m=y * 10),
