@@ -109,12 +109,12 @@ def ticks_of(tick_s: float) -> int:
 def kinds_table(one: "Evaluation", title: str) -> Table:
     """Return the figures of every kind, red where it misses what it must reach.
 
-    false, sure: incidents without a truth, and those of them that were confirmed. in 10 kh: in 10,000 sensor-hours.
+    false, sure: incidents without a truth, and those of them that were confirmed. /10 kh: in 10,000 sensor-hours.
     """
     from processors.evaluation.report import judgement
 
     table = Table(whole("kind"), title=title, title_justify="left", box=None, pad_edge=False)
-    for heading in ("truths", "found", "95 %", "median", "false", "sure", "in 10 kh"):
+    for heading in ("truths", "found", "median", "false", "sure", "/10 kh"):
         table.add_column(heading, justify="right")
     table.add_column("", no_wrap=True)
     for kind in one.kinds:
@@ -123,12 +123,11 @@ def kinds_table(one: "Evaluation", title: str) -> Table:
             kind.kind,
             f"{told.of:,}",
             f"{told.value:.1%}" if told.of else "",
-            f"{told.low:.0%}-{told.high:.0%}" if told.of else "",
             "" if kind.median_s is None else f"{kind.median_s:.1f} s",
             f"{kind.false:,}",
             f"{kind.false_confirmed:,}",
             f"{kind.false_rate:,.1f}",
-            Text(judgement(kind), style=style if told.of else ""),
+            Text(judgement(kind) if told.of else "", style=style),
         )
     return table
 
