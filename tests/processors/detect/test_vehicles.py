@@ -72,7 +72,8 @@ def test_a_line_that_the_city_does_not_know_cannot_be_left() -> None:
 
 
 def test_a_door_is_open_in_motion_from_the_second_report_until_it_is_shut_or_the_vehicle_stands() -> None:
-    shut, opened = {"door": Switch.OFF}, {"door": Switch.ON}
+    shut: dict[str, Any] = {"door": Switch.OFF}
+    opened: dict[str, Any] = {"door": Switch.ON}
     assert claims(
         line(0, **shut), line(10, 100, **opened), line(20, 200, **shut),
         line(30, 300, **opened), line(40, 400, **opened), line(50, 500, **opened),
