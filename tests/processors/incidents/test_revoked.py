@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from processors.camera import camera_domain
 from processors.checkpoint import Checkpoint
-from schemas.records import Change, DeviceKind, DeviceRegistration, IncidentChange, ObservationBlock
+from schemas.records import Change, DeviceKind, DeviceRegistration, IncidentChange, IncidentState, ObservationBlock
 from tests.processors.builders import T0_MS as LOG_MS
 from tests.processors.builders import detection, log_of, run, tick
 from tests.processors.builders import engine as partition_engine
+from tests.processors.gatherings.test_bangs import NOON_MS, bang
+from tests.processors.gatherings.test_stories import SOURCE, Story
 from tests.processors.incidents.builders import DETECTIONS, T0_MS, Run, claim
 from tests.processors.incidents.builders import engine as correlator
 from tests.processors.incidents.test_engine_properties import (
@@ -74,6 +76,22 @@ def test_what_the_partition_knows_is_revoked_reaches_the_incident() -> None:
         (10_000, Change.WITHDRAWN),
     ]
     assert machine.open_incidents() == ()
+
+
+def test_what_was_derived_from_a_revoked_device_is_derived_anew() -> None:
+    sounds = bang(120, -60, NOON_MS, "M1 M2 M3 M4")
+    story = Story("explosion").tell(sounds, NOON_MS, NOON_MS + 10_000)
+    assert story.states("explosion")[-1] is IncidentState.CONFIRMED
+    notice = ObservationBlock(
+        tick_ms=NOON_MS + 10_000, source_partition=SOURCE[1], source_topic=SOURCE[0], observations=(),
+        revoked=("M1", "M2"),
+    )  # fmt: skip
+    (change,) = story.engine.push([(story.offset, notice)]).changes
+    assert change.incident.state is IncidentState.SUSPECTED
+    assert [(one.kind, one.device_id) for one in change.incident.evidence] == [
+        ("impact_sound", "M3"),
+        ("impact_sound", "M4"),
+    ]
 
 
 devices = st.sampled_from(["camera_crash-0", "camera_crash-1", "camera_smoke-0", "fire_alarm-1"])
