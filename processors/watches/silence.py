@@ -102,6 +102,8 @@ class SilenceWatch:
         self._no_beat_ms = NO_BEAT_MS if rule.beat else LONG_AGO_MS
         self._most_words = SPARE
         self._tick_ms = LONG_AGO_MS
+        self._due_from_ms = LONG_AGO_MS
+        """No device falls silent before."""
         self._pending: list[_Heard] = []
         self._parts: dict[int, tuple[str, bytes]] = {}
 
@@ -119,17 +121,19 @@ class SilenceWatch:
 
     def answer(self, turn: Turn) -> list[Told]:
         """Return what the records taken since the last turn and the time say of silences."""
-        self._make_room()
-        heard, self._pending = _joined(self._pending), []
-        looked_at = np.zeros(len(self._newest_ms), bool)
-        odd = self._is_odd(heard)
         told: list[Told] = []
-        if odd.any():
-            looked_at[heard.device[odd]] = True
-            alone = looked_at[heard.device]
-            told, heard = self._look_at_each(heard.take(alone), turn.tick_ms), heard.take(~alone)
-        self._note(heard)
-        told += [Told(claim) for device in self._due(turn.tick_ms, looked_at) for claim in self._tail(device)]
+        alone = np.zeros(0, np.int32)
+        if self._pending:
+            self._make_room()
+            heard, self._pending = _joined(self._pending), []
+            odd = self._is_odd(heard)
+            if odd.any():
+                alone = np.unique(heard.device[odd])
+                looked_at = np.isin(heard.device, alone)
+                told, heard = self._look_at_each(heard.take(looked_at), turn.tick_ms), heard.take(~looked_at)
+                self._due_from_ms = min(self._due_from_ms, int(self._newest_ms[alone].min()) + self._rule.limit_ms)
+            self._note(heard)
+        told += [Told(claim) for device in self._due(turn.tick_ms, alone) for claim in self._tail(device)]
         self._tick_ms = turn.tick_ms
         self._drop_filled(turn.late_ms)
         return told
@@ -172,7 +176,7 @@ class SilenceWatch:
         self._first_ms[:] = np.where(self._newest_ms == NEVER_MS, NEVER_MS, LONG_AGO_MS)
         for name, content in parts:
             self._load_part(name, content)
-        self._tick_ms = turn.tick_ms
+        self._tick_ms, self._due_from_ms = turn.tick_ms, LONG_AGO_MS
         self._forget(turn.late_ms)
 
     def _heard(self, record: str, device: NumberArray, at_ms: IntArray, columns: Columns) -> _Heard:
@@ -211,6 +215,8 @@ class SilenceWatch:
         ranks = [newer.seen[name] for name in _ORDER] if self._rule.beat else []  # a vehicle says one thing at a time
         newer = newer.take(np.lexsort((*ranks, newer.at_ms)))
         self._newest_ms[newer.device], self._seen[newer.device] = newer.at_ms, newer.seen  # of several the last stays
+        if len(newer.at_ms):
+            self._due_from_ms = min(self._due_from_ms, int(newer.at_ms[0]) + self._rule.limit_ms)
         self._first_ms[early.device[self._first_ms[early.device] == NEVER_MS]] = NO_BEAT_MS
         np.minimum.at(self._first_ms, early.device, early.at_ms)
         np.minimum.at(self._beat_ms, heard.device[heard.beat], heard.at_ms[heard.beat])
@@ -301,10 +307,16 @@ class SilenceWatch:
             vehicle_class=vehicle_class,
         )
 
-    def _due(self, tick_ms: int, looked_at: BoolArray) -> list[int]:
+    def _due(self, tick_ms: int, alone: NumberArray) -> list[int]:
         """Return the devices whose limit has passed since the last turn, but for those looked at one by one."""
+        if tick_ms < self._due_from_ms:
+            return []
         due_ms = self._newest_ms + self._rule.limit_ms
-        found: list[int] = np.flatnonzero((due_ms <= tick_ms) & (due_ms > self._tick_ms) & ~looked_at).tolist()
+        later_ms = due_ms[due_ms > tick_ms]
+        self._due_from_ms = int(later_ms.min()) if len(later_ms) else NO_BEAT_MS
+        due = (due_ms <= tick_ms) & (due_ms > self._tick_ms)
+        due[alone] = False
+        found: list[int] = np.flatnonzero(due).tolist()
         return found
 
     def _drop_filled(self, late_ms: int) -> None:
