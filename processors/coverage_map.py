@@ -20,9 +20,12 @@ LEVELS: Final = ((0.8, "#2a7f3f"), (0.5, "#8bbf5a"), (0.2, "#f0c04a"), (0.0, "#d
 NO_STREET: Final = "#e4e4e4"
 """A unit without known streets."""
 
+SEEN: Final = "#1d4ed8"
+UNSEEN: Final = "#6b7280"
+
 _STYLE: Final = (
-    "path.u{stroke:#fff;stroke-width:.8;fill-opacity:.55}path.s{stroke:#1d4ed8;stroke-width:1.6;fill:none}"
-    "path.d{stroke:#6b7280;stroke-width:.7;fill:none}path.v{fill:#1d4ed8;fill-opacity:.18}"
+    f"path.u{{stroke:#fff;stroke-width:.8;fill-opacity:.55}}path.s{{stroke:{SEEN};stroke-width:1.8;fill:none}}"
+    f"path.d{{stroke:{UNSEEN};stroke-width:.7;fill:none}}path.v{{fill:{SEEN};fill-opacity:.18}}"
     "text{font:14px sans-serif}"
 )
 
@@ -113,10 +116,11 @@ def _words(one: UnitCoverage) -> str:
 
 
 def _legend(height: float) -> str:
-    words = [(colour, f"{least:.0%} and more".replace("%", " %")) for least, colour in LEVELS]
-    words.append((NO_STREET, "no street with a line"))
+    words = [(colour, f"{least:.0%} and more".replace("%", " %")) for least, colour in LEVELS[:-1]]
+    words += [(LEVELS[-1][1], "less"), (NO_STREET, "no street with a line")]
+    words += [(SEEN, "street that is seen"), (UNSEEN, "street that is not")]
     return "".join(
-        f'<rect x="{10 + 220 * at}" y="{height + 6:.0f}" width="14" height="14" fill="{colour}"/>'
-        f'<text x="{30 + 220 * at}" y="{height + 18:.0f}">{text}</text>'
+        f'<rect x="{10 + 168 * at}" y="{height + 6:.0f}" width="14" height="14" fill="{colour}"/>'
+        f'<text x="{30 + 168 * at}" y="{height + 18:.0f}">{text}</text>'
         for at, (colour, text) in enumerate(words)
     )
