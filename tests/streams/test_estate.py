@@ -47,11 +47,11 @@ class Site:
     worker: WorkerProcess
     sent_ms: list[int] = field(default_factory=list)
 
-    def see(self, age_s: float) -> None:
+    def see(self, age_s: float, **fields: float) -> None:
         """Let the camera see a crash so long ago."""
         at_ms = int((time.time() - age_s) * 1000)
         partition = shard_of(CAMERA) % topics.DETECTIONS.partitions
-        value = self.codec.encode(detection(CAMERA, at_ms))
+        value = self.codec.encode(detection(CAMERA, at_ms, **fields))
         self.wire.raw(topics.DETECTIONS.name, partition, value, CAMERA.encode())
         assert self.wire.producer.flush(10) == 0
         self.sent_ms.append(at_ms)
@@ -184,6 +184,22 @@ def test_a_retired_camera_has_no_place_and_all_is_accounted_for(placed: Site, co
     )
     placed.see(age_s=0.0)
     wait_until(lambda: placed.unplaced() == before + 1, WAIT_S, "a retired camera still has its place")
+    refused = "SELECT count() FROM rejected WHERE reason = 'unplaced'"
+    wait_until(lambda: placed.rows(refused) == ((before + 1,),), WAIT_S, "the last block is not stored")
+    balance(placed.settings, codec)
+
+
+def test_a_revoked_camera_is_refused_even_with_a_place_of_its_own(placed: Site, codec: Codec) -> None:
+    before = placed.unplaced()
+    ((logged,),) = placed.rows("SELECT count() FROM device_log")
+    assert placed.command("estate", "revoke", CAMERA).output == f"revoked: {CAMERA}\n"
+    wait_until(
+        lambda: placed.rows("SELECT count() FROM device_log") == ((logged + 1,),), WAIT_S, "it is not revoked"
+    )  # fmt: skip
+    placed.see(age_s=0.0, latitude_deg=21.0285, longitude_deg=105.8542)
+    wait_until(lambda: placed.unplaced() == before + 1, WAIT_S, "a revoked camera is still used")
+    (shown,) = json.loads(placed.command("estate", "list", "--retired", "--json", "--kind", "camera").stdout)[-1:]
+    assert (shown["device_id"], shown["retired"], shown["revoked"]) == (CAMERA, True, True)
     refused = "SELECT count() FROM rejected WHERE reason = 'unplaced'"
     wait_until(lambda: placed.rows(refused) == ((before + 1,),), WAIT_S, "the last block is not stored")
     balance(placed.settings, codec)
