@@ -1,7 +1,8 @@
 """Bangs and shots: sounds that several microphones heard become claims of where it was."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -46,6 +47,18 @@ class Bangs:
     made_kind: str = "bang_located"
     near_m: float = 0.0
     rule: LocationRule = field(default_factory=LocationRule)
+    _plane: Plane = field(init=False, repr=False, compare=False)
+    _squares: GatherSquares = field(init=False, repr=False, compare=False)
+    _holding: Callable[[float, float], str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Know the squares, and of microphones, which stay where they are, in which they are."""
+        city = self.city
+        plane = Plane((city.south_deg + city.north_deg) / 2, (city.west_deg + city.east_deg) / 2)
+        squares = GatherSquares(plane, SQUARE_M, self.rule.hearing_m)
+        object.__setattr__(self, "_plane", plane)
+        object.__setattr__(self, "_squares", squares)
+        object.__setattr__(self, "_holding", lru_cache(maxsize=1 << 12)(squares.holding))
 
     @property
     def name(self) -> str:
@@ -84,7 +97,7 @@ class Bangs:
 
     def _home(self, claim: Observation) -> str:
         """Return the slot and square that hold a sound."""
-        return f"{claim.at_ms // SLOT_MS}/{self._squares.holding(claim.latitude_deg, claim.longitude_deg)}"
+        return f"{claim.at_ms // SLOT_MS}/{self._holding(claim.latitude_deg, claim.longitude_deg)}"
 
     def _together(self, heard: Arrivals) -> list[IntArray]:
         """Return the groups of sounds that can be of one bang, each by time."""
@@ -138,15 +151,6 @@ class Bangs:
         near = len(used) < MANY_MICROPHONES and farthest_m < self.near_m
         score = SCORE_OF_THREE if len(used) == LEAST_DEVICES else SCORE_OF_FOUR + MORE_SCORE * (len(used) - 4)
         return min(TOP_SCORE, score) * (0.5 if bang.axis_m > WIDE_M or near else 1.0)
-
-    @property
-    def _plane(self) -> Plane:
-        city = self.city
-        return Plane((city.south_deg + city.north_deg) / 2, (city.west_deg + city.east_deg) / 2)
-
-    @property
-    def _squares(self) -> GatherSquares:
-        return GatherSquares(self._plane, SQUARE_M, self.rule.hearing_m)
 
     @property
     def _travel_ms(self) -> int:
