@@ -2,13 +2,11 @@
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from processors.city import City
-from processors.gatherings.passages import Call, calls_at, is_terminal, stop_of
+from processors.gatherings.passages import calls_at, is_terminal, stop_of
 from schemas.records import Observation
-
-T = TypeVar("T")
 
 HOUR_MS: Final = 3_600_000
 BLOCK_MS: Final = 6 * HOUR_MS
@@ -56,7 +54,6 @@ class Schedules:
     def __init__(self, city: City) -> None:
         self._city = city
         self._terminal: dict[tuple[str, int, str], bool] = {}
-        self._calls: dict[int, dict[tuple[str, int, str], tuple[Call, ...]]] = {}
         self._schedules: dict[int, dict[tuple[str, int, str], Schedule]] = {}
 
     def is_terminal(self, one: Observation) -> bool:
@@ -67,24 +64,12 @@ class Schedules:
             found = self._terminal[key] = is_terminal(self._city, one)
         return found
 
-    def calls(self, one: Observation) -> tuple[Call, ...]:
-        """Return what is due at the line, direction and stop of a passage, at least three hours before and after it."""
-        block, key = one.at_ms // BLOCK_MS, (one.line_id, one.direction_id, stop_of(one))
-        known = self._calls.get(block)
-        if known is None:
-            known = _block(self._calls, block)
-        found = known.get(key)
-        if found is None:
-            from_ms = block * BLOCK_MS - MARGIN_MS
-            found = known[key] = tuple(calls_at(self._city, one, from_ms, from_ms + BLOCK_MS + 2 * MARGIN_MS))
-        return found
-
     def schedule(self, one: Observation) -> Schedule:
         """Return when vehicles are due there, at least three hours before and after a passage."""
         block, key = one.at_ms // BLOCK_MS, (one.line_id, one.direction_id, stop_of(one))
         known = self._schedules.get(block)
         if known is None:
-            known = _block(self._schedules, block)
+            known = self._begin(block)
         found = known.get(key)
         if found is None:
             from_ms = block * BLOCK_MS - MARGIN_MS
@@ -92,9 +77,9 @@ class Schedules:
             found = known[key] = Schedule(tuple(sorted({call.due_ms for call in calls})))
         return found
 
-
-def _block(blocks: dict[int, dict[tuple[str, int, str], T]], block: int) -> dict[tuple[str, int, str], T]:
-    blocks[block] = {}
-    if len(blocks) > BLOCKS:
-        del blocks[min(blocks)]
-    return blocks.setdefault(block, {})
+    def _begin(self, block: int) -> dict[tuple[str, int, str], Schedule]:
+        begun: dict[tuple[str, int, str], Schedule] = {}
+        self._schedules[block] = begun
+        if len(self._schedules) > BLOCKS:
+            del self._schedules[min(self._schedules)]
+        return begun
