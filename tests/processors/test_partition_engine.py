@@ -47,6 +47,9 @@ quick = settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
+OF_ARRIVAL = {"camera_clock_off", "camera_well"}
+"""Whether a clock is off shows in when its records come: of all claims these alone depend on their order."""
+
 
 def machine(topic: Topic, partition: int = 0, partitions: int = 1) -> PartitionEngine:
     return engine(topic.domain(), topic=topic.name, partition=partition, partitions=partitions, rule=RULE)
@@ -249,7 +252,7 @@ def test_order_within_the_lateness_bound_changes_nothing_in_the_end(data: st.Dat
         rows = stored([outcome])
         assert outcome.outcomes[0].counts.used == len(records)
         used = {table: found for table, found in rows.items() if table in USED}
-        standing = {name: claim_of(one) for name, one in outcome.standing.items()}
+        standing = {name: claim_of(one) for name, one in outcome.standing.items() if one.kind not in OF_ARRIVAL}
         answers.append((without_source(used), standing))
     assert answers[0] == answers[1] == answers[2]
 
