@@ -160,7 +160,8 @@ class PositionForm:
         lasting = (marks | before | earlier) & LASTING != 0
         braked = (marks & (STOPPED | OWN_STOP) == STOPPED) & (before & MOVING != 0)
         stands = (marks & both & STOPPED != 0) & (marks & (AT_STOP | FORBIDDEN) != AT_STOP)
-        stood = ((before | earlier) & MOVING == 0) & (before & (AT_STOP | FORBIDDEN) != AT_STOP)
+        matters = (before & earlier & AT_STOP == 0) | ((before | earlier) & FORBIDDEN != 0)
+        stood = ((before | earlier) & MOVING == 0) & matters
         passes = (marks & OWN_STOP != 0) & (
             (marks & STOPPED == 0) | ((marks ^ before) & (OWN_STOP | ODD_STOP | STOPPED) != 0)
         )

@@ -22,7 +22,7 @@ class StationaryRule:
     """Thresholds; their sources are in docs/thresholds.md#fleet."""
 
     run_gap_ms: int = RUN_GAP_MS
-    standing_radius_m: float = 25.0
+    standing_radius_m: float = 35.0
     moved_m: float = 50.0
     silence_ms: int = 240_000
     forbidden_score: float = 0.7
@@ -31,10 +31,10 @@ class StationaryRule:
 def stationary_vehicles(track: Track, row: IntArray, rule: StationaryRule) -> Findings:
     """Return where among n rows a vehicle reports for the fourth time from one position.
 
-    Once a run: the report before the four, if it is at most `run_gap_ms` older, is from elsewhere. Away from stops it
-    is a stationary vehicle; the score is 0.6 when there is such a report (it came and stopped), 0.5 otherwise. In a
-    zone where its class may not stop it is a forbidden stop besides, about that zone. A speed that is known must be
-    low. Source: docs/thresholds.md#fleet.
+    Once a run: the report before the four, if it is at most `run_gap_ms` older, moves or is from elsewhere. Away from
+    stops it is a stationary vehicle; the score is 0.6 when there is such a report (it came and stopped), 0.5 otherwise.
+    In a zone where its class may not stop it is a forbidden stop besides, about that zone. A speed that is known must
+    be low. Source: docs/thresholds.md#fleet.
     """
     marks = track.columns["marks"]
     row = row[row >= REPORTS - 1]
@@ -42,7 +42,7 @@ def stationary_vehicles(track: Track, row: IntArray, rule: StationaryRule) -> Fi
     first = row - REPORTS + 1
     before = np.maximum(first - 1, 0)
     came = follows(track, row, REPORTS) & (track.at_ms[first] - track.at_ms[before] <= rule.run_gap_ms)
-    new = ~came | (distance_m(track, before, first) > rule.standing_radius_m)
+    new = ~came | (marks[before] & STOPPED == 0) | (distance_m(track, before, first) > rule.standing_radius_m)
     row, came = row[new], came[new]
     stands = _from_one_position(track, row, rule)
     row, came = row[stands], came[stands]
@@ -58,12 +58,13 @@ def stationary_vehicles(track: Track, row: IntArray, rule: StationaryRule) -> Fi
 def moved_on(track: Track, row: IntArray, rule: StationaryRule) -> Findings:
     """Return where among n rows a vehicle that stood for four reports runs or is elsewhere.
 
-    Between standing and running lies a hysteresis: who creeps, or is off by the noise of GPS, still stands.
+    Between standing and running lies a hysteresis: who creeps, or is off by the noise of GPS, still stands. So does
+    who seems to be at a stop in the last report alone.
     Source: docs/thresholds.md#fleet.
     """
     marks = track.columns["marks"]
     row = row[row >= REPORTS]
-    row = row[(_any(marks, row - 1) & MOVING == 0) & _matters(marks[row - 1])]
+    row = row[(_any(marks, row - 1) & MOVING == 0) & (_matters(marks[row - 1]) | _matters(marks[row - 2]))]
     row = row[follows(track, row, REPORTS) & (track.at_ms[row] - track.at_ms[row - 1] <= rule.silence_ms)]
     runs = marks[row] & MOVING != 0
     runs[~runs] = distance_m(track, row[~runs], row[~runs] - REPORTS) > rule.moved_m

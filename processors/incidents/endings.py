@@ -36,17 +36,22 @@ class Endings:
         self._index.remove(one)
 
     def first(
-        self, kinds: Collection[str], around: Observation, reach_m: float, after_ms: int, before_ms: float = math.inf
-    ) -> Observation | None:
+        self, kinds: Collection[str], around: Observation, reach_m: float, after_ms: int,
+        before_ms: float = math.inf, *, same_device: bool = False,
+    ) -> Observation | None:  # fmt: skip
         """Return the first claim of some kinds between two times, both not included; None = there is none.
 
-        It is of the same subject as another claim, or of a rule by place at most `reach_m` from it.
+        It is of the same subject as another claim, or of a rule by place at most `reach_m` from it; with `same_device`
+        of the same device too.
         """
         until_ms = self._newest_ms if before_ms == math.inf else min(int(before_ms), self._newest_ms)
         able = [
             one
             for one in self._index.between(around, reach_m, after_ms, until_ms)
-            if after_ms < one.at_ms < before_ms and one.kind in kinds and self._is_about(one, around, reach_m)
+            if after_ms < one.at_ms < before_ms
+            and one.kind in kinds
+            and self._is_about(one, around, reach_m)
+            and not (same_device and one.device_id != around.device_id)
         ]
         return min(able, key=lambda one: (one.at_ms, one.observation_id), default=None)
 

@@ -117,11 +117,13 @@ class Absent(Entry):
     """No claim of these kinds after the last one of the story until `for_s` later.
 
     distance_m: of a rule by place, how near they would have to be; where not given, the story's distance.
+    same_device: of a rule by place, only those count that the device itself claims around which the story is told.
     """
 
     kinds: Kinds
     for_s: Seconds
     distance_m: Metres | None = None
+    same_device: bool = False
 
 
 class Episodes(Entry):

@@ -148,7 +148,7 @@ def _hard_stops(track: list[Fix]) -> Iterator[Found]:
 def _run(track: list[Fix], at: int, slow: Callable[[Fix], bool]) -> bool:
     """Whether four fixes that end at one are from one position."""
     run = _window(track, at, 4)
-    return len(run) == 4 and all(map(slow, run)) and all(apart_m(run[0], fix) <= 25 for fix in run)
+    return len(run) == 4 and all(map(slow, run)) and all(apart_m(run[0], fix) <= 35 for fix in run)
 
 
 def _stands(track: list[Fix]) -> Iterator[Found]:
@@ -157,7 +157,7 @@ def _stands(track: list[Fix]) -> Iterator[Found]:
             continue
         longer = _window(track, at, 5)
         came = len(longer) == 5
-        if came and apart_m(longer[0], longer[1]) <= 25:
+        if came and _stopped(longer[0]) and apart_m(longer[0], longer[1]) <= 35:
             continue
         if not _at_stop(fix):
             yield "stationary_vehicle", fix, 0.6 if came else 0.5
@@ -170,7 +170,8 @@ def _moves_on(track: list[Fix]) -> Iterator[Found]:
         fix, last = track[at], track[at - 1]
         runs = fix["speed_mps"] > 3 or apart_m(fix, track[at - 4]) > 50
         soon = fix["at_ms"] - last["at_ms"] <= 240_000
-        if runs and soon and _matters(last) and _run(track, at - 1, lambda one: not one["speed_mps"] > 3):
+        there = _matters(last) or _matters(track[at - 2])
+        if runs and soon and there and _run(track, at - 1, lambda one: not one["speed_mps"] > 3):
             yield "moved_on", fix, 1.0
 
 

@@ -70,18 +70,29 @@ def test_a_vehicle_that_came_and_stands_scores_higher() -> None:
     ]
 
 
+def test_who_ran_just_before_came_though_it_was_near_already() -> None:
+    stands = [fix(10 * index) for index in range(1, 7)]
+    assert claims(fix(0, 5.0, east_m=-20), *stands) == [("stationary_vehicle", 40, 0.6)]
+    assert claims(fix(0, 1.5, east_m=-20), *stands) == [("stationary_vehicle", 30, 0.5)]
+
+
+def test_noise_of_8_m_does_not_break_a_run() -> None:
+    noise_m = [0.0, 22.0, -12.0, 8.0, 20.0, -14.0, 0.0]
+    fixes = [fix(10 * at, east_m=east) for at, east in enumerate(noise_m)]
+    assert claims(fix(-10, 7.0, east_m=-60), *fixes) == [("stationary_vehicle", 30, 0.6)]
+
+
 @pytest.mark.parametrize(
     "fixes",
     [
-        [fix(0), fix(10), fix(20), fix(30, east_m=26.0)],  # moved on
+        [fix(0), fix(10), fix(20), fix(30, east_m=36.0)],  # moved on
         [fix(0), fix(10), fix(20), fix(30, speed_mps=3.0)],  # says that it runs
         [fix(0), fix(121), fix(131), fix(141)],  # was silent in between
         [fix(0), fix(10), fix(131), fix(141)],
         [fix(0), fix(10), fix(20), fix(141)],
         [fix(0, 3.0), fix(10), fix(20), fix(30)],  # still ran at first
-        [fix(0), fix(10), fix(20, east_m=26.0), fix(30)],
+        [fix(0), fix(10), fix(20, east_m=36.0), fix(30)],
         [fix(10 * index, longitude_deg=105.8001) for index in range(4)],  # at a stop
-        [fix(0, 5.0, east_m=20.0), *(fix(10 * index) for index in range(1, 5))],  # crept up from near by
     ],
 )
 def test_not_standing(fixes: list[Any]) -> None:

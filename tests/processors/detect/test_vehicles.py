@@ -168,6 +168,12 @@ def test_who_stood_has_moved_on_when_it_is_elsewhere_though_its_speed_is_unknown
     assert claims(*stands, fix(300, 500.0))[1:] == []
 
 
+def test_who_stands_near_a_stop_has_moved_on_though_the_last_report_is_at_the_stop() -> None:
+    stands = [fix(10 * at, -440.0, speed_mps=0.0) for at in range(5)]  # 79 m from S1
+    seems_there = fix(50, -472.0, speed_mps=0.0)
+    assert claims(*stands, seems_there, fix(60, -380.0)) == [("stationary_vehicle", 30), ("moved_on", 60)]
+
+
 def test_a_stop_is_passed_once_at_the_first_report_there() -> None:
     west_m = [-380.0, -470.0, -480.0, -519.0]
     fixes = [line(10 * at, east, direction_id=0, trip_id="T7") for at, east in enumerate(west_m)]
