@@ -11,8 +11,8 @@ class ClaimRule:
     """When detections of one kind become the observation `camera_<name>`; sources: docs/thresholds.md#camera.
 
     A look is an instant in which the thing was seen with at least that confidence. A claim stands at a look that is
-    the last of `looks` within `within_ms`; a pause longer than that ends it. It is made once it has stood for
-    `lasts_ms`: for each of these times, once while it stands.
+    the last of `looks` within `within_ms`, the first of which is `spans_ms` before it or more; a pause longer than
+    `within_ms` ends it. It is made once it has stood for `lasts_ms`: for each of these times, once while it stands.
     also: other names of the kind. by_track: each track is a thing of its own; otherwise all tracks are one thing.
     """
 
@@ -20,6 +20,7 @@ class ClaimRule:
     also: tuple[str, ...] = ()
     looks: int = 2
     within_ms: int = 10_000
+    spans_ms: int = 1_500
     lasts_ms: tuple[int, ...] = (0,)
     by_track: bool = False
     confidence: float = 0.5
@@ -39,8 +40,14 @@ CLAIM_RULES: Final = (
     ClaimRule("fire", ("flame", "flames")),
     ClaimRule("crowd", ("crowding", "crowd_density", "gathering"), within_ms=30_000, lasts_ms=(30_000,)),
     ClaimRule("crowd_surge", ("surge",), within_ms=30_000),
-    ClaimRule("fight", ("fighting", "violence"), looks=3, lasts_ms=(0, 10_000)),
-    ClaimRule("person_down", ("fall", "fallen", "fallen_person", "man_down"), looks=3, lasts_ms=(0, 10_000)),
+    ClaimRule("fight", ("fighting", "violence"), looks=3, spans_ms=3_000, lasts_ms=(0, 10_000)),
+    ClaimRule(
+        "person_down",
+        ("fall", "fallen", "fallen_person", "man_down"),
+        looks=3,
+        spans_ms=4_000,
+        lasts_ms=(0, 10_000),
+    ),
     ClaimRule("person_in_water", ("drowning", "person_in_river"), lasts_ms=(0, 10_000)),
     ClaimRule(
         "abandoned_object",
@@ -71,7 +78,7 @@ CLAIM_RULES: Final = (
     ClaimRule("frozen", ("video_frozen", "video_freeze"), within_ms=MINUTE_MS, lasts_ms=(30_000, 3 * MINUTE_MS)),
     ClaimRule("covered", ("camera_covered", "occluded_lens"), within_ms=MINUTE_MS, lasts_ms=(30_000, 3 * MINUTE_MS)),
     ClaimRule("moved", ("camera_moved", "scene_changed"), within_ms=MINUTE_MS, lasts_ms=(30_000, 3 * MINUTE_MS)),
-    ClaimRule("well", ("camera_well", "camera_restored"), looks=1, within_ms=5 * MINUTE_MS),
+    ClaimRule("well", ("camera_well", "camera_restored"), looks=1, within_ms=5 * MINUTE_MS, spans_ms=0),
 )
 """A detection's claim is its index here."""
 

@@ -62,13 +62,11 @@ def openings(looks: Looks, rules: Sequence[ClaimRule] = CLAIM_RULES) -> tuple[In
 
 
 def _enough(at_ms: IntArray, thing: SlotArray, rule: ClaimRule) -> BoolArray:
-    """Tell of n looks which are the last of as many as the rule wants within its time."""
-    back = rule.looks - 1
-    enough = np.zeros(len(at_ms), bool)
-    if back == 0:
-        return ~enough
-    enough[back:] = (at_ms[back:] - at_ms[:-back] <= rule.within_ms) & (thing[back:] == thing[:-back])
-    return enough
+    """Tell of n looks which are the last of as many, and as long apart, as the rule wants within its time."""
+    anew = np.diff(thing, prepend=-1) != 0
+    line_ms = at_ms + np.cumsum(anew) * (np.ptp(at_ms) + rule.within_ms + 1)  # no window holds looks of two things
+    first = np.searchsorted(line_ms, line_ms - rule.within_ms)
+    return np.asarray((np.arange(len(at_ms)) - first >= rule.looks - 1) & (at_ms - at_ms[first] >= rule.spans_ms))
 
 
 def _stood_ms(enough: BoolArray, at_ms: IntArray, thing: SlotArray, rule: ClaimRule) -> IntArray:

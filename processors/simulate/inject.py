@@ -135,7 +135,7 @@ def _fire(scene: _Scene) -> None:
     scene.reading(2_000, "panel-1", "fire_alarm", 1.0, "1")
     scene.reading(3_000, "sensor-1", "smoke_obscuration", 12.0, "%/m")
     scene.reading(6_000, "sensor-1", "temperature", 84.0, "Cel")
-    for frame in range(2):
+    for frame in range(3):
         scene.detection(3_500 + 1_000 * frame, "camera-1", "smoke")
         scene.detection(6_500 + 1_000 * frame, "camera-1", "fire")
 

@@ -126,7 +126,7 @@ class LiveFeed:
 
     def crash(self, camera: Device) -> None:
         """Let a camera of the estate see a crash twice: one observation, hence a suspected crash."""
-        for after_ms in (0, 500):
+        for after_ms in (-1_500, 500):
             seen = CameraDetection(
                 at_ms=self.tick_ms + after_ms,
                 latitude_deg=camera.latitude_deg,

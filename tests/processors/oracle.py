@@ -228,10 +228,12 @@ def _camera(track: list[dict[str, Any]]) -> set[Claim]:
                 looks[fields["at_ms"]] = fields
     times = sorted(looks)
     claims = set()
+    stands_ms: list[int] = []
     for index in range(1, len(times)):
-        close = times[index] - times[index - 1] <= 10_000
-        already = index >= 2 and times[index - 1] - times[index - 2] <= 10_000
-        if close and not already:
+        if not any(1_500 <= times[index] - before <= 10_000 for before in times[:index]):
+            continue
+        stands_ms.append(times[index])
+        if len(stands_ms) < 2 or stands_ms[-1] - stands_ms[-2] > 10_000:
             look = looks[times[index]]
             score = max(look["confidence"], looks[times[index - 1]]["confidence"])
             latitude, longitude = place_of("CameraDetection", look) or (0.0, 0.0)
