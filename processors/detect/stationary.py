@@ -9,7 +9,7 @@ from processors.batches import BoolArray, IntArray
 from processors.detect.findings import END_SCORE, found, together
 from processors.detect.lookback import RUN_GAP_MS, distance_m, follows
 from processors.domain import Findings
-from processors.marks import AT_STOP, FORBIDDEN, MOVING, STOPPED, MarkArray
+from processors.marks import AT_STOP, FORBIDDEN, MOVING, STOPPED, UNKNOWN_SPEED, MarkArray
 from processors.tracks import Track
 from processors.vehicle_words import read_word
 
@@ -59,7 +59,8 @@ def moved_on(track: Track, row: IntArray, rule: StationaryRule) -> Findings:
     """Return where among n rows a vehicle that stood for four reports runs or is elsewhere.
 
     Between standing and running lies a hysteresis: who creeps, or is off by the noise of GPS, still stands. So does
-    who seems to be at a stop in the last report alone.
+    who seems to be at a stop in the last report alone. Who tells that it stood and that it runs is believed, wherever
+    noise puts it: a run that is claimed and not ended is a vehicle that stands for ever.
     Source: docs/thresholds.md#fleet.
     """
     marks = track.columns["marks"]
@@ -68,8 +69,9 @@ def moved_on(track: Track, row: IntArray, rule: StationaryRule) -> Findings:
     row = row[follows(track, row, REPORTS) & (track.at_ms[row] - track.at_ms[row - 1] <= rule.silence_ms)]
     runs = marks[row] & MOVING != 0
     runs[~runs] = distance_m(track, row[~runs], row[~runs] - REPORTS) > rule.moved_m
-    row = row[runs]
-    return found("moved_on", row[_from_one_position(track, row - 1, rule)], END_SCORE)
+    row, by_speed = row[runs], (marks[row] & MOVING != 0)[runs]
+    stood = _from_one_position(track, row - 1, rule) | (by_speed & _stood_by_speed(track, row - 1, rule))
+    return found("moved_on", row[stood], END_SCORE)
 
 
 def _all(marks: MarkArray, row: IntArray) -> MarkArray:
@@ -87,10 +89,24 @@ def _matters(marks: MarkArray) -> BoolArray:
     return np.asarray((marks & AT_STOP == 0) | (marks & FORBIDDEN != 0))
 
 
+def _stood_by_speed(track: Track, row: IntArray, rule: StationaryRule) -> BoolArray:
+    """Tell of which rows (n,) the four records up to them are of one vehicle, without a silence, and tell a speed."""
+    known = track.columns["speed_cm_s"][_four(row)] != UNKNOWN_SPEED
+    return np.asarray(_is_one_run(track, row, rule) & known.all(axis=0))
+
+
 def _from_one_position(track: Track, row: IntArray, rule: StationaryRule) -> BoolArray:
     """Tell of which rows (n,) the four records up to them are of one vehicle, without a silence, from one position."""
-    run = row - np.arange(REPORTS)[:, None]
-    at_ms = track.at_ms[run]
-    near = follows(track, row, REPORTS - 1) & (at_ms[:-1] - at_ms[1:] <= rule.run_gap_ms).all(axis=0)
-    near &= (distance_m(track, run[:-1], run[-1]) <= rule.standing_radius_m).all(axis=0)
-    return np.asarray(near)
+    run = _four(row)
+    near = (distance_m(track, run[:-1], run[-1]) <= rule.standing_radius_m).all(axis=0)
+    return np.asarray(_is_one_run(track, row, rule) & near)
+
+
+def _is_one_run(track: Track, row: IntArray, rule: StationaryRule) -> BoolArray:
+    at_ms = track.at_ms[_four(row)]
+    return np.asarray(follows(track, row, REPORTS - 1) & (at_ms[:-1] - at_ms[1:] <= rule.run_gap_ms).all(axis=0))
+
+
+def _four(row: IntArray) -> IntArray:
+    """Return rows (4, n): each one and the three before it."""
+    return np.asarray(row - np.arange(REPORTS)[:, None])

@@ -92,7 +92,7 @@ class _Kept:
     def take(self, changes: Iterable[IncidentChange]) -> None:
         for change in changes:
             one = change.incident
-            slim = replace(one, evidence=(), lines=(), stop_ids=(), due_trips=(), actions=())
+            slim = replace(one, evidence=(), stop_ids=(), due_trips=(), actions=())
             change = replace(change, reasons=(), incident=slim)
             self.first.setdefault(one.incident_id, change)
             if one.state is IncidentState.CONFIRMED:

@@ -171,7 +171,10 @@ def _moves_on(track: list[Fix]) -> Iterator[Found]:
         runs = fix["speed_mps"] > 3 or apart_m(fix, track[at - 4]) > 50
         soon = fix["at_ms"] - last["at_ms"] <= 240_000
         there = _matters(last) or _matters(track[at - 2])
-        if runs and soon and there and _run(track, at - 1, lambda one: not one["speed_mps"] > 3):
+        run = _window(track, at - 1, 4)
+        stood = len(run) == 4 and all(one["speed_mps"] <= 3 for one in run) and fix["speed_mps"] > 3
+        stood = stood or _run(track, at - 1, lambda one: not one["speed_mps"] > 3)
+        if runs and soon and there and stood:
             yield "moved_on", fix, 1.0
 
 

@@ -174,6 +174,13 @@ def test_who_stands_near_a_stop_has_moved_on_though_the_last_report_is_at_the_st
     assert claims(*stands, seems_there, fix(60, -380.0)) == [("stationary_vehicle", 30), ("moved_on", 60)]
 
 
+def test_noise_does_not_hide_that_a_vehicle_with_a_speed_moved_on() -> None:
+    stands = [fix(10 * at, speed_mps=0.0) for at in range(4)]
+    noisy, unknown = fix(40, 40.0, speed_mps=0.0), fix(40, 40.0, speed_mps=float("nan"))
+    assert claims(*stands, noisy, fix(50, 40.0))[1:] == [("moved_on", 50)]
+    assert claims(*stands, unknown, fix(50, 40.0))[1:] == []
+
+
 def test_a_stop_is_passed_once_at_the_first_report_there() -> None:
     west_m = [-380.0, -470.0, -480.0, -519.0]
     fixes = [line(10 * at, east, direction_id=0, trip_id="T7") for at, east in enumerate(west_m)]
