@@ -31,10 +31,10 @@ class StationaryRule:
 def stationary_vehicles(track: Track, row: IntArray, rule: StationaryRule) -> Findings:
     """Return where among n rows a vehicle reports for the fourth time from one position.
 
-    Once a run: the report before the four, if it is at most `run_gap_ms` older, moves or is from elsewhere. Away from
-    stops it is a stationary vehicle; the score is 0.6 when there is such a report (it came and stopped), 0.5 otherwise.
-    In a zone where its class may not stop it is a forbidden stop besides, about that zone. A speed that is known must
-    be low. Source: docs/thresholds.md#fleet.
+    Once a run: the report before the four, if it is at most `run_gap_ms` older, moves or is from elsewhere. With none
+    of the four at a stop it is a stationary vehicle; the score is 0.6 when there is such a report (it came and
+    stopped), 0.5 otherwise. In a zone where its class may not stop it is a forbidden stop besides, about that zone. A
+    speed that is known must be low. Source: docs/thresholds.md#fleet.
     """
     marks = track.columns["marks"]
     row = row[row >= REPORTS - 1]
@@ -46,7 +46,7 @@ def stationary_vehicles(track: Track, row: IntArray, rule: StationaryRule) -> Fi
     row, came = row[new], came[new]
     stands = _from_one_position(track, row, rule)
     row, came = row[stands], came[stands]
-    away = marks[row] & AT_STOP == 0
+    away = _any(marks, row) & AT_STOP == 0
     forbidden = row[marks[row] & FORBIDDEN != 0]
     zones = [read_word(track.texts["word"].text(one)).zone_id for one in forbidden.tolist()]
     return together([

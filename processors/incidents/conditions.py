@@ -60,6 +60,8 @@ class Conditions:
     def _is_there(self, one: Observation, where: Where) -> bool:
         if where.vehicle_class and one.vehicle_class not in where.vehicle_class:
             return False
+        if one.vehicle_class in where.not_vehicle_class:
+            return False
         place = one.latitude_deg, one.longitude_deg
         return (
             (where.near is None or self.places.near(where.near, *place))

@@ -32,6 +32,7 @@ Count = Annotated[int, Field(gt=0, le=20)]
 Names = Annotated[tuple[Name, ...], Field(strict=False, min_length=1)]
 Kinds = Annotated[tuple[Kind, ...], Field(strict=False, min_length=1)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]
+Classes = Annotated[tuple[Annotated[VehicleClass, Field(strict=False)], ...], Field(strict=False)]
 Level = Annotated[Severity, Field(strict=False)]
 Nearness = Annotated[dict[PlaceKind, Metres], Field(min_length=1)]
 Period = Annotated[str, Field(pattern=r"^\d\d:\d\d-\d\d:\d\d$")]
@@ -85,7 +86,8 @@ class Where(Entry):
     near, not_near: kind of place -> metres; near at least one of them, near none of them.
     """
 
-    vehicle_class: Annotated[tuple[Annotated[VehicleClass, Field(strict=False)], ...], Field(strict=False)] = ()
+    vehicle_class: Classes = ()
+    not_vehicle_class: Classes = ()
     near: Nearness | None = None
     not_near: Nearness | None = None
     in_: Areas | None = Field(default=None, alias="in")
@@ -117,7 +119,7 @@ class Absent(Entry):
     """No claim of these kinds after the last one of the story until `for_s` later.
 
     distance_m: of a rule by place, how near they would have to be; where not given, the story's distance.
-    same_device: of a rule by place, only those count that the device itself claims around which the story is told.
+    same_device: of a rule by place, only those count that the device itself claims around whose claim the story is told, after it.
     """
 
     kinds: Kinds

@@ -263,8 +263,9 @@ class _Telling:
         """Tell whether nothing that has to be absent came, and the time in which it might have come is over."""
         circumstances, until_ms = self._heard.circumstances, last_ms + absent.for_s * 1000
         reach_m = self._reach_m if absent.distance_m is None else absent.distance_m
+        after_ms = centre.at_ms if absent.same_device else last_ms
         ended = circumstances.endings.first(
-            absent.kinds, centre, reach_m, last_ms, until_ms, same_device=absent.same_device
+            absent.kinds, centre, reach_m, after_ms, until_ms, same_device=absent.same_device
         )
         if ended is not None:
             return False

@@ -159,7 +159,7 @@ def _stands(track: list[Fix]) -> Iterator[Found]:
         came = len(longer) == 5
         if came and _stopped(longer[0]) and apart_m(longer[0], longer[1]) <= 35:
             continue
-        if not _at_stop(fix):
+        if not any(map(_at_stop, track[at - 3 : at + 1])):
             yield "stationary_vehicle", fix, 0.6 if came else 0.5
         if _forbidden(fix):
             yield "forbidden_stop", fix, 0.7

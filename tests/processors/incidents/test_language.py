@@ -118,6 +118,7 @@ def town() -> City:
         ({"in": {"zone_kinds": ["water"], "units": ["1"]}}, [2000]),
         ({"not_in": {"zone_kinds": ["water"]}}, [0, 450, 590, 1850, 2150]),
         ({"vehicle_class": ["BRT", "BUS"]}, [0]),
+        ({"not_vehicle_class": ["BUS"]}, [450, 590, 1850, 2000, 2150]),
         ({"near": {"school": 100}, "vehicle_class": ["BUS"]}, []),
     ],
 )
