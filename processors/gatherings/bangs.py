@@ -32,12 +32,25 @@ WIDE_M: Final = 100.0
 MANY_MICROPHONES: Final = 6
 """So many are enough wherever they are."""
 
+CLASSIFIED: Final = "gunshot_confidence"
+"""What a microphone measures that tells shots from other bangs."""
+CLASSIFIED_MS: Final = 100
+"""At most so much lies between a bang and the claim of the same microphone that it is a shot."""
+
+QUIET_DB: Final = 132.0
+"""At 10 m: firecrackers, backfires and crashes are below it, explosions and shots above."""
+LEVEL_OF_SCORE_DB: Final = (70.0, 50.0)
+"""Of an impact sound's score: 95 dB at 0.5 and 115 dB, or more, at 0.9."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bangs:
     """Claims `made_kind` of three or more microphones whose `heard_kind` agree on a place and a time.
 
     near_m: a bang that nobody farther away heard may have been a crash or a door, which halves the score.
+    shot_kind, shot_made: where given, a bang is claimed as `shot_made`, at its full score, when more than half of the
+    microphones that heard it and can tell take it for a shot, by a claim `shot_kind`, which is a sound by itself too.
+    quiet_made: where given, the kind of other bangs below QUIET_DB.
     Its subjects are squares of the ground in slots of time, so a bang comes from the slot and square that hold the
     first sound of it. Sounds belong together when one bang can have made both.
     """
@@ -46,6 +59,9 @@ class Bangs:
     heard_kind: str = "impact_sound"
     made_kind: str = "bang_located"
     near_m: float = 0.0
+    shot_kind: str = ""
+    shot_made: str = ""
+    quiet_made: str = ""
     rule: LocationRule = field(default_factory=LocationRule)
     _plane: Plane = field(init=False, repr=False, compare=False)
     _squares: GatherSquares = field(init=False, repr=False, compare=False)
@@ -68,7 +84,7 @@ class Bangs:
     @property
     def kinds(self) -> frozenset[str]:
         """Return the kind of sounds."""
-        return frozenset((self.heard_kind,))
+        return frozenset(kind for kind in (self.heard_kind, self.shot_kind) if kind)
 
     @property
     def reach_ms(self) -> int:
@@ -83,6 +99,9 @@ class Bangs:
 
     def derive(self, subject: str, claims: Sequence[Observation]) -> Iterator[Derived]:
         """Yield the bangs whose first sound the subject holds."""
+        shots = [one for one in claims if one.kind == self.shot_kind]
+        loud = [one for one in claims if one.kind == self.heard_kind]
+        claims = [one for one in claims if one.kind == self.heard_kind or not any(_is_of(one, other) for other in loud)]
         if len({one.witness_id for one in claims}) < LEAST_DEVICES:
             return
         held = [self._home(one) == subject for one in claims]
@@ -93,7 +112,7 @@ class Bangs:
             if any(held[row] for row in rows.tolist()):
                 for bang, used in self._bangs(heard, rows):
                     if held[used[0]]:
-                        yield self._claim(bang, heard, claims, used)
+                        yield self._claim(bang, heard, claims, used, shots)
 
     def _home(self, claim: Observation) -> str:
         """Return the slot and square that hold a sound."""
@@ -129,14 +148,24 @@ class Bangs:
                 return True
         return False
 
-    def _claim(self, bang: Bang, heard: Arrivals, claims: Sequence[Observation], used: Sequence[int]) -> Derived:
+    def _claim(
+        self,
+        bang: Bang,
+        heard: Arrivals,
+        claims: Sequence[Observation],
+        used: Sequence[int],
+        shots: Sequence[Observation],
+    ) -> Derived:
         sounds = tuple(claims[row] for row in used)
+        told = self._shots_of(sounds, shots)
+        is_quiet = bool(self.quiet_made) and _level_db(bang, heard, sounds, used) < QUIET_DB
+        made_kind = self.shot_made if told else self.quiet_made if is_quiet else self.made_kind
         latitude_deg, longitude_deg = self._plane.degrees(bang.x_m, bang.y_m)
         return Derived(
             at_ms=claims[0].at_ms + round(bang.at_s * 1000),
-            kind=self.made_kind,
-            score=self._score(bang, heard, used),
-            rests_on=sounds,
+            kind=made_kind,
+            score=self._score(bang, heard, used, 0.0 if told else self.near_m),
+            rests_on=sounds + tuple(one for one in told if one not in sounds),
             latitude_deg=latitude_deg,
             longitude_deg=longitude_deg,
             value=bang.axis_m,
@@ -145,16 +174,40 @@ class Bangs:
             witness_id=sounds[0].witness_id,
         )
 
-    def _score(self, bang: Bang, heard: Arrivals, used: Sequence[int]) -> float:
+    def _shots_of(self, sounds: Sequence[Observation], shots: Sequence[Observation]) -> tuple[Observation, ...]:
+        """Return the claims that a bang was a shot, none unless most of those who can tell made one."""
+        told = {sound.device_id: shot for sound in sounds for shot in shots if _is_of(shot, sound)}
+        able = {one.device_id for one in sounds if one.device_id in told or self._can_tell(one.device_id)}
+        return tuple(told.values()) if 2 * len(told) > len(able) else ()
+
+    def _can_tell(self, device_id: str) -> bool:
+        sensor = self.city.sensors.get(device_id)
+        return sensor is not None and CLASSIFIED in sensor.quantities
+
+    def _score(self, bang: Bang, heard: Arrivals, used: Sequence[int], near_m: float) -> float:
         some = heard.take(np.array(used))
         farthest_m = float(np.hypot(some.x_m - bang.x_m, some.y_m - bang.y_m).max())
-        near = len(used) < MANY_MICROPHONES and farthest_m < self.near_m
+        near = len(used) < MANY_MICROPHONES and farthest_m < near_m
         score = SCORE_OF_THREE if len(used) == LEAST_DEVICES else SCORE_OF_FOUR + MORE_SCORE * (len(used) - 4)
         return min(TOP_SCORE, score) * (0.5 if bang.axis_m > WIDE_M or near else 1.0)
 
     @property
     def _travel_ms(self) -> int:
         return round((self.rule.hearing_m / self.rule.speed_mps + ECHO_S) * 1000)
+
+
+def _is_of(shot: Observation, sound: Observation) -> bool:
+    """Tell whether a microphone claims both of one bang."""
+    return shot.device_id == sound.device_id and abs(shot.at_ms - sound.at_ms) <= CLASSIFIED_MS
+
+
+def _level_db(bang: Bang, heard: Arrivals, sounds: Sequence[Observation], used: Sequence[int]) -> float:
+    """Return how loud a bang was at 10 m: the median of what its sounds tell, 20 dB less per tenfold distance."""
+    some = heard.take(np.array(used))
+    away_m = np.maximum(np.hypot(some.x_m - bang.x_m, some.y_m - bang.y_m), 10.0)
+    least_db, per_score_db = LEVEL_OF_SCORE_DB
+    level_db = least_db + per_score_db * np.array([one.score for one in sounds])
+    return float(np.median(level_db + 20 * np.log10(away_m / 10)))
 
 
 def _arrivals(claims: Sequence[Observation], plane: Plane) -> Arrivals:

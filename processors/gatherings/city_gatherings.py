@@ -18,9 +18,14 @@ CRASH_HEARD_M: Final = 200.0
 def city_gatherings(city: City) -> tuple[Gathering, ...]:
     """Return the gatherings of a city."""
     return (
-        Bangs(city, "impact_sound", "bang_located", near_m=CRASH_HEARD_M),
+        Bangs(
+            city,
+            near_m=CRASH_HEARD_M,
+            shot_kind="gunshot_sound",
+            shot_made="shot_located",
+            quiet_made="fireworks_located",
+        ),
         Explosions(city, "bang_located", "explosion_located"),
-        Bangs(city, "gunshot_sound", "shot_located"),
         Explosions(city, "shot_located", "gunshot_located"),
         Headways(city),
         Punctuality(city),

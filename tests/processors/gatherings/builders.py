@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from processors.calendars import Calendar
-from processors.city import Bounds, City, Headway, Line, Stop
+from processors.city import Bounds, City, Device, Headway, Line, Stop
 from processors.gatherings.contract import Derived, Gathering
 from processors.gatherings.gatherer import Gatherer
 from processors.incidents.clusters import canonical
@@ -42,7 +42,10 @@ def at_ms(clock: str) -> int:
 
 
 def line_city(
-    every_s: int = 600, zones: tuple[Zone, ...] = (), calendars: Mapping[str, Calendar] | None = None
+    every_s: int = 600,
+    zones: tuple[Zone, ...] = (),
+    calendars: Mapping[str, Calendar] | None = None,
+    sensors: Mapping[str, Device] | None = None,
 ) -> City:
     """Line 09A (0: S0 to S5) runs every 10 min from 06:00 to 22:00; T1 on the same stops by timetable, trips t0, t1 ...
 
@@ -67,7 +70,7 @@ def line_city(
         for stop in range(6)
     }
     bounds = Bounds(LATITUDE_DEG - 0.2, LONGITUDE_DEG - 0.2, LATITUDE_DEG + 0.2, LONGITUDE_DEG + 0.2)
-    both: dict[str, Any] = {"zones": zones, "calendars": calendars}
+    both: dict[str, Any] = {"zones": zones, "calendars": calendars, "sensors": sensors}
     return City(
         name="Lines", version="c1", time_zone="Asia/Ho_Chi_Minh", bounds=bounds, lines=lines, stops=stops, **both
     ) if every_s else City(
