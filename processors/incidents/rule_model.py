@@ -119,7 +119,8 @@ class Absent(Entry):
     """No claim of these kinds after the last one of the story until `for_s` later.
 
     distance_m: of a rule by place, how near they would have to be; where not given, the story's distance.
-    same_device: of a rule by place, only those count that the device itself claims around whose claim the story is told, after it.
+    same_device: of a rule by place, only those count that come, after the claim around which the story is told, from
+    that claim's device.
     """
 
     kinds: Kinds
