@@ -27,7 +27,7 @@ SOS: Final = 1 << 5
 OFF_LINE: Final = 1 << 6
 """Away from the line that it tells."""
 AGAINST: Final = 1 << 7
-"""Drives against the direction that it tells."""
+"""Drives against the direction that it tells, where its line does not come back the way that it went."""
 FAST: Final = 1 << 8
 """Above the limit."""
 IN_LANE: Final = 1 << 9
@@ -167,6 +167,11 @@ def _mark_own_line(
     turned &= (off_m <= rule.off_line_m) & ~layover
     cosine = streets.cosine(located.segment.take(row), batch.bearing_deg.take(row))
     turned &= cosine < rule.against_cosine
+    some = turned.nonzero()[0]
+    if len(some):
+        at = row.take(some)
+        here = located.x_m.take(at), located.y_m.take(at), batch.bearing_deg.take(at)
+        turned[some] = ~streets.runs_along(way.take(some), *here, -rule.against_cosine, rule.off_line_m)
     own = (direction + 1 << DIRECTION).astype(np.uint16)
     own |= serves * np.uint16(OWN_STOP) | (serves & odd) * np.uint16(ODD_STOP)
     own |= layover * np.uint16(AT_STOP) | off * np.uint16(OFF_LINE) | turned * np.uint16(AGAINST)

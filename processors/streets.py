@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.batches import BoolArray, Float32Array, FloatArray, IntArray
-from processors.geo import Plane, Segments
+from processors.geo import Plane, Segments, spread
 from processors.network import Line, Stop
 from processors.squares import NearSegments, Squares
 from processors.zones import NO_ZONE, Zone, ZoneIndex
@@ -83,11 +83,25 @@ class Streets:
         self._lanes = _courses([line for line in lines if line.exclusive_lane], plane)
         self._lane_unit = _units(self._lanes)
         self._near_lanes = NearSegments(self._lanes, LANE_M, squares)
-        self._course_unit = _units(_courses(lines, plane))
+        self._courses = _courses(lines, plane)
+        self._course_unit = _units(self._courses)
+        self._way_from, self._way_segments = _segments_of_ways(lines)
 
     def cosine(self, segment: IntArray, bearing_deg: Float32Array) -> FloatArray:
         """Return the cosine of the angle between bearings (n,) and the course at its segments, NaN = unknown."""
         return _cosine(self._course_unit, segment, bearing_deg)
+
+    def runs_along(
+        self, way: IntArray, x_m: FloatArray, y_m: FloatArray, bearing_deg: Float32Array, least: float, within_m: float
+    ) -> BoolArray:
+        """Tell which n ways have a segment within a distance of points that runs along bearings.
+
+        least: the cosine of the greatest angle between them. Every segment of the way is looked at: for few rows.
+        """
+        row, segment = spread(self._way_from.take(way), self._way_segments.take(way))
+        away_m, _ = self._courses.project(segment, x_m.take(row), y_m.take(row))
+        along = _cosine(self._course_unit, segment, bearing_deg.take(row)) >= least
+        return np.bincount(row[along & (away_m <= within_m)], minlength=len(way)) > 0
 
     def own_stop(self, way: IntArray, offset_m: FloatArray, within_m: float) -> tuple[IntArray, BoolArray]:
         """Return the stop (its place among all, -1 = none) of n ways within a distance of offsets along them.
@@ -193,6 +207,15 @@ def _courses(lines: Sequence[Line], plane: Plane) -> Segments:
             parts.append((x_m[:-1], y_m[:-1], np.diff(x_m), np.diff(y_m)))
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)] or [np.empty(0)] * 4
     return Segments(*columns)
+
+
+def _segments_of_ways(lines: Sequence[Line]) -> tuple[IntArray, IntArray]:
+    """Return of every way its first segment among those of all lines, and how many it has."""
+    count = np.zeros(2 * len(lines), np.int64)
+    for index, line in enumerate(lines):
+        for pattern in line.patterns:
+            count[2 * index + pattern.direction_id] = len(pattern.latitude_deg) - 1
+    return np.cumsum(count) - count, count
 
 
 def _units(segments: Segments) -> tuple[FloatArray, FloatArray]:

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
+from processors.city import Bounds, City, Line, pattern_along
 from processors.fleet import fleet_domain
 from schemas.records import Switch, VehicleClass
-from tests.processors.builders import LANE_DEG, T0_MS, engine, log_of, position, run, tick
+from tests.processors.builders import CITY, LANE_DEG, STREET_DEG, T0_MS, engine, log_of, position, run, tick
 
 DAY_MS = T0_MS + 12 * 3_600_000
 """In the morning, when 6 m/s is usual."""
@@ -16,10 +18,10 @@ def fix(at_s: int, east_m: float = 0.0, **fields: Any) -> Any:
     return position("v-1", DAY_MS + at_s * 1000, east_m=east_m, **fields)
 
 
-def claims(*fixes: Any) -> list[tuple[Any, ...]]:
+def claims(*fixes: Any, city: City = CITY) -> list[tuple[Any, ...]]:
     """What is claimed, in order: kind, seconds after the first fix, value and subject where there are any."""
     log = log_of([tick(DAY_MS - 1000), *fixes, tick(DAY_MS + 600_000)])
-    outcome = run(engine(fleet_domain()), log)
+    outcome = run(engine(fleet_domain(), city=city), log)
     assert outcome.outcomes[0].counts.used == len(fixes)
     found = [(one.kind, (one.at_ms - DAY_MS) // 1000, round(one.value, 2), one.subject) for one in outcome.observations]
     return [tuple(part for part in one if part not in (0.0, "") or part is one[1]) for one in found]
@@ -112,6 +114,21 @@ def test_wrong_way_for_three_reports_and_right_again() -> None:
 def test_not_wrong_way(fields: dict[str, Any]) -> None:
     fixes = [fix(10 * at, 300.0, **{"line_id": "L1", "bearing_deg": 270.0, **fields}) for at in range(5)]
     assert "wrong_way" not in [one[0] for one in claims(*fixes)]
+
+
+def test_where_a_line_comes_back_the_way_that_it_went_nothing_is_against_it() -> None:
+    # East along the street to 105.815, back 30 m north of it to 105.808, and on to the north.
+    latitude_deg = STREET_DEG + np.array([0.0, 0.0, 0.00027, 0.00027, 0.02])
+    course = pattern_along(0, latitude_deg, np.array([105.80, 105.815, 105.815, 105.808, 105.808]), {})
+    lines = (Line("L1", "Line 1", "bus", "", (), (course,)),)
+    bounds = Bounds(20.9, 105.7, 21.1, 105.9)
+    city = City(name="There and back", version="1", time_zone="Asia/Ho_Chi_Minh", bounds=bounds, lines=lines)
+
+    def westward(from_m: float) -> list[Any]:
+        return [line(10 * at, from_m - 10.0 * at, bearing_deg=270.0) for at in range(4)]
+
+    assert claims(*westward(500.0), city=city) == []
+    assert claims(*westward(0.0), city=city) == [("wrong_way", 20)]
 
 
 def lane(at_s: int, east_m: float, north_m: float = 0.0, **fields: Any) -> Any:
