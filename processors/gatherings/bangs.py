@@ -18,6 +18,8 @@ from schemas.records import Observation
 SQUARE_M: Final = 4_000.0
 SLOT_MS: Final = 16_000
 LEAST_DEVICES: Final = 3
+LEAST_PLACES: Final = 3
+"""Microphones on one pole are one when it comes to where a bang was."""
 MOST_SOUNDS: Final = 36
 """Sounds that may be of one bang; more at once are fireworks, and nobody can tell which is which."""
 ECHO_S: Final = 1.0
@@ -134,8 +136,8 @@ class Bangs:
             if bang is None:
                 return
             used = rows[list(bang.heard)]
-            rows = np.setdiff1d(rows, used)
-            if len(used) > LEAST_DEVICES or not self._is_echo(heard.take(used), found):
+            rows, places = np.setdiff1d(rows, used), _places(heard.take(used))
+            if places > LEAST_PLACES or (places == LEAST_PLACES and not self._is_echo(heard.take(used), found)):
                 found.append(bang)
                 yield bang, used.tolist()
 
@@ -188,7 +190,8 @@ class Bangs:
         some = heard.take(np.array(used))
         farthest_m = float(np.hypot(some.x_m - bang.x_m, some.y_m - bang.y_m).max())
         near = len(used) < MANY_MICROPHONES and farthest_m < near_m
-        score = SCORE_OF_THREE if len(used) == LEAST_DEVICES else SCORE_OF_FOUR + MORE_SCORE * (len(used) - 4)
+        places = _places(some)
+        score = SCORE_OF_THREE if places == LEAST_PLACES else SCORE_OF_FOUR + MORE_SCORE * (places - 4)
         return min(TOP_SCORE, score) * (0.5 if bang.axis_m > WIDE_M or near else 1.0)
 
     @property
@@ -199,6 +202,11 @@ class Bangs:
 def _is_of(shot: Observation, sound: Observation) -> bool:
     """Tell whether a microphone claims both of one bang."""
     return shot.device_id == sound.device_id and abs(shot.at_ms - sound.at_ms) <= CLASSIFIED_MS
+
+
+def _places(some: Arrivals) -> int:
+    """Return at how many places sounds were heard, to a metre."""
+    return len(set(zip(np.round(some.x_m).tolist(), np.round(some.y_m).tolist(), strict=True)))
 
 
 def _level_db(bang: Bang, heard: Arrivals, sounds: Sequence[Observation], used: Sequence[int]) -> float:

@@ -202,6 +202,14 @@ def test_a_series_in_a_festival_area_is_fireworks() -> None:
     assert found[-1].kind == FIREWORKS
 
 
+def test_microphones_on_one_pole_are_one_place() -> None:
+    claims = bang(120, -60, NOON_MS, "M1 M2")
+    twin = replace(claims[1], device_id="M9", witness_id="M9", observation_id="twin", at_ms=claims[1].at_ms + 3)
+    assert located([*claims, twin]) == []
+    (three,) = located([*bang(120, -60, NOON_MS, "M1 M2 M3"), twin])
+    assert three.score == pytest.approx(0.6)
+
+
 def test_gunshots_are_located_from_their_own_sounds() -> None:
     shots = Bangs(CITY, "gunshot_sound", "shot_located")
     claims = bang(120, -60, NOON_MS, kind="gunshot_sound")
