@@ -29,7 +29,8 @@ from schemas.records import DeviceKind
 class EdgeRule:
     """A threshold of one quantity; its source is in docs/thresholds.md#sensors.
 
-    The score rises from `score` at the threshold to `top_score` at `top` and above.
+    The score rises from `score` at the threshold to `top_score` at `top` and above. memory_ms: how long a reading says
+    what was before the next one, 0 = each is of a moment of its own.
     """
 
     quantity: str
@@ -39,25 +40,25 @@ class EdgeRule:
     score: float
     top_score: float
     kind: str
+    memory_ms: int = 300_000
 
 
 @dataclass(frozen=True, slots=True)
 class SensorRule:
-    """Thresholds, and how long a reading says what was before the next one; levels: those with a hysteresis."""
+    """Thresholds; levels: those with a hysteresis."""
 
     edges: tuple[EdgeRule, ...] = (
         EdgeRule("sound_level", "dB", 95.0, 115.0, 0.5, 0.9, "impact_sound"),
         EdgeRule("smoke_obscuration", "%/m", 5.0, 15.0, 0.6, 0.9, "smoke"),
         EdgeRule("temperature", "Cel", 57.0, 87.0, 0.6, 0.9, "heat"),
         EdgeRule("fire_alarm", "1", 1.0, 1.0, 0.7, 0.7, "fire_alarm"),
-        EdgeRule("gunshot_confidence", "1", 0.5, 1.0, 0.5, 0.9, "gunshot_sound"),
+        EdgeRule("gunshot_confidence", "1", 0.5, 1.0, 0.5, 0.9, "gunshot_sound", memory_ms=0),
     )
     levels: tuple[LevelRule, ...] = (
         LevelRule("ch4", "%LEL", 10.0, 5.0, 50.0, 0.6, 0.9, "gas", "gas_clear"),
         LevelRule("co", "ppm", 70.0, 35.0, 400.0, 0.6, 0.9, "gas", "gas_clear"),
         LevelRule("water_level", "m", 0.3, 0.2, 1.0, 0.6, 0.9, "water_high", "water_normal"),
     )
-    memory_ms: int = 300_000
 
 
 SENSOR_RULE: Final = SensorRule()
@@ -146,7 +147,7 @@ class ReadingForm:
         return self._above(np.asarray(remembered["edge"]), batch.value)
 
     def detect(self, track: Track) -> Findings:
-        """Return the readings at or above their threshold whose predecessor was below it, or too long ago.
+        """Return the readings at or above their threshold whose predecessor was below it, or longer ago than counts.
 
         A reading in another unit than the threshold's is never a finding and counts as below. NaN never occurs here.
         Source: docs/thresholds.md#sensors.
@@ -155,7 +156,8 @@ class ReadingForm:
         rules = self.rule.edges
         above = self._above(edge, value)
         risen = above.copy()
-        recent = (np.diff(track.at_ms) <= self.rule.memory_ms) & (np.diff(track.slot) == 0)
+        memory_ms = np.array([*(rule.memory_ms for rule in rules), 0])[edge[1:]]
+        recent = (np.diff(track.at_ms) <= memory_ms) & (np.diff(track.slot) == 0)
         risen[1:] &= ~(recent & above[:-1])
         row = np.flatnonzero(risen & track.anchor)
         found = [rules[index] for index in edge[row].tolist()]

@@ -49,6 +49,13 @@ def test_after_five_minutes_the_past_is_forgotten() -> None:
     assert len(claims(measured(0, 100), measured(301, 100))) == 2
 
 
+def test_every_shot_is_claimed_but_a_place_that_stays_loud_once() -> None:
+    shot: dict[str, Any] = {"quantity": "gunshot_confidence", "measure_unit": "1"}
+    shots = [measured(at_s, value, **shot) for at_s, value in ((0, 0.75), (1, 0.75), (2, 0.25), (3, 1.0))]
+    assert claims(*shots) == [("gunshot_sound", 0, 0.7), ("gunshot_sound", 1, 0.7), ("gunshot_sound", 3, 0.9)]
+    assert [at_s for _, at_s, _ in claims(measured(0, 120), measured(1, 120))] == [0]
+
+
 def test_another_unit_is_no_finding_and_counts_as_below() -> None:
     fahrenheit = {"quantity": "temperature", "measure_unit": "[degF]"}
     celsius = {"quantity": "temperature", "measure_unit": "Cel"}
