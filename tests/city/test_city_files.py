@@ -223,12 +223,12 @@ def test_hanoi_venues_and_estate_are_of_a_plausible_size() -> None:
     assert kinds["school"] >= 12
     assert kinds["market"] >= 10
     assert kinds["coach_station"] == 5
-    assert 350 <= len(city.cameras) <= 450
-    assert 280 <= len(city.sensors) <= 380
+    assert 350 <= len(city.cameras) <= 500
+    assert 500 <= len(city.sensors) <= 700
     hosts = {sensor.host_camera_id for sensor in city.sensors.values()} - {""}
     assert hosts
     assert hosts <= set(city.cameras)
-    assert {"sound_level", "smoke_obscuration", "temperature", "fire_alarm", "pm2_5"} == {
+    assert {"sound_level", "smoke_obscuration", "temperature", "fire_alarm", "pm2_5", "ch4", "water_level"} <= {
         quantity for sensor in city.sensors.values() for quantity in sensor.quantities
     }
 

@@ -15,7 +15,7 @@ from processors.simulate import Sent, Simulation, SimulationRule
 from schemas.codec import HEADER_BYTES, Codec
 from schemas.ids import shard_of
 from schemas.records import IncidentChange, ObservationBlock, Rejected
-from schemas.tables import INCIDENT_LOG, TABLES
+from schemas.tables import INCIDENT_LOG, OBSERVATIONS, TABLES
 from sinks.clickhouse.migrations import migrate
 from sinks.clickhouse.queries import query
 from streams import topics
@@ -258,7 +258,8 @@ def read_outputs(settings: Settings, codec: Codec) -> Outputs:
 def read_tables(settings: Settings) -> dict[str, list[Row]]:
     """Return the rows of every table and view, sorted.
 
-    Of incident_log without source_offset: it is that of a block on observations.v1, where repeats take up offsets.
+    Without the source_offset of incident_log and of what was gathered: it is that of a block on observations.v1, where
+    partitions take turns and repeats take up offsets.
     """
     return {name: _rows(settings, name) for name in (*TABLES, "incidents", "minutes")}
 
@@ -279,5 +280,7 @@ def _records(log: LogReader, codec: Codec, topic: topics.Topic, kind: type[Any])
 
 def _rows(settings: Settings, table: str) -> list[Row]:
     left_out = " EXCEPT (source_offset)" if table in (INCIDENT_LOG.name, "incidents") else ""
+    if table == OBSERVATIONS.name:
+        left_out = f" REPLACE (if(source_topic = '{topics.OBSERVATIONS.name}', 0, source_offset) AS source_offset)"
     answer = query(settings.clickhouse_url, settings.database, f"SELECT *{left_out} FROM {table} ORDER BY ALL")
     return [tuple(repr(value) if isinstance(value, float) else value for value in row) for row in answer.rows]
