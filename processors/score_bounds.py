@@ -72,7 +72,9 @@ FOLLOWS: Final[Mapping[str, frozenset[str]]] = {
     "forbidden_stop": frozenset({"crash", "stopped_vehicle"}),
     "congestion": frozenset({"crash", "breakdown", "stopped_vehicle", "debris", "flood"}),
     "camera_silent": frozenset({"camera_clock"}),
-    "delay": frozenset({"breakdown", "congestion", "bunching", "service_gap", "off_route", "wrong_way"}),
+    "delay": frozenset({
+        "breakdown", "stopped_train", "congestion", "bunching", "service_gap", "off_route", "wrong_way"
+    }),
     "bunching": frozenset({"delay", "breakdown", "congestion", "service_gap", "wrong_way"}),
     "service_gap": frozenset({
         "delay", "breakdown", "bunching", "congestion", "off_route", "wrong_way", "silent_vehicle"

@@ -12,6 +12,7 @@ from processors.simulate.scenes.drives import standing_at
 from processors.simulate.scenes.scene import Call, Scene
 from processors.simulate.scenes.sighted import Claim, Sighted
 from processors.simulate.scenes.stage import BUSES, Stage, shifted
+from processors.simulate.vehicles import HALT_WITHIN_M
 from processors.zones import Zone
 from schemas.records import Truth, VehicleClass
 
@@ -149,7 +150,7 @@ def _stands(
     for row in stage.some_vehicles(call, classes):
         path, offset_m, ahead_m = stage.fleet.along(row)
         stop_m = stage.paths.stop_m[stage.fleet.last_stop(row)] - stage.paths.start_m[path]
-        passed_m = offset_m - stop_m if 0 <= stop_m < offset_m else offset_m
+        passed_m = offset_m - stop_m if 0 <= stop_m <= offset_m + HALT_WITHIN_M else offset_m
         if ahead_m > between_m + 60.0 and passed_m > between_m and stage.fleet.hold_ms[row] <= call.at_ms:
             stage.fleet.wait(row, call.at_ms + lasts_ms, doors_open=False)
             return _of_vehicle(stage, call, row, lasts_ms)
