@@ -96,12 +96,12 @@ def test_an_impact_and_a_hard_stop_half_a_minute_later_are_nothing() -> None:
 
 
 def test_two_vehicles_that_brake_and_stand_at_one_position_are_suspected() -> None:
-    """Linear Road's accident: two vehicles stopped at one position."""
+    """Linear Road's accident: two vehicles stopped at one position; a minute later no light is red any more."""
     changes = Run().story(
         claim("hard_stop", "TX-1", 10), claim("hard_stop", "BUS-2", 16, x_m=12),
-        claim("stationary_vehicle", "TX-1", 38), claim("stationary_vehicle", "BUS-2", 44, x_m=10), until_s=100,
+        claim("stationary_vehicle", "TX-1", 38), claim("stationary_vehicle", "BUS-2", 44, x_m=10), until_s=120,
     )  # fmt: skip
-    assert told(changes) == [(44.25, "crash", "OPENED")]
+    assert told(changes) == [(105.0, "crash", "OPENED")]
     assert changes[0].incident.state is IncidentState.SUSPECTED
     assert changes[0].incident.witnesses == 2
 
