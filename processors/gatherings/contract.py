@@ -109,7 +109,7 @@ def derive_by_pieces(sheet: Sheet, claims: Sequence[Observation]) -> Iterator[De
 
 
 def observation_of(gathering: str, subject: str, one: Derived) -> Observation:
-    """Return a derived claim as an observation; its id stands for all that it says and for its source."""
+    """Return a derived claim as an observation; its id stands for all that it says and for what it follows from."""
     cause = max(one.rests_on, key=order_of)
     place = (one.latitude_deg, one.longitude_deg)
     latitude_deg, longitude_deg = (
@@ -121,7 +121,6 @@ def observation_of(gathering: str, subject: str, one: Derived) -> Observation:
     device_id = one.device_id or cause.device_id
     witness_id = one.witness_id or device_id
     said = (one.kind, one.at_ms, str(latitude_deg), str(longitude_deg), score_milli, str(value), one.subject)
-    source = (cause.source_topic, cause.source_partition, cause.source_offset)
     return Observation(
         at_ms=one.at_ms,
         latitude_deg=latitude_deg,
@@ -130,7 +129,7 @@ def observation_of(gathering: str, subject: str, one: Derived) -> Observation:
         source_offset=cause.source_offset,
         source_partition=cause.source_partition,
         source_topic=cause.source_topic,
-        observation_id=content_id("o", gathering, subject, *said, device_id, witness_id, *source),
+        observation_id=content_id("o", gathering, subject, *said, device_id, witness_id, cause.observation_id),
         kind=one.kind,
         device_id=device_id,
         witness_id=witness_id,
