@@ -178,7 +178,7 @@ def test_keyboard_alone_reaches_an_incident(room: Room) -> None:
     assert row == room.watched.incident_ids()[-1]
     page.keyboard.press("Enter")
     expect(room.detail()).to_have_attribute("data-incident", row)
-    assert page.evaluate("document.activeElement.tagName") == "H2"
+    expect(room.detail().locator("h2").first).to_be_focused()
     page.keyboard.press("Escape")
     expect(room.detail()).to_have_count(0)
     assert page.evaluate("document.activeElement.dataset.incident") == row
