@@ -170,6 +170,8 @@ def test_incident_is_found_on_the_map(room: Room) -> None:
 
 def test_keyboard_alone_reaches_an_incident(room: Room) -> None:
     page = room.watched.page
+    page.keyboard.press("Escape")  # what another test has opened
+    expect(room.detail()).to_have_count(0)
     page.get_by_role("searchbox").focus()
     for _ in range(5):
         page.keyboard.press("Tab")
