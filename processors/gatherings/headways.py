@@ -21,11 +21,11 @@ HOUR_MS: Final = 60 * MINUTE_MS
 
 @dataclass(frozen=True, slots=True)
 class HeadwayRule:
-    """SFMTA: a headway below 2 min is bunched, below 1 min where less than 5 min are scheduled; a gap is 5 min more
-    than scheduled.
+    """What SFMTA calls bunched and a gap.
 
+    Bunched: a headway below 2 min, below 1 min where less than 5 min are scheduled. A gap: 5 min more than scheduled.
     repeat_ms: while nobody comes a gap is claimed again. longest_ms: what is scheduled or lasts longer is no headway.
-    """  # noqa: D205
+    """
 
     bunched_ms: int = 2 * MINUTE_MS
     dense_bunched_ms: int = MINUTE_MS

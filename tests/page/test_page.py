@@ -128,6 +128,7 @@ def test_vehicles_move_on_the_map(room: Room) -> None:
     drawn = "document.querySelector('.vehicles canvas').toDataURL()"
     before = room.watched.page.evaluate(drawn)
     room.watched.until(f"before => {drawn} !== before", before, within_s=5)
+    assert room.watched.complaints == []
 
 
 def test_incident_arrives_by_the_stream(room: Room) -> None:

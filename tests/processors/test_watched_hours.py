@@ -73,7 +73,10 @@ def test_an_hour_needs_three_quarters_of_its_readings() -> None:
 def test_what_is_usual_is_learned_from_the_day() -> None:
     """Every ten minutes: the first two hours are too few to tell; then 5 of 6 are enough and 4 are not."""
     lost = {4: 1, 5: 2}
-    course: Course = lambda hour, minute: None if minute < 10 * lost.get(hour, 0) else 5.0  # noqa: E731
+
+    def course(hour: int, minute: int) -> float | None:
+        return None if minute < 10 * lost.get(hour, 0) else 5.0
+
     found = told(dust(course, 7, every_min=10), "hourly_level")
     assert [at_h for _, at_h, _, _ in found] == [3.0, 4.0, 5.0, 7.0]
 
@@ -113,7 +116,9 @@ def test_noise_is_the_level_of_the_mean_energy_and_night_allows_less() -> None:
 
 
 def test_a_sensor_that_varied_and_does_not_any_more_is_stuck() -> None:
-    course: Course = lambda hour, minute: 30.0 + minute / 10 if hour not in (3, 4, 5) else 33.3  # noqa: E731
+    def course(hour: int, minute: int) -> float | None:
+        return 30.0 + minute / 10 if hour not in (3, 4, 5) else 33.3
+
     assert told(dust(course, 8), "sensor_stuck", "sensor_lively") == [
         ("sensor_stuck", 4.0, 33.3, "pm2_5"),
         ("sensor_lively", 7.0, 32.95, "pm2_5"),

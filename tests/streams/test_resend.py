@@ -182,6 +182,7 @@ def test_replay_has_nothing_to_send_to(stackless: Settings, codec: Codec, city: 
 
 def test_everything_balances_in_the_end(parked: Settings, codec: Codec) -> None:
     wait_until(lambda: _balances(parked, codec), 20, "does not balance")
+    assert balance(parked, codec).balances
 
 
 def _balances(settings: Settings, codec: Codec) -> bool:
