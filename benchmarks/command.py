@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.catalogue import all_variants
+from benchmarks.city import write_city
 from benchmarks.harness import Outcome, measure
 from benchmarks.machine import this_machine
 from benchmarks.report import Report, goals_table, machine_line, report_of, variants_table
@@ -29,6 +30,7 @@ def bench(settings: Settings, console: Console, *, quick: bool, rounds: int, onl
     """Measure and return the report. Raises UsageError for a name that no variant has, WrongAnswer."""
     _check_names(settings, only)
     machine, began = this_machine(), datetime.now(UTC)
+    settings = replace(settings, city=write_city(settings.home / "bench-city"))
     with alone(replace(settings, run=RUN)), stack_running(settings, console) as running, _removed(running):
         outcomes = _measured(running, console, quick=quick, rounds=rounds, only=only)
     return report_of(outcomes, machine, began.isoformat(timespec="seconds"), quick=quick, rounds=rounds)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from benchmarks.city import write_city
 from benchmarks.command import RUN
 from benchmarks.engine import run_engine
 from benchmarks.growth import Grown, GrowthOptions, flatness, measure_growth
@@ -50,6 +51,7 @@ def check(name: str, png_path: Path | None) -> None:
 def measured(settings: Settings, console: Console, measure: Callable[..., Any], options: Mapping[str, Any]) -> Any:
     """Run a measurement on the stack and return its result."""
     columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    settings = replace(settings, city=write_city(settings.home / "bench-city"))
     with (
         alone(replace(settings, run=RUN)),
         stack_running(settings, console) as running,
