@@ -25,7 +25,7 @@ from processors.network import Bounds, Device, Headway, Line, Pattern, Stop, Uni
 from processors.outlines import Ring, nested, rings_of
 from processors.place_words import Words
 from processors.squares import NearSegments, squares_of
-from processors.streets import Segment, Streets
+from processors.streets import Streets
 from processors.timetable import Headways, Timetable
 from processors.zones import Zone, ZoneIndex
 from schemas.dictionary import DictionaryArray
@@ -142,12 +142,10 @@ class City:
         calendars: Mapping[str, Calendar] | None = None,
         baselines: Baselines | None = None,
         speed_limits_kmh: Mapping[str, float] | None = None,
-        normals_mps: Mapping[Segment, Sequence[float]] | None = None,
     ) -> None:
         """Build the indexes; `areas` answers in the order of `units`, on the plane of `bounds`.
 
         speed_limits_kmh: by vehicle class, what holds where no zone says otherwise; a class without one has none.
-        normals_mps: usual speeds of segments of 500 m by hour; where there is none, one for all streets.
         """
         self.name, self.version, self.time_zone = name, version, time_zone
         self.south_deg, self.west_deg = bounds.south_deg, bounds.west_deg
@@ -180,7 +178,7 @@ class City:
         self._zone_index = ZoneIndex(zones, plane, self._squares)
         limits_kmh = self.speed_limits_kmh
         self.streets = Streets(
-            self.lines, self.stops, zones, limits_kmh, normals_mps or {}, time_zone, plane, self._squares
+            self.lines, self.stops, zones, limits_kmh, self.baselines, time_zone, plane, self._squares
         )
         self._landmarks = _landmarks(self.lines, self.stops, venues, plane)
 

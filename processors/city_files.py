@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from processors.areas import Areas, Polygons, polygons, power_diagram
-from processors.baselines import Baselines, read_baselines
+from processors.baselines import FOLDER, Baselines, baselines_of, read_snapshots
 from processors.calendars import Calendar
 from processors.city_models import (
     WEEKDAYS,
@@ -170,10 +170,9 @@ class _Reader:
         if city is None or bounds is None:
             return None
         files = [self._folder / name for name in FILES]
-        snapshots = sorted((self._folder / "baselines").glob("*.json"))
         return Package(
             name=city.name,
-            version=content_version([*(path for path in files if path.is_file()), *snapshots]),
+            version=content_version(path for path in files if path.is_file()),
             time_zone=city.time_zone,
             bounds=bounds,
             units=units,
@@ -185,7 +184,7 @@ class _Reader:
             timetable=None,
             zones=zones,
             calendars=self._calendars(),
-            baselines=read_baselines(snapshots, self._mistakes),
+            baselines=baselines_of(read_snapshots(self._folder / FOLDER, self._mistakes)),
             speed_limits_kmh={str(name): limit for name, limit in city.speed_limits_kmh.items()},
         )
 

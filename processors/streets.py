@@ -5,28 +5,22 @@ Every answer for a point depends on that point alone.
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
+from processors.baselines import Baselines
 from processors.batches import BoolArray, Float32Array, FloatArray, IntArray
 from processors.geo import Plane, Segments, spread
 from processors.network import Line, Stop
+from processors.normal_speeds import SEGMENT_M, NormalSpeeds
 from processors.squares import NearSegments, Squares
 from processors.zones import NO_ZONE, Zone, ZoneIndex
 from schemas.records import VehicleClass
 
-SEGMENT_M: Final = 500.0
-"""A course is cut into segments of that length for usual speeds; the last one is shorter."""
-
 LANE_M: Final = 10.0
 """Half the width of the strip around an exclusive lane."""
-
-NORMAL_MPS: Final = tuple(9.0 if hour in {21, 22, 23, 0, 1, 2, 3, 4, 5} else 6.0 for hour in range(24))
-"""The usual speed at each hour where no baseline says, lights and queues included (docs/thresholds.md#fleet)."""
 
 NO_STOP: Final = -1
 CLASSES: Final = tuple(VehicleClass)
@@ -35,7 +29,6 @@ MODE_CLASS: Final[Mapping[str, VehicleClass]] = {
     "brt": VehicleClass.BRT,
     "metro": VehicleClass.METRO,
 }
-HOUR_MS: Final = 3_600_000
 
 _DEGREES: Final = [math.radians(degree) for degree in range(361)]
 _SINE: Final = np.array([math.sin(angle) for angle in _DEGREES])
@@ -45,8 +38,6 @@ _FAR_APART: Final = 1e7
 
 ClassArray = npt.NDArray[np.integer[Any]]
 """Numbers of vehicle classes."""
-Segment = tuple[str, int, int]
-"""Line, direction and number of a segment of its course."""
 
 
 class Streets:
@@ -58,14 +49,12 @@ class Streets:
         stops: Sequence[Stop],
         zones: Sequence[Zone],
         limits_kmh: Mapping[str, float],
-        normals_mps: Mapping[Segment, Sequence[float]],
+        baselines: Baselines,
         time_zone: str,
         plane: Plane,
         squares: Squares,
     ) -> None:
-        """Index them; normals_mps: the usual speeds of segments at the 24 hours of a day, where they are known."""
-        self._zone = ZoneInfo(time_zone)
-        self._hours: dict[int, int] = {}
+        """Index them; baselines: tell the usual speeds of segments where they are known."""
         self.no_stopping = ZoneIndex([zone for zone in zones if zone.kind == "no_stopping"], plane, squares)
         self._limits = ZoneIndex([zone for zone in zones if zone.limit_kmh is not None], plane, squares)
         self._forbids = _concerned(self.no_stopping.zones)
@@ -78,8 +67,8 @@ class Streets:
         self._mode_class = np.array([CLASSES.index(MODE_CLASS.get(line.mode, VehicleClass.BUS)) for line in lines])
         self._stop, self._stop_at_m, self._odd = _stops_along(lines, stops)
         self.length_m = _lengths_m(lines)
-        self._normal_mps = _normals(lines, self.length_m, normals_mps)
-        self.highest_normal_mps = float(self._normal_mps.max(initial=0.0))
+        self._normals = NormalSpeeds(lines, self.length_m, baselines, time_zone)
+        self.highest_normal_mps = self._normals.highest_mps
         self._lanes = _courses([line for line in lines if line.exclusive_lane], plane)
         self._lane_unit = _units(self._lanes)
         self._near_lanes = NearSegments(self._lanes, LANE_M, squares)
@@ -168,28 +157,8 @@ class Streets:
         return (offset_m / SEGMENT_M).astype(np.int64)
 
     def normal_mps(self, way: IntArray, segment: IntArray, at_ms: IntArray) -> FloatArray:
-        """Return the usual speed on segments of n ways at the local hour of those times."""
-        segment = np.minimum(segment, self._normal_mps.shape[1] - 1)
-        return self._normal_mps[way, segment, self.hour(at_ms)].astype(np.float64)
-
-    def hour(self, at_ms: IntArray) -> IntArray:
-        """Return the local hours, 0 to 23, of n times."""
-        quarter = at_ms // (HOUR_MS // 4)
-        low, high = int(quarter.min(initial=1 << 62)), int(quarter.max(initial=0))
-        if low >= high:
-            return np.full(len(at_ms), self._hour_of(low) if low == high else 0)
-        some, which = np.unique(quarter, return_inverse=True)
-        return np.array([self._hour_of(one) for one in some.tolist()]).take(which)
-
-    def _hour_of(self, quarter: int) -> int:
-        """Return the local hour at a quarter of an hour since 1970: clocks are changed by no less."""
-        hour = self._hours.get(quarter)
-        if hour is None:
-            if len(self._hours) > 1_000:
-                self._hours.clear()
-            hour = datetime.fromtimestamp(quarter * 900, UTC).astimezone(self._zone).hour
-            self._hours[quarter] = hour
-        return hour
+        """Return the usual speed on segments of n ways at those times."""
+        return self._normals.mps(way, segment, at_ms)
 
 
 def _concerned(zones: Sequence[Zone]) -> BoolArray:
@@ -256,17 +225,3 @@ def _lengths_m(lines: Sequence[Line]) -> FloatArray:
         for pattern in line.patterns:
             length_m[2 * index + pattern.direction_id] = pattern.offset_m[-1]
     return length_m
-
-
-def _normals(lines: Sequence[Line], length_m: FloatArray, known_mps: Mapping[Segment, Sequence[float]]) -> Float32Array:
-    """Return the usual speed by way, segment and hour: what is known, otherwise one for all streets."""
-    longest = int(length_m.max(initial=0.0) / SEGMENT_M) + 1
-    table = np.zeros((max(2 * len(lines), 1), longest, 24), np.float32)
-    table[:] = NORMAL_MPS
-    for index, line in enumerate(lines):
-        for pattern in line.patterns:
-            for segment in range(longest):
-                speeds = known_mps.get((line.line_id, pattern.direction_id, segment))
-                if speeds is not None:
-                    table[2 * index + pattern.direction_id, segment] = speeds
-    return table

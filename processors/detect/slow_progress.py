@@ -10,7 +10,7 @@ from processors.detect.findings import found
 from processors.detect.lookback import Lookback, distance_m
 from processors.domain import Findings
 from processors.marks import SLOW
-from processors.streets import SEGMENT_M
+from processors.normal_speeds import SEGMENT_M
 from processors.tracks import Track
 from processors.vehicle_words import VehicleWord, read_word
 

@@ -33,16 +33,42 @@ def test_the_newest_snapshot_valid_at_the_time_tells_the_hour_of_the_week(tmp_pa
     assert baselines.expected("camera_crash", "1", MONDAY_MS, ZONE) is None
 
 
-def test_a_snapshot_is_part_of_the_version_and_its_mistakes_are_told(tmp_path: Path) -> None:
+def test_where_a_snapshot_says_nothing_of_a_unit_it_may_say_what_holds_elsewhere(tmp_path: Path) -> None:
+    hours: list[float | None] = [0.25] * 168
+    hours[21] = None
+    told = {
+        "valid_from": "2026-09-21T00:00:00+07:00",
+        "elsewhere": hours,
+        "hourly": {"camera_fight": {"1": [2.0] * 168}},
+    }
+    baselines = load_city(package(tmp_path, a=told)).baselines
+    assert baselines.expected("camera_fight", "1", MONDAY_MS, ZONE) == 2.0
+    assert baselines.expected("camera_fight", "2", MONDAY_MS + HOUR_MS, ZONE) == 0.25
+    assert baselines.expected("camera_fight", "2", MONDAY_MS, ZONE) is None, "nobody knows that hour"
+
+
+def test_a_snapshot_changes_nothing_about_the_past_and_so_not_the_version(tmp_path: Path) -> None:
     good = {"valid_from": "2026-09-21T00:00:00+07:00", "hourly": {}}
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
-    (tmp_path / "three").mkdir()
     plain = load_city(package(tmp_path / "one"))
-    assert load_city(package(tmp_path / "two", a=good)).version != plain.version
-    bad = {"valid_from": "2026-09-21T00:00:00", "hourly": {"camera_fight": {"1": [1.0]}}}
+    assert load_city(package(tmp_path / "two", a=good)).version == plain.version
+
+
+def test_every_mistake_of_a_snapshot_is_told(tmp_path: Path) -> None:
+    bad = {
+        "valid_from": "2026-09-21T00:00:00",
+        "hourly": {"camera_fight": {"1": [1.0]}},
+        "normals_mps": {"01/2/3": [5.0] * 48, "01/0/3": [-5.0] * 48},
+    }
+    odd = {"valid_from": "2026-09-21T00:00:01+07:00"}
+    changed = {"valid_from": "2026-09-21T00:00:00+07:00", "version": "2026-09-21-0123456789ab"}
     with pytest.raises(CityInvalid) as caught:
-        load_city(package(tmp_path / "three", a=bad))
+        load_city(package(tmp_path, a=bad, b=odd, c=changed))
     told = "\n".join(caught.value.mistakes)
     assert "a.json: valid_from" in told
     assert "a.json: hourly camera_fight 1" in told
+    assert "a.json: normals_mps 01/2/3" in told
+    assert "a.json: normals_mps 01/0/3" in told
+    assert "b.json: valid_from: must be a whole quarter of an hour" in told
+    assert "c.json: was changed after it was made" in told
