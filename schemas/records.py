@@ -228,6 +228,26 @@ class OperatorAction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFile:
+    """One file of a rule set."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedRules:
+    """A rule set, whole and unchangeable, and from when on it judges. Key: version."""
+
+    at_ms: int
+    valid_from_ms: int
+    version: str
+    publisher: str
+    note: str = ""
+    files: tuple[RuleFile, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """One located, timed, scored claim made by one detector."""
 
@@ -262,6 +282,7 @@ class ObservationBlock:
     observations: tuple[Observation, ...]
     actions: tuple[OperatorAction, ...] = ()
     revoked: tuple[str, ...] = ()
+    published: tuple[PublishedRules, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
