@@ -63,21 +63,30 @@ class YamlFile:
 def read_yaml(path: Path, mistakes: Mistakes) -> YamlFile | None:
     """Read a file; None, with the mistake noted, if it cannot be read or is no YAML."""
     try:
-        loader = yaml.CSafeLoader(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         mistakes.add(path.name, None, f"cannot be read ({error.__class__.__name__})")
         return None
+    return parse_yaml(path.name, text, mistakes)
+
+
+def parse_yaml(name: str, text: str, mistakes: Mistakes) -> YamlFile | None:
+    """Parse the text of a file; None, with the mistake noted, if it is no YAML."""
+    loader = yaml.CSafeLoader(text)
     try:
         node = loader.get_single_node()
         if node is None:
-            mistakes.add(path.name, None, "is empty")
+            mistakes.add(name, None, "is empty")
             return None
         lines: dict[_Path, int] = {}
-        _note_lines(node, (), lines, path.name, mistakes)
-        return YamlFile(path.name, loader.construct_document(node), lines)
+        _note_lines(node, (), lines, name, mistakes)
+        return YamlFile(name, loader.construct_document(node), lines)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        mistakes.add(path.name, mark.line + 1 if mark else None, f"is not YAML: {error.problem or error.context}")
+        mistakes.add(name, mark.line + 1 if mark else None, f"is not YAML: {error.problem or error.context}")
+        return None
+    except yaml.YAMLError:
+        mistakes.add(name, None, "is not YAML: it holds control characters")
         return None
     finally:
         loader.dispose()
