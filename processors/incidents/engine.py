@@ -2,9 +2,9 @@
 
 Each rule has two evaluators, one for real observations and one for those of exercises: they never meet. Before them
 stand the gatherings, as many times: what they derive from the claims of several devices the rules see in the same tick.
+A published rule set takes over at the first tick at or after the time from which it is valid.
 """
 
-import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -20,21 +20,22 @@ from processors.gatherings.contract import Gathering
 from processors.gatherings.stage import GathererState, GatheringStage
 from processors.incidents.clusters import canonical
 from processors.incidents.decisions import Decisions, DecisionsState
-from processors.incidents.evaluator import RuleEvaluator, RuleState
+from processors.incidents.evaluator import RuleState
 from processors.incidents.merge import Merge, MergedTick, MergeState, SourceId
 from processors.incidents.parties import Listener
 from processors.incidents.rows import log_columns
-from processors.incidents.rule_checks import longest_s
-from processors.incidents.rules import RuleSet, RulesInvalid, muting_first
-from processors.incidents.schedule import Schedule
+from processors.incidents.rule_versions import RuleVersions, part_of
+from processors.incidents.rules import RuleSet, rules_of
+from processors.incidents.rules_at_work import RulesAtWork, Terms
 from processors.observation_rows import observation_columns
 from processors.rows import RowBuffer
 from schemas.ids import is_exercise
-from schemas.records import Incident, IncidentChange, Observation, ObservationBlock, RowFrame
+from schemas.records import Incident, IncidentChange, Observation, ObservationBlock, PublishedRules, RowFrame
 from schemas.tables import INCIDENT_LOG, OBSERVATIONS
 
-STATE_FORMAT: Final = 3
-"""1 knew neither operator actions nor exercises, 2 no muted claims: there were none, so they are read as they are."""
+STATE_FORMAT: Final = 4
+"""1 knew neither operator actions nor exercises, 2 no muted claims, 3 no published rules: there were none, so they are
+read as they are."""
 SOURCE_TOPIC: Final = "observations.v1"
 
 Observed = TypeVar("Observed", ObservationBlock, MergedTick)
@@ -77,6 +78,7 @@ class _State:
     decisions: DecisionsState = field(default_factory=DecisionsState)
     gatherings: tuple[GathererState, ...] = ()
     city_version: str = ""
+    published: tuple[str, ...] = ()
 
 
 class IncidentEngine:
@@ -93,69 +95,27 @@ class IncidentEngine:
         rule: CorrelationRule,
         gatherings: Sequence[Gathering] | None = None,
         listener: Listener | None = None,
+        published: Sequence[PublishedRules] | None = (),
     ) -> None:
-        """gatherings: the city's where not given. listener: is told what every revision is made of.
+        """rules: in force until a published set is. gatherings: the city's where not given.
 
+        listener: is told what every revision is made of. published: rule sets published before the log begins; None =
+        `rules` stay in force, whatever is published.
         Raises RulesInvalid when a rule resolves its incidents later than the horizon forgets them.
         """
-        for one in rules.rules:
-            if one.close_after_s is None and longest_s(one) * 1000 > rule.horizon_ms:
-                raise RulesInvalid(
-                    f"rule {one.id}: what it says of {longest_s(one)} s is beyond the horizon of "
-                    f"{rule.horizon_ms // 1000} s; give it a close_after_s"
-                )
-        self._rules, self._rule, self._city = rules, rule, city
+        self._rule, self._city = rule, city
         self._merge = Merge(sources)
         self._decisions = Decisions()
         kept = city_gatherings(city) if gatherings is None else tuple(gatherings)
         self._stages = [GatheringStage(kept, rule.horizon_ms, exercise=exercise) for exercise in (False, True)]
-        self._evaluators = [each for exercise in (False, True) for each in self._evaluators_of(exercise, listener)]
-        self._muted = [self._muted_by(one) for one in self._evaluators]
-        self._concerned: tuple[dict[str, list[int]], ...] = ({}, {})
-        for number, evaluator in enumerate(self._evaluators):
-            for kind in sorted(evaluator.kinds):
-                self._concerned[evaluator.exercise].setdefault(kind, []).append(number)
-        self._schedule = Schedule(len(self._evaluators))
-        self._occupied: set[int] = set()
-        """evaluators that have something to remember"""
-        self._urgent = [one for one in self._evaluators if one.rule.life_safety and rule.provisional_after_ms > 0]
+        self._terms = Terms(rule.horizon_ms, rule.lateness_ms, rule.provisional_after_ms > 0, listener)
+        self._versions = None if published is None else RuleVersions(published)
+        self._rules = RulesAtWork(rules, city, self._decisions, self._terms)
         self._next_offset = 0
         self._tick_ms: int | None = None
         self._rows = RowBuffer(SOURCE_TOPIC, 0, 0)
         self._live: tuple[str, ...] = ()
-        self._unsaved: dict[str, bytes] = {}
-
-    def _evaluators_of(self, exercise: bool, listener: Listener | None) -> list[RuleEvaluator]:
-        """Return an evaluator a rule, those of rules that mute others before those of the muted ones."""
-        by_id = {one.id: one for one in self._rules.rules}
-        longest_ms = max([self._rule.horizon_ms, *(1000 * (one.close_after_s or 0) for one in self._rules.rules)])
-        made: list[RuleEvaluator] = []
-        for name in muting_first(by_id):
-            muting = [one for one in made if any(name in mute.rules for mute in one.rule.mutes)]
-            made.append(
-                RuleEvaluator(
-                    by_id[name],
-                    self._rules.version,
-                    self._city,
-                    self._rule.horizon_ms,
-                    self._decisions,
-                    exercise=exercise,
-                    muted_by=muting,
-                    longest_ms=longest_ms,
-                    lateness_ms=self._rule.lateness_ms,
-                    listener=listener,
-                )
-            )
-        return made
-
-    def _muted_by(self, muting: RuleEvaluator) -> list[int]:
-        """Return the numbers of the evaluators whose claims the incidents of one may explain."""
-        names = {name for mute in muting.rule.mutes for name in mute.rules}
-        return [
-            number
-            for number, one in enumerate(self._evaluators)
-            if one.rule.id in names and one.exercise == muting.exercise
-        ]
+        self._unsaved = {part_of(one): msgspec.msgpack.encode(one) for one in published or ()}
 
     @property
     def next_offset(self) -> int:
@@ -167,10 +127,14 @@ class IncidentEngine:
         """The last tick that every source has reached; None before the first."""
         return self._tick_ms
 
+    @property
+    def rules_version(self) -> str:
+        """The version of the rule set in force."""
+        return self._rules.rules.version
+
     def open_incidents(self) -> tuple[Incident, ...]:
         """Return the incidents that are not closed or withdrawn, as published last, oldest first; none provisional."""
-        incidents = [incident for evaluator in self._evaluators for incident in evaluator.incidents()]
-        return tuple(sorted(incidents, key=lambda one: (one.opened_at_ms, one.incident_id)))
+        return tuple(sorted(self._rules.incidents(), key=lambda one: (one.opened_at_ms, one.incident_id)))
 
     def push(self, blocks: Sequence[tuple[int, ObservationBlock]]) -> IncidentOutcome:
         """Take blocks with their offsets in observations.v1, ascending; offsets taken before are left out."""
@@ -202,78 +166,87 @@ class IncidentEngine:
         Raises ValueError when the checkpoint is not one of this format, of these sources, of that offset and tick.
         """
         state = msgspec.msgpack.decode(checkpoint_parts[live[-1]], type=_State)
-        if state.format not in (1, 2, STATE_FORMAT) or (state.next_offset, state.tick_ms) != (next_offset, tick_ms):
+        if state.format not in (1, 2, 3, STATE_FORMAT) or (state.next_offset, state.tick_ms) != (next_offset, tick_ms):
             raise ValueError(f"checkpoint {live[-1]} is not what its head says, or of another format")
         self._merge.restore(state.merge)
         self._next_offset, self._tick_ms = state.next_offset, state.tick_ms
         self._rows = RowBuffer(SOURCE_TOPIC, 0, state.next_offset)
         self._live = tuple(live)
-        same_rules = state.rules_version == self._rules.version and state.city_version in ("", self._city.version)
+        if self._versions is not None and state.published:
+            self._versions.restore(state.published, checkpoint_parts, tick_ms)
+            if self._versions.current is not None:
+                self._rules = self._at_work(self._versions.current)
+        same_rules = state.rules_version == self.rules_version and state.city_version in ("", self._city.version)
         self._decisions.restore(state.decisions)
         for stage in self._stages:
             stage.restore(state.gatherings, checkpoint_parts, tick_ms)
-        kept = {(one.rule_id, one.exercise): one for one in state.rules}
-        for number, evaluator in enumerate(self._evaluators):
-            own = kept.get((evaluator.rule.id, evaluator.exercise))
-            if own is not None:
-                evaluator.restore(own, checkpoint_parts, tick_ms, same_rules)
-                self._had_turn(number)
+        self._rules.restore(state.rules, checkpoint_parts, tick_ms, same_rules=same_rules)
+        self._wait_again()
+
+    def _at_work(self, published: PublishedRules) -> RulesAtWork:
+        return RulesAtWork(rules_of(published.files), self._city, self._decisions, self._terms)
+
+    def _wait_again(self) -> None:
+        """Let new evaluators know what waits for the merge."""
         if self._is_stalled():
             for block in self._merge.waiting():
-                self._wait(block)
+                self._rules.wait(_parted(block))
 
     def _take(self, block: ObservationBlock) -> list[IncidentChange]:
         if self._merge.repeats(block):
             return []
         stalled = self._is_stalled()
         if stalled:
-            self._wait(block)
+            self._rules.wait(_parted(block))
         changes: list[IncidentChange] = []
         for tick in self._merge.push(block):
             changes += self._advance(tick)
         if self._is_stalled():
             changes += self._look_ahead(block if stalled else None)
         elif stalled:
-            for evaluator in self._urgent:
-                evaluator.stall_over()
+            self._rules.stall_over()
         return changes
 
     def _look_ahead(self, block: ObservationBlock | None) -> list[IncidentChange]:
         """Return what a block during a stall makes of life-safety rules; None: the stall begins."""
         if block is None:
-            for waiting in self._merge.waiting():
-                self._wait(waiting)
+            self._wait_again()
         fastest_ms = self._merge.fastest_ms
         assert fastest_ms is not None
-        parts = (None, None) if block is None else _parted(block)
-        changes: list[IncidentChange] = []
-        for evaluator in self._urgent:
-            changes += evaluator.look_ahead(fastest_ms, parts[evaluator.exercise])
-        for number in range(len(self._evaluators) if changes else 0):
-            self._had_turn(number)
-        return changes
-
-    def _wait(self, block: ObservationBlock) -> None:
-        parts = _parted(block)
-        for evaluator in self._urgent:
-            evaluator.wait(parts[evaluator.exercise])
+        return self._rules.look_ahead(fastest_ms, None if block is None else _parted(block))
 
     def _advance(self, tick: MergedTick) -> list[IncidentChange]:
+        self._switch(tick)
         self._tick_ms = tick.tick_ms
         acted = self._decisions.take(tick.tick_ms, tick.actions)
         tick = self._revoke(tick) if tick.revoked else tick
         parts = tuple(map(self._gather, self._stages, _parted(tick)))
-        changes = self._conclude(tick.tick_ms, [part.observations for part in parts], acted)
+        changes = self._rules.conclude(tick.tick_ms, [part.observations for part in parts], acted)
         before_ms = tick.tick_ms - self._rule.horizon_ms
-        self._decisions.forget(before_ms, lambda name: any(one.knows(name) for one in self._evaluators))
+        self._decisions.forget(before_ms, self._rules.knows)
         return changes
+
+    def _switch(self, tick: MergedTick) -> None:
+        """Let the rule set take over whose time has come with a tick, before anything is judged at it."""
+        if self._versions is None:
+            return
+        for one in self._versions.take(tick.published):
+            self._unsaved[part_of(one)] = msgspec.msgpack.encode(one)
+        new = self._versions.switch(tick.tick_ms)
+        if new is None or new.version == self.rules_version:
+            return
+        before = self._rules
+        self._rules = self._at_work(new)
+        if self._tick_ms is not None:
+            self._rules.take_over(before.hand_over(), {}, self._tick_ms)
+        self._wait_again()
 
     def _revoke(self, tick: MergedTick) -> MergedTick:
         """Return a tick in which all that its revoked devices claimed up to it is taken back.
 
         Gatherings take back by themselves what they derived from that.
         """
-        standing = chain(*(one.standing() for one in self._stages), *(one.standing() for one in self._evaluators))
+        standing = chain(*(one.standing() for one in self._stages), self._rules.standing())
         taken_back = {
             one.observation_id: replace(one, withdrawn=True) for one in standing if one.device_id in tick.revoked
         }
@@ -281,41 +254,6 @@ class IncidentEngine:
             self._note(canonical(taken_back.values()), tick.tick_ms)
         left = [one for one in tick.observations if one.withdrawn or one.device_id not in tick.revoked]
         return replace(tick, observations=tuple(canonical([*left, *taken_back.values()])))
-
-    def _conclude(
-        self, tick_ms: int, observations: Sequence[Sequence[Observation]], acted: Sequence[str]
-    ) -> list[IncidentChange]:
-        """Let the evaluators take their turn that something concerns; the others cost nothing.
-
-        observations: real ones, and those of exercises.
-        """
-        told: dict[int, list[Observation]] = {}
-        for concerned, some in zip(self._concerned, observations, strict=True):
-            for one in some:
-                for number in concerned.get(one.kind, ()):
-                    told.setdefault(number, []).append(one)
-        turns = {*told, *self._schedule.due(tick_ms), *(range(len(self._evaluators)) if acted else ())}
-        waiting = sorted(turns)
-        changes: list[IncidentChange] = []
-        while waiting:
-            number = heapq.heappop(waiting)
-            evaluator = self._evaluators[number]
-            changes += evaluator.advance(tick_ms, told.get(number, ()), acted)
-            self._had_turn(number)
-            if evaluator.causes.changed:
-                for later in (one for one in self._muted[number] if one not in turns):
-                    turns.add(later)
-                    heapq.heappush(waiting, later)
-        return changes
-
-    def _had_turn(self, number: int) -> None:
-        """Take note of when an evaluator wants its next turn, and whether it has anything to remember."""
-        evaluator = self._evaluators[number]
-        self._schedule.want(number, evaluator.next_due_ms())
-        if evaluator.is_empty():
-            self._occupied.discard(number)
-        else:
-            self._occupied.add(number)
 
     def _gather(self, stage: GatheringStage, tick: MergedTick) -> MergedTick:
         """Return a tick with what gatherings derive, and keep that for the rows."""
@@ -330,7 +268,7 @@ class IncidentEngine:
         self._rows.add(OBSERVATIONS.name, observation_columns(observations, tick_ms, offsets, self._city))
 
     def _is_stalled(self) -> bool:
-        return bool(self._urgent) and self._merge.lead_ms > self._rule.provisional_after_ms
+        return self._rules.is_urgent and self._merge.lead_ms > self._rule.provisional_after_ms
 
     def _cuts(self, tick_before_ms: int | None) -> bool:
         if self._tick_ms == tick_before_ms:
@@ -346,21 +284,20 @@ class IncidentEngine:
 
     def _state(self) -> _State:
         assert self._tick_ms is not None
-        occupied = [self._evaluators[number] for number in sorted(self._occupied)]
-        for evaluator in occupied:
-            self._unsaved |= evaluator.seal(self._next_offset)
+        self._unsaved |= self._rules.seal(self._next_offset)
         for stage in self._stages:
             self._unsaved |= stage.seal(self._next_offset)
         return _State(
             format=STATE_FORMAT,
-            rules_version=self._rules.version,
+            rules_version=self.rules_version,
             city_version=self._city.version,
             next_offset=self._next_offset,
             tick_ms=self._tick_ms,
             merge=self._merge.state(),
-            rules=tuple(evaluator.state() for evaluator in occupied),
+            rules=self._rules.states(),
             decisions=self._decisions.state(),
             gatherings=tuple(each for stage in self._stages for each in stage.state()),
+            published=() if self._versions is None else tuple(self._versions.parts()),
         )
 
     def _checkpoint(self, state: _State) -> Checkpoint:
@@ -368,8 +305,9 @@ class IncidentEngine:
         key = f"state/{state.next_offset}"
         kept = [each.claims for each in state.gatherings] + [rule.claims for rule in state.rules]
         claims = [part.key for each in kept for part in each.sealed]
-        live = (*claims, key)
-        new_parts = {part: self._unsaved[part] for part in claims if part in self._unsaved}
+        named = (*state.published, *claims)
+        live = (*named, key)
+        new_parts = {part: self._unsaved[part] for part in named if part in self._unsaved}
         new_parts[key] = msgspec.msgpack.encode(state)
         dropped = tuple(part for part in self._live if part not in set(live))
         self._unsaved, self._live = {}, live

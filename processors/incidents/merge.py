@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schemas.records import Observation, ObservationBlock, OperatorAction
+from schemas.records import Observation, ObservationBlock, OperatorAction, PublishedRules
 
 SourceId = tuple[str, int]
 """Input topic and partition."""
@@ -15,13 +15,14 @@ class MergedTick:
     """Everything observed up to a tick and after the one before, in the order (at_ms, observation_id).
 
     actions: what operators decided, in the order (at_ms, action_id). revoked: devices whose claims up to this tick no
-    longer count, by id.
+    longer count, by id. published: rule sets.
     """
 
     tick_ms: int
     observations: tuple[Observation, ...]
     actions: tuple[OperatorAction, ...] = ()
     revoked: tuple[str, ...] = ()
+    published: tuple[PublishedRules, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,8 @@ class Merge:
         actions = [action for block in blocks for action in block.actions]
         actions.sort(key=lambda one: (one.at_ms, one.action_id))
         revoked = {device_id for block in blocks for device_id in block.revoked}
-        return MergedTick(tick_ms, tuple(found), tuple(actions), tuple(sorted(revoked)))
+        published = tuple(one for block in blocks for one in block.published)
+        return MergedTick(tick_ms, tuple(found), tuple(actions), tuple(sorted(revoked)), published)
 
     def _reach(self, source: SourceId, tick_ms: int) -> None:
         """Take note of how far a source is; the slowest is looked for when none is where the slowest was."""
