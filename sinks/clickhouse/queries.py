@@ -34,7 +34,10 @@ class Answer:
 
 
 def query(
-    url: str, database: str, sql: str, parameters: Mapping[str, str | int | float | datetime] | None = None
+    url: str,
+    database: str,
+    sql: str,
+    parameters: Mapping[str, str | int | float | datetime | tuple[str, ...]] | None = None,
 ) -> Answer:
     """Run one SELECT, with %(name)s for parameters; times are aware datetimes in UTC.
 

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "alerts": "alerts",
     "city": "city",
     "rules": "rules",
+    "baselines": "baselines",
     "evaluate": "evaluate",
     "sql": "sql",
     "bench": "bench",
