@@ -14,7 +14,7 @@ from processors.simulate import Simulation, SimulationRule
 from schemas.codec import Codec
 from schemas.records import IncidentChange, IncidentState, Truth
 
-START_MS: Final = 1_795_374_000_000
+START_MS: Final = 1_795_395_600_000
 """2026-11-23 08:00 in Hà Nội, a Monday: when every evaluated city begins."""
 CLOSING_MS: Final = 5_000
 """After the last record: what is on its way is concluded."""

@@ -1,7 +1,9 @@
 """A seed through the whole flow: what happens is found, rule sets are told apart."""
 
 from dataclasses import replace
+from datetime import datetime
 from functools import cache
+from zoneinfo import ZoneInfo
 
 from processors.city import City, load_city
 from processors.evaluation.pipeline import Concluder, Observers
@@ -35,6 +37,11 @@ def both() -> dict[str, SeedResult]:
     found = run_seed(REQUEST, {"live": rules(), "fire": fire}, hanoi(), CODEC, told.append)
     assert told == [minute / 60 for minute in range(1, 7)]
     return found
+
+
+def test_every_evaluated_city_begins_in_the_morning() -> None:
+    begins = datetime.fromtimestamp(START_MS / 1000, ZoneInfo(hanoi().time_zone))
+    assert begins.strftime("%A %H:%M") == "Monday 08:00"
 
 
 def test_seed_tells_what_became_of_every_truth() -> None:
