@@ -1,7 +1,7 @@
 """Operator actions: what a person decided about an incident, checked; the correlator folds them in."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -135,7 +135,7 @@ _TEXTS: Final = ("action_id", "incident_id", "decision", "operator", "note", "as
 
 def action_domain() -> Domain:
     """Return what operator.actions.v1 is made of."""
-    return domain_of(ActionForm())
+    return replace(domain_of(ActionForm()), publishes=True)
 
 
 def action_mistakes(fields: Mapping[str, Any]) -> list[str]:

@@ -143,12 +143,14 @@ class Form(Protocol[B]):
 class Domain:
     """The record types of one topic, by short name, and the kind of device that is registered on it (None = none).
 
-    watches: what makes the watches beside their histories, for each partition its own.
+    watches: what makes the watches beside their histories, for each partition its own. publishes: whether rule sets
+    enter the log here.
     """
 
     forms: Mapping[str, Form[Any]]
     devices: DeviceKind | None = None
     watches: tuple[WatchMaker, ...] = ()
+    publishes: bool = False
 
 
 def domain_of(*forms: Form[Any], devices: DeviceKind | None = None, watches: Sequence[WatchMaker] = ()) -> Domain:

@@ -28,6 +28,8 @@ from processors.ingest import (
 )
 from processors.observation_rows import observation_columns
 from processors.outcome import TICK, Forwarded, Gathered, Outcome, Refusal
+from processors.publications import RECORD as PUBLICATION
+from processors.publications import take_publications
 from processors.records_in import KEPT_BYTES, MOST_BYTES, RawRecord, beginning, largest
 from processors.registrations import RECORD as REGISTRATION
 from processors.registrations import Registrations
@@ -44,11 +46,14 @@ from schemas.records import (
     Observation,
     ObservationBlock,
     OperatorAction,
+    PublishedRules,
     Rejected,
 )
 
 REACH_MS: Final = 600_000
 """How far back of a record any detector looks: at most 5 records, no more than 2 minutes from each to the next."""
+MISDATED: Final = frozenset({Reason.FUTURE, Reason.LATE})
+"""What a record is refused for when nothing but its time is wrong."""
 
 _VALUE: Final = attrgetter("value")
 _OFFSET: Final = attrgetter("offset")
@@ -183,13 +188,18 @@ class PartitionEngine:
             name = self._codec.name_of(one) or ""
             rows = np.flatnonzero(fits & (schema_id == one)).tolist()
             those = records if len(rows) == len(records) else [records[row] for row in rows]
-            if name in self._histories or (name == REGISTRATION and self._registrations is not None):
+            if self._takes(name):
                 # Several schema ids may stand for one name; the order of the log decides among their records.
                 known = found.get(name)
                 found[name] = those if known is None else sorted([*known, *those], key=_OFFSET)
             else:
                 self._refused += [Refusal(record, *self._stranger(record)) for record in those]
         return {name: those for name, those in found.items() if those}
+
+    def _takes(self, name: str) -> bool:
+        if name == PUBLICATION:
+            return self._domain.publishes
+        return name in self._histories or (name == REGISTRATION and self._registrations is not None)
 
     def _stranger(self, record: RawRecord) -> tuple[Reason, tuple[str, ...]]:
         """Say why a record that no form takes is refused."""
@@ -221,6 +231,7 @@ class PartitionEngine:
         revoked: tuple[str, ...] = ()
         if REGISTRATION in waiting:
             revoked = self._register(waiting.pop(REGISTRATION), interval.tick_ms, gathered)
+        published = self._publish(waiting.pop(PUBLICATION), gathered) if PUBLICATION in waiting else ()
         observations: list[Observation] = []
         actions: list[OperatorAction] = []
         for name, form in self._domain.forms.items():
@@ -240,6 +251,7 @@ class PartitionEngine:
                 observations=tuple(observations),
                 actions=tuple(sorted(actions, key=lambda action: (action.at_ms, action.action_id))),
                 revoked=revoked,
+                published=published,
             )
         )
         self.next_offset, self.tick_ms = offset + 1, interval.tick_ms
@@ -256,6 +268,15 @@ class PartitionEngine:
     def _turn(self, tick_ms: int) -> Turn:
         return Turn(tick_ms, tick_ms - self._rule.lateness_ms, self._histories)
 
+    def _watch_misdated(self, form: Form[Any], batch: Batch, rows: IntArray) -> None:
+        """Show rows of a batch that are refused for their time alone to the watches that look at times."""
+        watches = [watch for watch in self._watches if watch.takes_misdated]
+        if len(rows) and watches:
+            shown = batch.take(rows)
+            _, remembered = form.place(shown, self._city)
+            for watch in watches:
+                watch.take(form.record, shown, remembered, self._city)
+
     def _watched(self, interval: Interval, offset: int) -> list[Observation]:
         """Return what the watches claim at the tick that closes an interval and stands at `offset`."""
         if not (_turned(interval, TURN_MS) or self._checkpoint_due(interval)):
@@ -267,12 +288,7 @@ class PartitionEngine:
     def _register(self, records: Sequence[RawRecord], tick_ms: int, gathered: Gathered) -> tuple[str, ...]:
         """Take the registrations of an interval, before its other records; return the devices that they revoke."""
         assert self._registrations is not None
-        messages = []
-        for record in records:
-            try:
-                messages.append(Message(record, self._codec.decode(record.value)[1]))
-            except Refused as refusal:
-                self._refused.append(Refusal(record, refusal.reason, refusal.errors))
+        messages = self._decoded(records)
         device_ids = [message.fields["device_id"] for message in messages]
         rows = [message.raw for message in messages], np.arange(len(messages))
         astray = self._forward(shards_of(device_ids), *rows, device_ids.__getitem__, tick_ms, gathered)
@@ -286,6 +302,24 @@ class PartitionEngine:
         if taken.changed:
             self._city = self._registrations.over(self._package)
         return taken.revoked
+
+    def _publish(self, records: Sequence[RawRecord], gathered: Gathered) -> tuple[PublishedRules, ...]:
+        """Take the rule sets published in an interval and return the sound ones."""
+        taken = take_publications(self._decoded(records))
+        self._refused += [Refusal(raw, *judged(mistakes)) for raw, mistakes in taken.refused]
+        self._rows.add("actions", taken.rows)
+        gathered.counts["actions"] += len(taken.used)
+        return taken.used
+
+    def _decoded(self, records: Sequence[RawRecord]) -> list[Message]:
+        """Return records of one name with their fields; refuse those that are none."""
+        messages = []
+        for record in records:
+            try:
+                messages.append(Message(record, self._codec.decode(record.value)[1]))
+            except Refused as refusal:
+                self._refused.append(Refusal(record, refusal.reason, refusal.errors))
+        return messages
 
     def _ingest(
         self, form: Form[Any], records: Sequence[RawRecord], interval: Interval, gathered: Gathered
@@ -301,9 +335,12 @@ class PartitionEngine:
             rows.shard, records, rows.record, lambda row: _text(device, row), interval.tick_ms, gathered
         )
         check_clock(batch.at_ms, interval, self._rule, rows.mistakes)
+        misdated: list[int] = []
         for row, found in rows.mistakes.by_row.items():
             if not astray[row]:
                 self._refuse_row(records, rows, row, *judged(found))
+                misdated += [row] if all(reason in MISDATED for reason, _ in found) else []
+        self._watch_misdated(form, batch, np.array(sorted(misdated), np.int64))
         wrong = astray.copy()
         wrong[list(rows.mistakes.by_row)] = True
         sound = np.flatnonzero(~wrong)

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     UNKNOWN_SCHEMA_ID = "unknown_schema_id"
     WRONG_RECORD = "wrong_record"
     BAD_ID = "bad_id"
+    BAD_RULES = "bad_rules"
     NOT_FINITE = "not_finite"
     OUT_OF_RANGE = "out_of_range"
     NULL_ISLAND = "null_island"
