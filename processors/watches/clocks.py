@@ -1,7 +1,9 @@
 """Clocks: a camera whose times are ahead of the ticks, or far behind them, for a minute; and that they are right again.
 
 When a record came is what the log says, not what the record says: of all claims these alone depend on the order in
-which records arrived. A record that is forwarded late looks like a clock that is behind, so one turn says nothing.
+which records arrived. A record that is forwarded late looks like a clock that is behind, so one turn says nothing, and
+an offset that does not stay what it is says nothing either: a backlog catches up. A clock may be so far off that all
+its records are refused; they count here all the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,8 +27,9 @@ class ClockRule:
     """When a clock is off; the sources are in docs/thresholds.md#camera.
 
     A turn counts with the median of the offsets (at_ms less tick) of what came in it. A clock is off when `turns` of
-    them one after the other, over `lasts_ms` or more, are beyond the limits on one side; it is right again after `well`
-    turns within the narrower ones. forget_ms: of a device that says nothing for so long nothing is known.
+    them one after the other, over `lasts_ms` or more, are beyond the limits on one side and within `steady_ms` of the
+    first; it is right again after `well` turns within the narrower ones. forget_ms: of a device that says nothing for
+    so long nothing is known.
     records: the record types that tell the time, and the field of each that names the device.
     """
 
@@ -37,6 +40,7 @@ class ClockRule:
     behind_ms: int = 120_000
     well_ahead_ms: int = 3_000
     well_behind_ms: int = 60_000
+    steady_ms: int = 30_000
     turns: int = 5
     lasts_ms: int = 60_000
     well_turns: int = 3
@@ -51,7 +55,10 @@ CAMERA_CLOCK: Final = ClockRule(
 
 
 class _Doubt(msgspec.Struct):
-    """A device whose clock may be off. ahead: on which side. good: turns within the limits since it was told."""
+    """A device whose clock may be off. ahead: on which side. good: turns within the limits since it was told.
+
+    offset_ms: of the first turn.
+    """
 
     ahead: bool
     since_ms: int
@@ -61,6 +68,7 @@ class _Doubt(msgspec.Struct):
     longitude_e7: int
     told: bool = False
     good: int = 0
+    offset_ms: int = 0
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -72,6 +80,7 @@ class ClockWatch:
     """The devices of one partition whose clocks may be off; nothing is kept of the others."""
 
     name: Final = "clocks"
+    takes_misdated = True
 
     def __init__(self, rule: ClockRule) -> None:
         self._rule = rule
@@ -85,7 +94,7 @@ class ClockWatch:
         return () if self._part is None else (self._part[0],)
 
     def take(self, record: str, batch: Any, remembered: Columns, city: City) -> None:
-        """Take n used records of one type."""
+        """Take n records of one type, used ones or those with a wrong time."""
         field = self._rule.records.get(record)
         if field is not None:
             places = (np.asarray(remembered[name], np.int64) for name in ("latitude_e7", "longitude_e7"))
@@ -151,8 +160,10 @@ class ClockWatch:
         if not odd:
             self._doubts.pop(device_id, None)
             return []
-        if doubt is None or doubt.ahead is not (offset_ms > 0):
-            self._doubts[device_id] = _Doubt(offset_ms > 0, tick_ms, tick_ms, 1, latitude_e7, longitude_e7)
+        side = offset_ms > 0
+        if doubt is None or doubt.ahead is not side or abs(offset_ms - doubt.offset_ms) > rule.steady_ms:
+            begun = _Doubt(side, tick_ms, tick_ms, 1, latitude_e7, longitude_e7, offset_ms=offset_ms)
+            self._doubts[device_id] = begun
             return []
         doubt.turns, doubt.heard_ms = doubt.turns + 1, tick_ms
         doubt.told = doubt.turns >= rule.turns and tick_ms - doubt.since_ms >= rule.lasts_ms

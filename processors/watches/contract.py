@@ -1,6 +1,7 @@
 """Watches beside a partition's histories: they take the used records of intervals and claim at ticks.
 
 What stands of a watch's claims is a function of the set of used records and of the newest tick; so is what it seals.
+Clocks are the exception: when a record came counts, and what is refused for its time counts too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -62,7 +63,12 @@ class Told:
 
 
 class Watch(Protocol):
-    """State of one partition beside its histories."""
+    """State of one partition beside its histories.
+
+    takes_misdated: whether `take` is given the records, too, that are refused for nothing but their time.
+    """
+
+    takes_misdated: bool
 
     @property
     def name(self) -> str:

@@ -42,6 +42,7 @@ class HourWatch:
     """The gauges of one partition, hour by hour."""
 
     name: Final = "hours"
+    takes_misdated = False
 
     def __init__(self, rule: HourRule, time_zone: str) -> None:
         self._rule, self._zone = rule, ZoneInfo(time_zone)

@@ -63,6 +63,7 @@ class LevelWatch:
     """The gauges of one partition whose levels count."""
 
     name: Final = "levels"
+    takes_misdated = False
 
     def __init__(self, rules: Sequence[LevelRule]) -> None:
         """rules: by the number that the history remembers as `level`."""

@@ -87,6 +87,7 @@ class SilenceWatch:
     """The devices of one partition and when they were heard."""
 
     name: Final = "silence"
+    takes_misdated = False
 
     def __init__(self, rule: SilenceRule) -> None:
         self._rule = rule

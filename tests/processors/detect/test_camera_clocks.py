@@ -1,5 +1,6 @@
 """Cameras whose clocks are off, by when their records came."""
 
+from dataclasses import replace
 from typing import Any
 
 from processors.camera import camera_domain
@@ -44,6 +45,28 @@ def test_a_clock_two_minutes_behind_is_off() -> None:
 def test_records_kept_for_minutes_and_sent_at_once_say_nothing_of_the_clock() -> None:
     kept = [detection("cam-1", T0_MS + second * 1000, kind="seen") for second in range(0, 300, 10)]
     assert told(*kept, tick(T0_MS + 480_000), *log(range(490, 600, 10), 0.0)) == []
+
+
+def test_a_clock_is_off_though_all_its_records_are_refused_for_their_time() -> None:
+    assert told(*log(range(0, 200, 10), 45.0)) == [("camera_clock_off", "cam-1", 60, 45.0)]
+    assert told(*log(range(0, 200, 10), -1_500.0)) == [("camera_clock_off", "cam-1", 60, -1_500.0)]
+    assert told(*log(range(0, 200, 10), 45.0, beats=True), *log(range(200, 300, 10), 0.0, beats=True)) == [
+        ("camera_clock_off", "cam-1", 60, 45.0),
+        ("camera_well", "cam-1", 220, 0.0),
+    ]
+
+
+def test_a_backlog_that_catches_up_says_nothing_of_the_clock() -> None:
+    entries: list[Any] = []
+    for second in range(0, 130, 10):  # 5 s of what was kept in every second
+        entries += log(range(second, second + 10, 10), -700.0 + 5 * second)
+    assert told(*entries) == []
+
+
+def test_records_with_another_mistake_besides_tell_no_time() -> None:
+    wrong = [one if hasattr(one, "at_ms") and not hasattr(one, "kind") else replace(one, confidence=2.0)
+             for one in log(range(0, 200, 10), 45.0)]  # fmt: skip
+    assert told(*wrong) == []
 
 
 def test_it_is_well_after_three_turns_that_are_right() -> None:
