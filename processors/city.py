@@ -138,6 +138,7 @@ class City:
         sensors: Mapping[str, Device] | None = None,
         timetable: Timetable | None = None,
         trip_lines: Mapping[str, str] | None = None,
+        trip_directions: Mapping[str, int] | None = None,
         zones: tuple[Zone, ...] = (),
         calendars: Mapping[str, Calendar] | None = None,
         baselines: Baselines | None = None,
@@ -158,6 +159,7 @@ class City:
         self.vehicles: Mapping[str, Vehicle] = {}
         self.revoked: frozenset[str] = frozenset()
         self.trip_lines: Mapping[str, str] = trip_lines or {}
+        self.trip_directions: Mapping[str, int] = trip_directions or {}
         self.zones = zones
         self.calendars: Mapping[str, Calendar] = calendars or {}
         self.baselines = baselines or Baselines()
@@ -347,6 +349,7 @@ def _city(package: Package) -> City:
         sensors={device.device_id: device for device in package.devices if device.kind == "sensor"},
         timetable=package.timetable,
         trip_lines=package.trip_lines,
+        trip_directions=package.trip_directions,
         zones=package.zones,
         calendars=package.calendars,
         baselines=package.baselines,

@@ -61,6 +61,7 @@ def derived_package(
         devices=(),
         timetable=network.timetable if network is not None else None,
         trip_lines=network.trip_lines if network is not None else {},
+        trip_directions=network.trip_directions if network is not None else {},
     )
 
 

@@ -81,6 +81,8 @@ class Package:
     timetable: Timetable | None
     trip_lines: Mapping[str, str] = field(default_factory=dict)
     """trip_id -> line_id of a GTFS feed's trips; without those that frequencies.txt repeats."""
+    trip_directions: Mapping[str, int] = field(default_factory=dict)
+    """trip_id -> direction of every trip of a feed"""
     zones: tuple[Zone, ...] = ()
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     baselines: Baselines = field(default_factory=Baselines)
@@ -97,6 +99,7 @@ class Network:
     stops: tuple[Stop, ...]
     timetable: Timetable | None
     trip_lines: Mapping[str, str] = field(default_factory=dict)
+    trip_directions: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_package(folder: Path, units: Path | None = None, gtfs: Path | None = None) -> Package:
@@ -118,6 +121,7 @@ def read_package(folder: Path, units: Path | None = None, gtfs: Path | None = No
             stops=network.stops,
             timetable=network.timetable,
             trip_lines=network.trip_lines,
+            trip_directions=network.trip_directions,
             version=version,
         )
     if mistakes.found or package is None:
@@ -137,6 +141,7 @@ def read_network(path: Path, time_zone: str, mistakes: Mistakes) -> Network:
         tuple(feed.stops.values()),
         timetable_of(feed, time_zone),
         {trip.trip_id: trip.route_id for trip in feed.trips.values() if trip.trip_id not in feed.frequencies},
+        {trip.trip_id: trip.direction_id for trip in feed.trips.values()},
     )
 
 

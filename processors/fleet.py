@@ -21,6 +21,7 @@ from processors.detect.stationary import StationaryRule, moved_on, stationary_ve
 from processors.detect.stop_passage import stop_passages
 from processors.detect.wrong_way import WrongWayRule, wrong_way
 from processors.domain import Domain, Findings, Rows, domain_of
+from processors.implied import Implied
 from processors.key_blocks import SlotArray
 from processors.marks import (
     AGAINST,
@@ -80,6 +81,7 @@ class PositionForm:
     table: str = "positions"
     device_field: str = "vehicle_id"
     rows: PositionRows = field(default_factory=PositionRows, compare=False)
+    implied: Implied = field(default_factory=Implied, compare=False)
     words: VehicleWords = field(default_factory=VehicleWords, compare=False)
 
     @property
@@ -117,7 +119,8 @@ class PositionForm:
 
     def place(self, batch: PositionBatch, city: City) -> tuple[Columns, Columns]:
         """Locate n positions and say what each says by itself."""
-        located = city.locate(batch.latitude_deg, batch.longitude_deg, batch.line_id, batch.direction_id)
+        directed = self.implied.with_direction(batch, city)
+        located = city.locate(batch.latitude_deg, batch.longitude_deg, batch.line_id, directed.direction_id)
         unknown = np.isnan(batch.speed_mps)
         speed_mm_s = np.rint(np.where(unknown, 0.0, batch.speed_mps.astype(np.float64)) * 1000.0)
         rows: Columns = {
@@ -134,20 +137,21 @@ class PositionForm:
             "line_id": batch.line_id,
             "trip_id": batch.trip_id,
             "matched_line_id": located.matched_line_id,
-            "direction_id": np.where(located.direction_id >= 0, located.direction_id, batch.direction_id),
+            "direction_id": np.where(located.direction_id >= 0, located.direction_id, directed.direction_id),
             "line_offset_m": located.line_offset_m,
             "cross_track_m": located.cross_track_m,
             "stop_id": located.stop_id,
             "cell": located.cell,
         }
-        found = marked(batch, located, city, self.rule.marks)
+        known = self.implied.with_class(directed, located, city)
+        found = marked(known, located, city, self.rule.marks)
         remembered: Columns = {
             "latitude_e7": degrees_e7(batch.latitude_deg),
             "longitude_e7": degrees_e7(batch.longitude_deg),
             "speed_cm_s": found.speed_cm_s,
             "marks": found.marks,
             "along_m": found.along_m,
-            "word": self.words.of(batch, found, city),
+            "word": self.words.of(known, found, city),
         }
         return rows, remembered
 

@@ -186,7 +186,7 @@ def _mark_speeding(
     if not len(row):
         return
     at = (located.x_m.take(row), located.y_m.take(row), located.square.take(row))
-    limit_kmh = city.streets.limit_kmh(batch.vehicle_class.numbers.take(row), located.told_line.take(row), *at)
+    limit_kmh = city.streets.limit_kmh(batch.vehicle_class.numbers.take(row), *at)
     above = speed_kmh.take(row) > limit_kmh + rule.over_limit_kmh
     row = row[above]
     found.marks[row] |= FAST

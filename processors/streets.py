@@ -111,18 +111,20 @@ class Streets:
         """Tell which offsets (n,) are near the beginning or the end of their way."""
         return np.asarray((offset_m <= within_m) | (offset_m >= self.length_m.take(way) - within_m))
 
-    def limit_kmh(
-        self, vehicle_class: ClassArray, told_line: IntArray, x_m: FloatArray, y_m: FloatArray, square: IntArray
-    ) -> FloatArray:
-        """Return the speed allowed to n vehicles: the zone's, otherwise their class's; infinite where there is none.
-
-        A vehicle that does not tell its class is of the mode of the line that it tells.
-        """
-        known = vehicle_class
+    def classes(self, vehicle_class: ClassArray, told_line: IntArray) -> ClassArray:
+        """Return the classes of n vehicles: one that does not tell it is of the mode of the line that it tells."""
         unknown = ((vehicle_class == 0) & (told_line >= 0)).nonzero()[0]
-        if len(unknown):
-            known = vehicle_class.copy()
-            known[unknown] = self._mode_class.take(told_line.take(unknown))
+        if not len(unknown):
+            return vehicle_class
+        known = vehicle_class.copy()
+        known[unknown] = self._mode_class.take(told_line.take(unknown))
+        return known
+
+    def limit_kmh(self, known: ClassArray, x_m: FloatArray, y_m: FloatArray, square: IntArray) -> FloatArray:
+        """Return the speed allowed to n vehicles of those classes: the zone's, otherwise the class's.
+
+        It is infinite where there is none.
+        """
         limit_kmh = self._class_kmh.take(known)
         zone = self._limits.first(x_m, y_m, square)
         inside = (zone != NO_ZONE).nonzero()[0]
