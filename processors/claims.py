@@ -1,27 +1,19 @@
 """Claims: what a detector says of tracks as observations, and what late records change about it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from processors.domain import KEY_SEPARATOR, Form
+from processors.batches import IntArray
+from processors.domain import KEY_SEPARATOR, Findings, Form
 from processors.history import History
 from processors.marks import FAR_ALONG, OFF_LINE, direction_of
 from processors.tracks import Track
-from processors.vehicle_words import NOTHING_SAID, read_word
+from processors.vehicle_words import read_word
 from schemas.ids import content_id
 from schemas.records import Observation
-
-
-class _Claim(NamedTuple):
-    """One finding of a detector."""
-
-    row: int
-    kind: str
-    score: float
-    value: float
-    subject: str
 
 
 def changed_claims(
@@ -37,13 +29,7 @@ def changed_claims(
         if not len(track):
             return {}
         found = form.detect(track)
-        values = [0.0] * len(found.row) if found.value is None else found.value.tolist()
-        subjects = ("",) * len(found.row) if found.subject is None else found.subject
-        told = zip(found.row.tolist(), found.kind, found.score.tolist(), values, subjects, strict=True)
-        made = [
-            _observation(history, track, _Claim(*one), _cause(after, track, one[0]), source_topic, source_partition)
-            for one in told
-        ]
+        made = _observations(history, track, found, _causes(after, track, found.row), source_topic, source_partition)
         return {observation.observation_id: observation for observation in made}
 
     was, now = claims(before), claims(after)
@@ -51,57 +37,72 @@ def changed_claims(
     return added + [replace(observation, withdrawn=True) for name, observation in was.items() if name not in now]
 
 
-def _cause(after: Track, track: Track, row: int) -> int:
-    own = int(track.offset[row])
-    if own >= 0:
-        return own
-    return int(after.offset[(after.slot == track.slot[row]) & (after.at_ms <= track.at_ms[row])].max())
+def _causes(after: Track, track: Track, row: IntArray) -> list[int]:
+    """Return the offset of what led to each of n findings."""
+    own = track.offset[row]
+    for place in np.flatnonzero(own < 0).tolist():
+        earlier = (after.slot == track.slot[row[place]]) & (after.at_ms <= track.at_ms[row[place]])
+        own[place] = after.offset[earlier].max()
+    offsets: list[int] = own.tolist()
+    return offsets
 
 
-def _observation(
-    history: History, track: Track, claim: _Claim, source_offset: int, source_topic: str, source_partition: int
-) -> Observation:
-    columns, row = track.columns, claim.row
-    device_id = history.key_of(int(track.slot[row])).partition(KEY_SEPARATOR)[0]
-    at_ms, score_milli, content_hash = (
-        int(track.at_ms[row]),
-        round(claim.score * 1000),
-        int(columns["content_hash"][row]),
-    )
-    more = (claim.value, claim.subject) if claim.value or claim.subject else ()
+def _observations(
+    history: History, track: Track, found: Findings, causes: list[int], source_topic: str, source_partition: int
+) -> list[Observation]:
+    """Return n findings as observations; by column, as a busy city makes a thousand a second."""
+    row, columns = found.row, track.columns
+    device_ids = [history.key_of(slot).partition(KEY_SEPARATOR)[0] for slot in track.slot[row].tolist()]
 
-    def told(name: str, otherwise: str = "") -> str:
-        return track.texts[name].text(row) if name in track.texts else otherwise
+    def told(name: str, otherwise: Sequence[str]) -> Sequence[str]:
+        return track.texts[name][row].tolist() if name in track.texts else otherwise
 
-    word = read_word(track.texts["word"].text(row)) if "word" in track.texts else NOTHING_SAID
-    direction_id, line_offset_m = _along(track, row)
-    return Observation(
-        at_ms=at_ms,
-        latitude_deg=int(columns["latitude_e7"][row]) / 1e7,
-        longitude_deg=int(columns["longitude_e7"][row]) / 1e7,
-        score=float(np.float32(score_milli / 1000)),
-        source_offset=source_offset,
-        source_partition=source_partition,
-        source_topic=source_topic,
-        observation_id=content_id("o", claim.kind, device_id, at_ms, score_milli, content_hash, *map(str, more)),
-        kind=claim.kind,
-        device_id=device_id,
-        witness_id=told("witness_id", device_id),
-        line_id=word.line_id,
-        snapshot_url=told("snapshot_url"),
-        direction_id=direction_id,
-        line_offset_m=line_offset_m,
-        value=claim.value,
-        subject=claim.subject,
-        vehicle_class=word.vehicle_class,
-    )
+    direction_ids, line_offsets_m = _along(track, row)
+    nothing = [""] * len(row)
+    words = [read_word(text) for text in told("word", nothing)]
+    score_milli = [round(score * 1000) for score in found.score.tolist()]
+    at_ms, content_hash = track.at_ms[row].tolist(), columns["content_hash"][row].tolist()
+    values = [0.0] * len(row) if found.value is None else found.value.tolist()
+    subjects = nothing if found.subject is None else found.subject
+    told_ids = [
+        content_id("o", *parts, *((str(value), subject) if value or subject else ()))
+        for *parts, value, subject in zip(
+            found.kind, device_ids, at_ms, score_milli, content_hash, values, subjects, strict=True
+        )
+    ]
+    places = zip(columns["latitude_e7"][row].tolist(), columns["longitude_e7"][row].tolist(), strict=True)
+    scores = np.array([milli / 1000 for milli in score_milli], np.float32).tolist()
+    witness_ids, snapshot_urls = told("witness_id", device_ids), told("snapshot_url", nothing)
+    return [
+        Observation(
+            at_ms=at_ms[place],
+            latitude_deg=latitude_e7 / 1e7,
+            longitude_deg=longitude_e7 / 1e7,
+            score=scores[place],
+            source_offset=causes[place],
+            source_partition=source_partition,
+            source_topic=source_topic,
+            observation_id=told_ids[place],
+            kind=found.kind[place],
+            device_id=device_ids[place],
+            witness_id=witness_ids[place],
+            line_id=words[place].line_id,
+            snapshot_url=snapshot_urls[place],
+            direction_id=direction_ids[place],
+            line_offset_m=line_offsets_m[place],
+            value=values[place],
+            subject=subjects[place],
+            vehicle_class=words[place].vehicle_class,
+        )
+        for place, (latitude_e7, longitude_e7) in enumerate(places)
+    ]
 
 
-def _along(track: Track, row: int) -> tuple[int, float]:
-    """Return the direction and the metres along its own line of a vehicle, -1 = unknown."""
+def _along(track: Track, row: IntArray) -> tuple[list[int], list[float]]:
+    """Return the directions and the metres along their own lines of n vehicles, -1 = unknown."""
     if "along_m" not in track.columns:
-        return -1, -1.0
-    marks, along_m = track.columns["marks"][row], int(track.columns["along_m"][row])
-    direction_id = int(direction_of(marks))
-    known = direction_id >= 0 and along_m != FAR_ALONG and not marks & OFF_LINE
-    return direction_id, float(along_m) if known else -1.0
+        return [-1] * len(row), [-1.0] * len(row)
+    marks, along_m = track.columns["marks"][row], track.columns["along_m"][row]
+    direction_id = direction_of(marks)
+    known = (direction_id >= 0) & (along_m != FAR_ALONG) & (marks & OFF_LINE == 0)
+    return direction_id.tolist(), np.where(known, along_m, -1.0).tolist()

@@ -45,9 +45,6 @@ class VehicleWord:
         return SEPARATOR.join((*parts, *numbers)).rstrip(SEPARATOR)
 
 
-NOTHING_SAID: Final = VehicleWord()
-
-
 @lru_cache(maxsize=4_096)
 def read_word(text: str) -> VehicleWord:
     """Return what a text says."""
