@@ -77,10 +77,17 @@ class CellIndex:
     def between(self, one: Observation, reach_m: float, from_ms: int, until_ms: int) -> Iterator[Observation]:
         """Yield everything up to `reach_m` from an observation that is of that time, and some others."""
         around = self._within(one, reach_m)
-        for span in range(from_ms // self._span_ms, until_ms // self._span_ms + 1):
-            squares = self._spans.get(span, {})
+        for span in self._between(from_ms // self._span_ms, until_ms // self._span_ms):
+            squares = self._spans[span]
             for square in around:
-                yield from squares.get(square, ())
+                if square in squares:
+                    yield from squares[square]
+
+    def _between(self, first: int, last: int) -> list[int]:
+        """Return the spans from the first to the last that hold anything."""
+        if last - first < len(self._spans):
+            return [span for span in range(first, last + 1) if span in self._spans]
+        return sorted(span for span in self._spans if first <= span <= last)
 
     def _within(self, one: Observation, reach_m: float) -> Sequence[Square]:
         """Return the squares that hold all up to `reach_m` from a place."""

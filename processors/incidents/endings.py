@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable
+from operator import attrgetter
 from typing import Final
 
 from processors.incidents.cells import CellIndex
@@ -12,16 +13,26 @@ from schemas.records import Observation
 SPAN_S: Final = 300
 
 
+def is_by_own_device(rule: Rule) -> bool:
+    """Tell whether, of a rule by place, nobody but the device that claimed something can end it."""
+    absent = [story.absent for story in rule.stories if story.absent is not None]
+    return rule.by == "place" and not rule.resolve_on and bool(absent) and all(one.same_device for one in absent)
+
+
 class Endings:
     """The claims that may end something under one rule; what is asked of them depends on the set alone."""
 
     def __init__(self, rule: Rule, latitude_deg: float, claims: Iterable[Observation] = ()) -> None:
         """latitude_deg: see CellIndex."""
         self._by_place = rule.by == "place"
-        absent = [(story.reach_m(rule), story.absent) for story in rule.stories if story.absent is not None]
-        reaches_m = [reach_m if one.distance_m is None else one.distance_m for reach_m, one in absent]
+        self.by_own_device = is_by_own_device(rule)
+        absent = [(story, story.absent) for story in rule.stories if story.absent is not None]
+        reaches_m = [story.reach_m(rule) if one.distance_m is None else one.distance_m for story, one in absent]
         self.reach_m = max([*reaches_m, *([rule.within.reach_m] if rule.resolve_on else [])], default=1.0)
-        self._index = CellIndex(self.reach_m, SPAN_S, latitude_deg, rule.parting)
+        self.reach_ms = max([0, *(1000 * (story.apart_s + one.for_s) for story, one in absent)])
+        """how much later than the claim a story is told around what ends it comes at most"""
+        parting = attrgetter("device_id") if self.by_own_device else rule.parting
+        self._index = CellIndex(self.reach_m, SPAN_S, latitude_deg, parting)
         self._newest_ms = 0
         for one in claims:
             self.add(one)
@@ -57,3 +68,30 @@ class Endings:
 
     def _is_about(self, one: Observation, other: Observation, reach_m: float) -> bool:
         return not self._by_place or distance_m(one, other) <= reach_m
+
+
+class ClaimsByDevice:
+    """Claims by who makes them, to find those that a claim of the same device may end."""
+
+    def __init__(self) -> None:
+        self._claims: dict[str, list[Observation]] = {}
+
+    def add(self, one: Observation) -> None:
+        """Put a claim in."""
+        self._claims.setdefault(one.device_id, []).append(one)
+
+    def remove(self, one: Observation) -> None:
+        """Take a claim out that was put in."""
+        left = self._claims[one.device_id]
+        if len(left) == 1:
+            del self._claims[one.device_id]
+        else:
+            left[:] = [other for other in left if other is not one]
+
+    def before(self, ending: Observation, reach_m: float, reach_ms: int) -> list[Observation]:
+        """Return the claims of a device up to so far from a later one of it, in place and time."""
+        return [
+            one
+            for one in self._claims.get(ending.device_id, ())
+            if 0 <= ending.at_ms - one.at_ms <= reach_ms and one is not ending and distance_m(one, ending) <= reach_m
+        ]

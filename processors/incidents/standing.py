@@ -20,7 +20,7 @@ from processors.incidents.clusters import (
     parted,
 )
 from processors.incidents.conditions import Conditions
-from processors.incidents.endings import Endings
+from processors.incidents.endings import ClaimsByDevice, Endings
 from processors.incidents.leftovers import Group, Leftovers
 from processors.incidents.parties import Change, Party, Region, Told
 from processors.incidents.rule_model import Rule
@@ -49,6 +49,7 @@ class StandingClaims:
         self._before_ms = 0 if rule.passing is None else rule.passing.quiet_s * 1000
         self._after_ms = within.quiet_s * 1000
         self._fewest = {Party: 1.0, Group: fewest_claims(rule, self._passing)}
+        self._by_device = ClaimsByDevice() if self._circumstances.endings.by_own_device else None
         self._anchors = CellIndex(within.reach_m, within.lasts_s + within.quiet_s, latitude_deg, rule.parting)
         self._left = Leftovers(rule, latitude_deg)
         self._standing: dict[str, Observation] = {}
@@ -157,6 +158,8 @@ class StandingClaims:
     def leave(self, members: Sequence[Observation]) -> None:
         """Let a whole cluster go; the others stay as they are (clusters.py says why)."""
         for one in members:
+            if self._by_device is not None:
+                self._by_device.remove(one)
             if self._conditions.end(one):
                 self._merely_ending.add(one.observation_id)
             else:
@@ -209,6 +212,9 @@ class StandingClaims:
 
     def _before(self, ending: Observation) -> list[Observation]:
         """Return the claims before another one that it may say something of, and some others."""
+        if self._by_device is not None:
+            endings = self._circumstances.endings
+            return self._by_device.before(ending, endings.reach_m, endings.reach_ms)
         within, reach_m = self._rule.within, self._circumstances.endings.reach_m
         from_ms = ending.at_ms - within.lasts_s * 1000 - 2 * self._after_ms - self._before_ms
         around = ending, reach_m, from_ms, ending.at_ms
@@ -252,6 +258,8 @@ class StandingClaims:
             change.endings.append(one)
         if not self._is_clustered(one):
             return
+        if self._by_device is not None:
+            self._by_device.remove(one)
         if one.kind in self._passing:
             self._evict(one, change)
         else:
@@ -267,6 +275,8 @@ class StandingClaims:
         if name in self._merely_ending or not self._conditions.weigh(one):
             return
         self._standing[name] = one
+        if self._by_device is not None:
+            self._by_device.add(one)
         if one.kind in self._passing:
             change.doubtful[name] = one
         else:
