@@ -184,7 +184,7 @@ def _summary(one: "Snapshot") -> dict[str, object]:
 
 
 def _in_words(one: "Snapshot") -> str:
-    return f"{len(one.normals_mps)} segments and {len(one.hourly)} kinds, version {one.version}"
+    return f"version {one.version}, segments: {len(one.normals_mps)}, kinds: {len(one.hourly)}"
 
 
 def _warn(one: "Snapshot") -> None:
