@@ -50,7 +50,7 @@ class RecordedDemoOptions:
 def run_recorded_demo(settings: Settings, options: RecordedDemoOptions, console: Console) -> bool:
     """Read, send, work off and account for recorded positions; return whether the accounting balances."""
     own = recorded_settings(settings, settings.run or RUN)
-    own = replace(own, rules=own.rules or settings.city / "rules")
+    own = replace(own, rules=own.rules or _rules(options.city, settings))
     placement = read_placement_file(options.placement, console) if options.placement is not None else ()
     with _bars(console) as bars:
         recording = _read(options, placement, bars)
@@ -66,6 +66,12 @@ def run_recorded_demo(settings: Settings, options: RecordedDemoOptions, console:
     except KeyboardInterrupt:
         console.print("stopped", style="bright_black")
         return False
+
+
+def _rules(city: str, settings: Settings) -> Path:
+    """Return the rules of the city that was named if it has any, otherwise those of the city in use."""
+    named = Path(city) / "rules"
+    return named if city != AUTO and named.is_dir() else settings.city / "rules"
 
 
 def _bars(console: Console) -> Progress:
