@@ -1,6 +1,7 @@
 """The whole flow, top to bottom: what comes in, who judges it, what goes out.
 
 devices.v1 -> register_devices -> the four topics of devices below
+rules.v1 -> carry_rules -> operator.actions.v1
 
 vehicle.positions.v1  -> watch_fleet   -+
 vehicle.frames.v1     -> watch_frames  -+
@@ -37,6 +38,13 @@ async def register_devices(polls: AsyncIterator[Poll]) -> None:
     """Devices of the estate: from their next tick on, the records of each are placed by its registration."""
     async for poll in polls:
         await engine.register(poll)
+
+
+@app.agent(app.polls(engine.name(topics.RULES)))
+async def carry_rules(polls: AsyncIterator[Poll]) -> None:
+    """Published rule sets: into the log of what people decide, where ticks say since when each is known."""
+    async for poll in polls:
+        await engine.carry_rules(poll)
 
 
 @app.agent(app.polls(engine.name(topics.POSITIONS)))

@@ -19,9 +19,9 @@ from processors.incidents.engine import CorrelationRule, IncidentEngine
 from processors.incidents.merge import SourceId
 from processors.incidents.parties import Basis
 from processors.incidents.rule_model import Confirmed, Rule, Story, Suspected
-from processors.incidents.rules import RuleSet
+from processors.incidents.rules import RuleSet, rules_of
 from processors.incidents.verdict import Circumstances, judge
-from schemas.records import Incident, IncidentChange, IncidentState, Observation, ObservationBlock
+from schemas.records import Incident, IncidentChange, IncidentState, Observation, ObservationBlock, PublishedRules
 
 LATE_MS: Final = 5_000
 """A claim that comes so long after its time is told as late."""
@@ -106,12 +106,16 @@ def explain(
     sources: Sequence[SourceId],
     rule: CorrelationRule,
     incident_id: str | None = None,
+    published: Sequence[PublishedRules] | None = None,
 ) -> dict[str, tuple[Explanation, ...]]:
     """Return every revision of every incident, or of one, explained: by incident id, in their order.
 
-    blocks: as the correlator took them. rule: as it had it. Provisional incidents are not among them.
+    blocks: as the correlator took them. rule: as it had it. published: as IncidentEngine takes them. Provisional
+    incidents are not among them.
     """
-    own = {one.id: one for one in rules.rules}
+    own = _by_version(rules)
+    for given in published or ():
+        own |= _by_version(rules_of(given.files))
     came_ms: dict[str, int] = {}
     found: dict[str, list[Explanation]] = {}
 
@@ -119,15 +123,22 @@ def explain(
         one = basis.change.incident
         if incident_id in (None, one.incident_id) and not one.provisional:
             told = found.setdefault(one.incident_id, [])
-            told.append(_explained(basis, told[-1] if told else None, own[one.rule_id], city, came_ms))
+            made_by = own.get((one.rules_version, one.rule_id))
+            told.append(_explained(basis, told[-1] if told else None, made_by, city, came_ms))
 
-    engine = IncidentEngine(rules, city, sources, rule, listener=listen)
+    engine = IncidentEngine(rules, city, sources, rule, listener=listen, published=published)
     for offset, block in enumerate(blocks):
+        for new in () if published is None else block.published:
+            own |= _by_version(rules_of(new.files))
         for claim in block.observations:
             if not claim.withdrawn:
                 came_ms[claim.observation_id] = block.tick_ms
         engine.push([(offset, block)])
     return {name: tuple(told) for name, told in found.items()}
+
+
+def _by_version(rules: RuleSet) -> dict[tuple[str, str], Rule]:
+    return {(rules.version, one.id): one for one in rules.rules}
 
 
 def recomputed(one: Explanation, rules: RuleSet, city: City, horizon_ms: int) -> Incident | None:
@@ -159,12 +170,14 @@ def _circumstances(one: Explanation, rule: Rule, conditions: Conditions, city: C
 
 
 def _explained(
-    basis: Basis, before: Explanation | None, rule: Rule, city: City, came_ms: Mapping[str, int]
+    basis: Basis, before: Explanation | None, rule: Rule | None, city: City, came_ms: Mapping[str, int]
 ) -> Explanation:
+    """Return a revision explained. rule: None = the rules in force have it no more, which ends the incident."""
     change = basis.change
     if basis.cluster is None:
         assert before is not None
         return _taken_back(basis, before)
+    assert rule is not None
     conditions = Conditions(rule, city)
     members = basis.cluster.members
     endings = _endings(members, basis, rule, conditions)

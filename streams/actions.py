@@ -38,7 +38,7 @@ def submit(
     ASSIGN alone.
     Raises UsageError that names what is wrong with it, Retryable when Kafka does not take it.
     """
-    action = new_action(incident_id, decision, operator, note, _now_ms(settings, codec), assignee)
+    action = new_action(incident_id, decision, operator, note, decision_ms(settings, codec), assignee)
     own = {"message.timeout.ms": SEND_TIMEOUT_MS, "log_level": ERRORS_ONLY}
     producer = Producer(producer_settings(settings.kafka) | own)
     failed: list[str] = []
@@ -99,7 +99,7 @@ def _raise_if_refused(codec: Codec, reject: Reject, action: OperatorAction) -> N
         raise CityopsError(f"the action was refused ({reject.reason}): {'; '.join(reject.errors)}")
 
 
-def _now_ms(settings: Settings, codec: Codec) -> int:
+def decision_ms(settings: Settings, codec: Codec) -> int:
     """Return the time of a decision made now: the wall's, in an isolated run with another clock that of its ticks."""
     now_ms = time.time_ns() // 1_000_000
     if not settings.run:

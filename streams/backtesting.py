@@ -13,6 +13,7 @@ from schemas.records import IncidentChange, ObservationBlock, Truth
 from streams import topics
 from streams.explaining import blocks_since, merged_sources
 from streams.reading import LogReader, reading
+from streams.rule_sets import known_published
 from streams.settings import Settings
 
 
@@ -37,11 +38,13 @@ def backtest_span(
 ) -> Backtest:
     """Conclude incidents from a run's observations under the live and the other rules, and compare those of a span.
 
-    The observations before the span count as they did then. from_ms, to_ms: None = where the log begins and ends.
+    rule_sets: the live ones until others were published, and the others. The observations before the span count as they
+    did then. from_ms, to_ms: None = where the log begins and ends.
     Raises UsageError when the log holds no observations of the span.
     """
     sources = merged_sources(settings)
-    concluders = [Concluder(rules, city, sources) for rules in rule_sets]
+    live, other = rule_sets
+    concluders = [Concluder(live, city, sources, known_published(settings, codec)), Concluder(other, city, sources)]
     made: tuple[list[IncidentChange], list[IncidentChange]] = ([], [])
     blocks, first_ms, last_ms = 0, None, 0
     with reading(settings) as log:
@@ -55,10 +58,10 @@ def backtest_span(
         raise UsageError("the log holds no observations of that span: `cityops topics describe` shows what there is")
     begin_ms = first_ms if from_ms is None else from_ms
     end_ms = last_ms if to_ms is None else to_ms
-    live, other = (opened_between(changes, begin_ms, end_ms) for changes in made)
+    lived, tried = (opened_between(changes, begin_ms, end_ms) for changes in made)
     told = [one for one in truths if begin_ms <= one.at_ms <= end_ms]
     against = "truth" if told else "live rules"
-    return Backtest(against, begin_ms, end_ms, blocks, compare_changes(told or as_truths(live), live, other))
+    return Backtest(against, begin_ms, end_ms, blocks, compare_changes(told or as_truths(lived), lived, tried))
 
 
 def _until(blocks: Iterable[ObservationBlock], to_ms: int | None) -> Iterable[ObservationBlock]:

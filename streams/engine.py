@@ -37,6 +37,7 @@ from streams.outbox import Deliveries, Outbox
 from streams.pace import Pace
 from streams.registrar import Registrar, registered_in
 from streams.registry import fetch_schema, load_codec
+from streams.rule_sets import load_begun_with
 from streams.settings import Settings
 from streams.span import load_span
 from streams.storing import Storing
@@ -86,6 +87,7 @@ class Engine:
         self.rules = load_rules(settings.rules or settings.city / "rules")
         self.span = load_span(settings.home, settings.run)
         self._before = load_before(settings.home, settings.run)
+        self._published = load_begun_with(settings.home, settings.run)
         self._by_name = {settings.topic(topic): topic for topic in topics.CATALOGUE}
         self._domains: dict[str, Callable[[], Domain]] = {}
         self._sources: dict[TP, Source] = {}
@@ -202,6 +204,7 @@ class Engine:
                     block_ms=settings.block_ms,
                     checkpoint_ms=settings.checkpoint_ms,
                 ),
+                published=self._published,
             )
         else:
             source.observer = PartitionEngine(
@@ -433,6 +436,19 @@ class Engine:
         await self._registrar.register(poll.records, lambda what: self.health.waits(key, what))
         self._durable[poll.tp] = poll.next_position
         self.health.advanced(key, poll.next_position, poll.highwater)
+
+    # --- rule sets --------------------------------------------------------------------------------------------------
+
+    async def carry_rules(self, poll: Poll) -> None:
+        """Append the rule sets of one poll, as they are, to the topic of operators' actions; a replay reads others'."""
+        self.health.reached((topics.RULES.name, poll.tp.partition), poll.highwater)
+        if self.settings.run == self.settings.source_run:
+            deliveries, name = Deliveries(), self.name(topics.ACTIONS)
+            for one in poll.records:
+                key, headers = one.key or b"", list(one.headers)
+                await self.outbox.send(name, key, one.value, deliveries, partition=0, headers=headers)
+            await deliveries.settled()
+        self._passed(poll)
 
     # --- rows to ClickHouse -----------------------------------------------------------------------------------------
 

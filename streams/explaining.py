@@ -15,6 +15,7 @@ from schemas.records import Incident, IncidentChange, ObservationBlock
 from streams import topics
 from streams.log_facts import read_changes
 from streams.reading import LogReader, Vector, reading
+from streams.rule_sets import known_published
 from streams.settings import Settings
 from streams.span import load_span
 
@@ -45,12 +46,15 @@ def explain_incident(
 ) -> tuple[Explanation, ...]:
     """Return the revisions of an incident, explained, each as it was published.
 
+    rules: those in force until others were published.
     Raises UsageError when these rules or what is left of the log do not make the incident.
     """
     if incident.provisional:
         after = f": {incident.merged_into} is what it went on as" if incident.merged_into else ""
         raise UsageError(f"{incident.incident_id} is provisional, made of what had come by then{after}")
-    if incident.rules_version != rules.version:
+    published = known_published(settings, codec)
+    versions = {rules.version, *(one.version for one in published or ())}
+    if load_span(settings.home, settings.run) is None and incident.rules_version not in versions:
         raise UsageError(
             f"{incident.incident_id} was made by rules {incident.rules_version}, these are {rules.version}: "
             "name the folder of those with --rules"
@@ -60,7 +64,7 @@ def explain_incident(
         facts, _ = read_changes(codec, log, {}, log.end([topics.CHANGES]))
         own = [fact for fact in facts if fact.change.incident.incident_id == incident.incident_id]
         recent = log.since(own[0].appended_ms - 2 * longest_ms - MARGIN_MS, [topics.OBSERVATIONS])
-        published = [fact.change for fact in own]
+        told = [fact.change for fact in own]
         for begin in (recent, {}):
             found = explain(
                 blocks_since(log, codec, begin),
@@ -69,8 +73,9 @@ def explain_incident(
                 merged_sources(settings),
                 correlation_rule(settings),
                 incident.incident_id,
+                published,
             ).get(incident.incident_id, ())
-            if is_published(found, published, codec):
+            if is_published(found, told, codec):
                 return found
     raise UsageError(
         f"the log does not hold all that {incident.incident_id} was made of: observations are kept for "

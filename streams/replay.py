@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from processors.city import City
+from processors.incidents.rule_versions import in_force
 from processors.incidents.rules import load_rules
 from schemas.codec import Codec
 from schemas.errors import UsageError
+from schemas.records import PublishedRules
 from streams import topics
 from streams.admin import ensure_topics, has_input
 from streams.diff import standing_at
@@ -21,6 +23,7 @@ from streams.reading import reading
 from streams.registry import load_codec
 from streams.replay_progress import Meter, shown_on
 from streams.replays import Facts, finish_facts, save_facts
+from streams.rule_sets import published_before, save_begun_with
 from streams.session import Session, alone, city_of, stack_running, stopped_by_signals, worker_running
 from streams.settings import LIVE, Settings, checked_run
 from streams.span import Part, Span, save_span
@@ -141,10 +144,12 @@ def run_replay(settings: Settings, options: ReplayOptions, console: Console) -> 
         )
         city = city_of(run)
         with alone(run):  # a run under way keeps its span
-            _begin(run, span, options, city)
             warm_up_ms = 0 if options.from_ms is None else int(options.warm_up_s * 1000)
-            before = registered_before(settings, codec, span.from_ms - warm_up_ms)
-            save_before(run.home, run.run, before)
+            begin_ms = span.from_ms - warm_up_ms
+            published = None if options.rules else published_before(settings, codec, span, begin_ms)
+            _begin(run, span, options, city, in_force(published or (), span.from_ms))
+            save_before(run.home, run.run, registered_before(settings, codec, begin_ms))
+            save_begun_with(run.home, run.run, published)
         with worker_running(run, city, console, fresh=True) as session:
             if not _wait(session, span, ZoneInfo(city.time_zone), console):
                 raise UsageError(f"the replay did not finish: read {session.worker.log_path}")
@@ -153,15 +158,16 @@ def run_replay(settings: Settings, options: ReplayOptions, console: Console) -> 
     return span
 
 
-def _begin(run: Settings, span: Span, options: ReplayOptions, city: City) -> None:
-    """Write down what is about to be replayed."""
+def _begin(run: Settings, span: Span, options: ReplayOptions, city: City, published: PublishedRules | None) -> None:
+    """Write down what is about to be replayed. published: in force at the beginning; None = a folder's rules are."""
+    folder = run.rules or run.city / "rules"
     save_span(run.home, run.run, span)
     facts = Facts(
         made_at_ms=_now_ms(),
         source_run=run.source_run or LIVE,
         city=city.name,
         rules="" if options.rules is None else str(options.rules.resolve()),
-        rules_version=load_rules(run.rules or run.city / "rules").version,
+        rules_version=load_rules(folder).version if published is None else published.version,
         warm_up_s=options.warm_up_s if options.from_ms is not None else 0.0,
         block_ms=span.block_ms,
         records=span.records,

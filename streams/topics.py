@@ -82,8 +82,12 @@ TRUTH: Final = Topic(
 )  # fmt: skip
 
 ACTIONS: Final = Topic(
-    "operator.actions.v1", ("OperatorAction", "Tick"), "incident_id", 1, 30 * DAY_MS,
-    ("the page", "incidents acknowledge|confirm|dismiss", "ticker"), ("watch_actions",), ticked=True,
+    "operator.actions.v1", ("OperatorAction", "PublishedRules", "Tick"), "incident_id", 1, 30 * DAY_MS,
+    ("the page", "incidents acknowledge|confirm|dismiss", "carry_rules", "ticker"), ("watch_actions",), ticked=True,
+)  # fmt: skip
+RULES: Final = Topic(
+    "rules.v1", ("PublishedRules",), "version", 1, FOREVER,
+    ("rules publish",), ("carry_rules", "rules versions", "replay"),
 )  # fmt: skip
 DEVICES: Final = Topic(
     "devices.v1", ("DeviceRegistration",), "device_id", 1, FOREVER,
@@ -109,6 +113,6 @@ INPUTS: Final = (*OF_DEVICES, ACTIONS)
 """Everything that is judged: ticks are appended to each partition."""
 
 CATALOGUE: Final = (
-    *INPUTS, DEVICES, OBSERVATIONS, ROWS, INCIDENTS, CHANGES, REJECTED, RESENT, CHECKPOINTS, TRUTH,
+    *INPUTS, DEVICES, RULES, OBSERVATIONS, ROWS, INCIDENTS, CHANGES, REJECTED, RESENT, CHECKPOINTS, TRUTH,
     SUBSCRIPTIONS, NOTIFICATIONS, DELIVERIES,
 )  # fmt: skip

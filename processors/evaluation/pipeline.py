@@ -21,7 +21,7 @@ from processors.sensors import sensor_domain
 from processors.simulate import Sent
 from schemas.codec import Codec
 from schemas.ids import shard_of
-from schemas.records import IncidentChange, ObservationBlock, Tick
+from schemas.records import IncidentChange, ObservationBlock, PublishedRules, Tick
 
 DOMAINS: Final[Mapping[str, Callable[[], Domain]]] = {
     "vehicle.positions.v1": fleet_domain,
@@ -78,11 +78,18 @@ class Observers:
 
 
 class Concluder:
-    """The correlator under one set of rules; nothing is published early."""
+    """The correlator; nothing is published early."""
 
-    def __init__(self, rules: RuleSet, city: City, sources: Sequence[SourceId]) -> None:
+    def __init__(
+        self,
+        rules: RuleSet,
+        city: City,
+        sources: Sequence[SourceId],
+        published: Sequence[PublishedRules] | None = None,
+    ) -> None:
+        """published: see IncidentEngine; None = `rules` stay in force."""
         rule = CorrelationRule(provisional_after_ms=0, block_ms=CUT_MS, checkpoint_ms=CUT_MS)
-        self._engine = IncidentEngine(rules, city, sources, rule)
+        self._engine = IncidentEngine(rules, city, sources, rule, published=published)
         self._offset = 0
 
     def take(self, blocks: Sequence[ObservationBlock]) -> tuple[IncidentChange, ...]:

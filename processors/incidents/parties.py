@@ -28,7 +28,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a revision was made of: its cluster, None of a withdrawal; and what else there was under the rule.
+    """What a revision was made of: its cluster, None of an incident that ends; and what else there was under the rule.
 
     standing: all claims that stand, by id. explained: of claims that do not count, what explains each.
     """

@@ -214,7 +214,7 @@ def _decide(
     settings = settings_of(run_name)
     if load_span(settings.home, settings.run) is not None:
         raise UsageError(f"{settings.run} is a replay: it takes what was decided from the run it replays")
-    operator = _login_name() if operator is None else operator
+    operator = login_name() if operator is None else operator
     codec = codec_of(settings)
     named = open_incident(read_incidents(settings, codec), incident_id)
     begin = published_so_far(settings)
@@ -234,7 +234,8 @@ def _decide(
     click.echo("; ".join(change.reasons))
 
 
-def _login_name() -> str:
+def login_name() -> str:
+    """Return who is at the keyboard. Raises UsageError when the machine does not know."""
     try:
         return getpass.getuser()
     except (KeyError, OSError) as error:

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from processors.evaluation.backtest import KindComparison, RulesFigures
 from processors.explain import Explanation, ListedClaim, Part
-from streams.cli.showing import local_time
+from streams.cli.showing import local_time, whole
+from streams.rule_sets import Version
 
 
 def revisions_table(found: Sequence[Explanation], zone: ZoneInfo) -> Table:
@@ -53,6 +55,22 @@ def claims_table(one: Explanation, zone: ZoneInfo) -> Table:
             f"{claim.age_s:.1f} s",
             _part(claim),
             ", ".join(map(str, claim.stories)),
+        )
+    return table
+
+
+def versions_table(found: Sequence[Version], zone: ZoneInfo) -> Table:
+    """Return a row a rule set."""
+    table = Table(whole("version"), "", "valid from", "rules", "published", "by", "note", box=SIMPLE_HEAD)
+    for one in found:
+        table.add_row(
+            one.version,
+            one.state,
+            "" if one.valid_from_ms is None else local_time(one.valid_from_ms, zone),
+            str(one.rules),
+            "the city's folder" if one.published_ms is None else local_time(one.published_ms, zone),
+            one.publisher,
+            one.note,
         )
     return table
 

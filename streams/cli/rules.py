@@ -1,6 +1,7 @@
 """cityops rules: check and try what a city's rule files say, and the schema that editors complete them by."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ from rich.text import Text
 from schemas.errors import UsageError
 from streams.cli.evaluate import seed_list
 from streams.cli.options import FOLDER, MOMENT, SECONDS
-from streams.cli.showing import codec_of, json_text, run_city, settings_of
+from streams.cli.showing import city_zone, codec_of, json_text, local_time, run_city, settings_of
 from streams.cli.terminal import terminal
 from streams.settings import settings_from_env
 
@@ -214,6 +215,84 @@ def backtest(
         click.echo(json_text({"against": against, "kinds": kinds}))
         return
     terminal(highlight=False).print(comparison_table(kinds, against))
+
+
+@rules.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--from", "from_ms", type=MOMENT, help="Event time it is valid from; without it 5 s from now.")
+@click.option("--operator", default=None, metavar="NAME", help="Who publishes it; without it the login name.")
+@click.option("--note", default="", help="Why, for those who ask later.")
+@click.option("--run", "run_name", default="", help="Name of an isolated run; without it the live one.")
+@click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+def publish(
+    folder: Path | None, from_ms: int | None, operator: str | None, note: str, run_name: str, as_json: bool
+) -> None:
+    """Put the rules of FOLDER in force, without a restart, from one moment of event time on.
+
+    FOLDER is as for `rules check`, which comes first: a set with a mistake is not published. What is published never
+    changes; to go back, publish the rules of before again.
+
+    \b
+    Example:
+      cityops rules publish cities/hanoi/rules
+      cityops rules publish my-rules --from 2026-11-22T18:00 --note "the evening of the final"
+    """
+    from processors.incidents.rule_versions import in_force
+    from processors.incidents.rules import load_rules, read_rule_files, rules_of
+    from processors.publications import publication
+    from streams.actions import decision_ms
+    from streams.cli.incidents import login_name
+    from streams.rule_sets import LEAD_MS, differences, read_published, send_publication
+
+    found, city = _folder_and_city(folder)
+    files = read_rule_files(found)
+    after = rules_of(files, city, str(found))
+    settings = settings_of(run_name)
+    codec, zone = codec_of(settings), ZoneInfo(city.time_zone)
+    now_ms = decision_ms(settings, codec)
+    from_ms = now_ms + LEAD_MS if from_ms is None else from_ms
+    if from_ms < now_ms:
+        raise UsageError(f"{local_time(from_ms, zone)} is over: rules are valid from a time to come, or without --from")
+    one = publication(files, login_name() if operator is None else operator, note, now_ms, from_ms)
+    held = in_force(read_published(settings, codec), from_ms)
+    before = load_rules(settings.rules or settings.city / "rules") if held is None else rules_of(held.files)
+    send_publication(settings, codec, one)
+    changes = differences(before, after)
+    if as_json:
+        click.echo(json_text({"version": one.version, "valid_from_ms": from_ms, **asdict(changes)}))
+        return
+    click.echo(f"published {one.version}, {len(after.rules)} rules, valid from {local_time(from_ms, zone)} on")
+    for what, names in asdict(changes).items():
+        if names:
+            ends = "; their incidents are closed then" if what == "gone" else ""
+            click.echo(f"{what}: {', '.join(names)}{ends}")
+
+
+@rules.command()
+@click.option("--run", "run_name", default="", help="Name of an isolated run; without it the live one.")
+@click.option("--json", "as_json", is_flag=True, help="Report as JSON.")
+def versions(run_name: str, as_json: bool) -> None:
+    """List the rule sets there are: since when each is valid, who published it when, and which one is in force.
+
+    The first is the city's folder, in force until a set was published.
+
+    \b
+    Example:
+      cityops rules versions
+    """
+    from processors.incidents.rules import load_rules
+    from streams.actions import decision_ms
+    from streams.cli.rule_views import versions_table
+    from streams.rule_sets import read_published, versions_of
+
+    settings = settings_of(run_name)
+    codec = codec_of(settings)
+    loaded = load_rules(settings.rules or settings.city / "rules")
+    found = versions_of(loaded, read_published(settings, codec), decision_ms(settings, codec))
+    if as_json:
+        click.echo(json_text(found))
+        return
+    terminal(highlight=False).print(versions_table(found, city_zone(settings)))
 
 
 def _folder_and_city(folder: Path | None) -> "tuple[Path, City]":

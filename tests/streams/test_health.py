@@ -11,7 +11,10 @@ from streams.health import Health
 from streams.settings import Settings
 from streams.workers import WorkerProcess, free_port
 
-READ = (*topics.INPUTS, topics.DEVICES, topics.OBSERVATIONS, topics.ROWS, topics.CHANGES, topics.NOTIFICATIONS)
+READ = (
+    *topics.INPUTS, topics.DEVICES, topics.RULES, topics.OBSERVATIONS, topics.ROWS, topics.CHANGES,
+    topics.NOTIFICATIONS,
+)  # fmt: skip
 """What the agents of faust_app.py read."""
 
 
