@@ -143,10 +143,12 @@ class City:
         calendars: Mapping[str, Calendar] | None = None,
         baselines: Baselines | None = None,
         speed_limits_kmh: Mapping[str, float] | None = None,
+        stopped_by_linear_road: bool = False,
     ) -> None:
         """Build the indexes; `areas` answers in the order of `units`, on the plane of `bounds`.
 
         speed_limits_kmh: by vehicle class, what holds where no zone says otherwise; a class without one has none.
+        stopped_by_linear_road: whether four reports from one position say that a vehicle stands, whatever its speed.
         """
         self.name, self.version, self.time_zone = name, version, time_zone
         self.south_deg, self.west_deg = bounds.south_deg, bounds.west_deg
@@ -164,6 +166,7 @@ class City:
         self.calendars: Mapping[str, Calendar] = calendars or {}
         self.baselines = baselines or Baselines()
         self.speed_limits_kmh: Mapping[str, float] = speed_limits_kmh or {}
+        self.stopped_by_linear_road = stopped_by_linear_road
         plane = bounds.plane()
         self._plane, self._areas = plane, areas
         self._squares = squares_of(bounds, plane)
@@ -354,6 +357,7 @@ def _city(package: Package) -> City:
         calendars=package.calendars,
         baselines=package.baselines,
         speed_limits_kmh=package.speed_limits_kmh,
+        stopped_by_linear_road=package.stopped_by_linear_road,
     )
 
 

@@ -88,6 +88,7 @@ class Package:
     baselines: Baselines = field(default_factory=Baselines)
     speed_limits_kmh: Mapping[str, float] = field(default_factory=dict)
     """by vehicle class"""
+    stopped_by_linear_road: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,6 +192,7 @@ class _Reader:
             calendars=self._calendars(),
             baselines=baselines_of(read_snapshots(self._folder / FOLDER, self._mistakes)),
             speed_limits_kmh={str(name): limit for name, limit in city.speed_limits_kmh.items()},
+            stopped_by_linear_road=city.stopped_vehicles == "linear_road",
         )
 
     def _entry(self, name: str, model: type[_Model]) -> tuple[YamlFile | None, _Model | None]:

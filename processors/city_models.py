@@ -40,6 +40,7 @@ class CityEntry(Entry):
     outline: Annotated[list[Point], Field(min_length=3)] | None = None
     unit_reach: Annotated[float, Field(gt=0)] = 3.0
     speed_limits_kmh: dict[LimitedClass, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    stopped_vehicles: Literal["by_speed", "linear_road"] = "by_speed"
 
 
 class UnitEntry(Entry):

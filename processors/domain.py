@@ -144,13 +144,14 @@ class Domain:
     """The record types of one topic, by short name, and the kind of device that is registered on it (None = none).
 
     watches: what makes the watches beside their histories, for each partition its own. publishes: whether rule sets
-    enter the log here.
+    enter the log here. in_city: makes it what a city's settings say, None = they say nothing about it.
     """
 
     forms: Mapping[str, Form[Any]]
     devices: DeviceKind | None = None
     watches: tuple[WatchMaker, ...] = ()
     publishes: bool = False
+    in_city: Callable[[City], "Domain"] | None = None
 
 
 def domain_of(*forms: Form[Any], devices: DeviceKind | None = None, watches: Sequence[WatchMaker] = ()) -> Domain:

@@ -1,15 +1,17 @@
 """Fleet: what the positions of one vehicle say. What is claimed is the matter of processors/detect."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
-from processors.batches import BoolArray, HashArray, PositionBatch
+from processors.batches import BoolArray, HashArray, IntArray, PositionBatch
 from processors.city import City
 from processors.detect.bus_lane import BusLaneRule, bus_lane
-from processors.detect.findings import together
+from processors.detect.findings import of_kind, together
+from processors.detect.four_reports import FourReportsRule, gone, stopped_vehicles
 from processors.detect.hard_stop import HardStopRule, hard_stops
 from processors.detect.lookback import Lookback, look_back
 from processors.detect.off_route import OffRouteRule, off_route
@@ -67,6 +69,12 @@ class FleetRule:
     wrong_way: WrongWayRule = field(default_factory=WrongWayRule)
     bus_lane: BusLaneRule = field(default_factory=BusLaneRule)
     slow_progress: SlowProgressRule = field(default_factory=SlowProgressRule)
+    four_reports: FourReportsRule | None = None
+    """given, Linear Road's rule says who stands and who has moved on"""
+
+    def in_city(self, city: City) -> "FleetRule":
+        """Return the rule as a city's settings want it."""
+        return replace(self, four_reports=FourReportsRule()) if city.stopped_by_linear_road else self
 
 
 FLEET_RULE: Final = FleetRule()
@@ -169,7 +177,10 @@ class PositionForm:
         passes = (marks & OWN_STOP != 0) & (
             (marks & STOPPED == 0) | ((marks ^ before) & (OWN_STOP | ODD_STOP | STOPPED) != 0)
         )
-        return np.asarray(lasting | braked | stands | stood | passes | (marks & both & SLOW != 0))
+        found = lasting | braked | stands | stood | passes | (marks & both & SLOW != 0)
+        if self.rule.four_reports is not None:
+            found |= marks & before & AT_STOP == 0  # any of them may be from the position of the three before
+        return np.asarray(found)
 
     def detect(self, track: Track) -> Findings:
         """Return what is claimed at the anchors."""
@@ -177,9 +188,8 @@ class PositionForm:
         marks = track.columns["marks"]
         found = [
             hard_stops(track, row, rule.hard_stop),
-            stationary_vehicles(track, row, rule.stationary),
-            moved_on(track, row, rule.stationary),
             stop_passages(track, row),
+            *self._standing(track, row),
         ]
         lasting = row[(marks[row] | marks[np.maximum(row - 1, 0)] | marks[np.maximum(row - 2, 0)]) & LASTING != 0]
         if len(lasting):
@@ -188,6 +198,18 @@ class PositionForm:
         if len(slow):
             found.append(slow_progress(track, look_back(track, slow), rule.slow_progress))
         return together(found)
+
+    def _standing(self, track: Track, row: IntArray) -> Iterator[Findings]:
+        """Yield who stands, and who has moved on."""
+        rule, four_reports = self.rule.stationary, self.rule.four_reports
+        stands = stationary_vehicles(track, row, rule)
+        if four_reports is None:
+            yield stands
+            yield moved_on(track, row, rule)
+            return
+        yield of_kind(stands, "forbidden_stop")
+        yield stopped_vehicles(track, row, four_reports)
+        yield gone(track, row, four_reports)
 
     def _lasting(self, track: Track, look: Lookback) -> Iterator[Findings]:
         """Yield what begins and ends at records of which some have marks of what lasts."""
@@ -220,10 +242,16 @@ class FrameForm(PositionForm):
 def frame_domain(rule: FleetRule = FLEET_RULE) -> Domain:
     """Return what vehicle.frames.v1 is made of."""
     watches = (silence_of(SILENT_VEHICLE_IN_FRAMES),)
-    return domain_of(FrameForm(rule), devices=DeviceKind.VEHICLE, watches=watches)
+    domain = domain_of(FrameForm(rule), devices=DeviceKind.VEHICLE, watches=watches)
+    return replace(domain, in_city=partial(_in_city, frame_domain, rule))
 
 
 def fleet_domain(rule: FleetRule = FLEET_RULE) -> Domain:
     """Return what vehicle.positions.v1 is made of."""
     watches = (silence_of(SILENT_VEHICLE),)
-    return domain_of(PositionForm(rule), devices=DeviceKind.VEHICLE, watches=watches)
+    domain = domain_of(PositionForm(rule), devices=DeviceKind.VEHICLE, watches=watches)
+    return replace(domain, in_city=partial(_in_city, fleet_domain, rule))
+
+
+def _in_city(build: Callable[[FleetRule], Domain], rule: FleetRule, city: City) -> Domain:
+    return build(rule.in_city(city))

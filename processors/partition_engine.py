@@ -91,6 +91,7 @@ class PartitionEngine:
         self._topic = topic
         self._partition = partition
         self._partitions = partitions
+        domain = domain if domain.in_city is None else domain.in_city(city)
         self._domain = domain
         self._codec = codec
         self._package = city

@@ -41,3 +41,15 @@ def together(several: Sequence[Findings]) -> Findings:
             subject for one in several for subject in (("",) * len(one.row) if one.subject is None else one.subject)
         ),
     )
+
+
+def of_kind(found: Findings, kind: str) -> Findings:
+    """Return those of one kind."""
+    row = np.flatnonzero(np.array([one == kind for one in found.kind], bool))
+    return Findings(
+        row=found.row[row],
+        kind=(kind,) * len(row),
+        score=found.score[row],
+        value=None if found.value is None else found.value[row],
+        subject=None if found.subject is None else tuple(found.subject[one] for one in row.tolist()),
+    )
