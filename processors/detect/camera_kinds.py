@@ -39,7 +39,7 @@ CLAIM_RULES: Final = (
     ClaimRule("smoke"),
     ClaimRule("fire", ("flame", "flames")),
     ClaimRule("crowd", ("crowding", "crowd_density", "gathering"), within_ms=30_000, lasts_ms=(30_000,)),
-    ClaimRule("crowd_surge", ("surge",), within_ms=30_000),
+    ClaimRule("crowd_surge", ("surge",), looks=3, within_ms=30_000, spans_ms=5_000),
     ClaimRule("fight", ("fighting", "violence"), looks=3, spans_ms=3_000, lasts_ms=(0, 10_000)),
     ClaimRule(
         "person_down",
@@ -72,7 +72,7 @@ CLAIM_RULES: Final = (
     ClaimRule("wrong_way", ("wrong_direction", "wrongway"), by_track=True),
     ClaimRule("debris", ("road_debris", "spilled_load"), within_ms=MINUTE_MS, lasts_ms=(20_000, 2 * MINUTE_MS)),
     ClaimRule("flood", ("flooding", "waterlogging"), within_ms=MINUTE_MS, lasts_ms=(MINUTE_MS,)),
-    ClaimRule("stopped_vehicle", ("vehicle_stopped",), within_ms=30_000, lasts_ms=(30_000,), by_track=True),
+    ClaimRule("stopped_vehicle", ("vehicle_stopped",), within_ms=30_000, lasts_ms=(90_000,), by_track=True),
     ClaimRule("lane_intruder", ("bus_lane_intruder", "bus_lane_violation"), by_track=True),
     ClaimRule("platform_crowd", ("platform_crowding",), within_ms=30_000, lasts_ms=(30_000,)),
     ClaimRule("frozen", ("video_frozen", "video_freeze"), within_ms=MINUTE_MS, lasts_ms=(30_000, 3 * MINUTE_MS)),

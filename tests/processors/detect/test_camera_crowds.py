@@ -59,7 +59,7 @@ def test_late_persons_change_what_was_counted() -> None:
 
 def test_a_view_that_fills_up_within_two_minutes_surges() -> None:
     filling = [persons(second, 12) for second in range(0, 90, 10)] + [persons(second, 40) for second in (90, 100, 110)]
-    assert told(*filling) == [("camera_crowd_surge", 100, 40)]
+    assert told(*filling) == [("camera_crowd_surge", 110, 40)]
     slow = [persons(second, 12 + second // 10) for second in range(0, 240, 10)]
     assert [kind for kind, _, _ in told(*slow)] == ["camera_crowd"]
 
