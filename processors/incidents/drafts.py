@@ -117,6 +117,8 @@ class Drafter:
             tick_ms=tick_ms,
             revision=before.revision + 1,
             state=IncidentState.WITHDRAWN,
+            rules_version=self.rules_version,
+            city_version=self.city.version,
             merged_into=merged_into,
             due_trips=(),
         )
