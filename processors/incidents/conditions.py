@@ -5,8 +5,6 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import numpy as np
-
 from processors.city import City
 from processors.incidents.place_kinds import Places
 from processors.incidents.rule_model import Areas, Rule, When, Where
@@ -19,8 +17,9 @@ DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 class Conditions:
     """What one rule asks of a single claim, in one city."""
 
-    def __init__(self, rule: Rule, city: City) -> None:
-        self.places = Places(city)
+    def __init__(self, rule: Rule, city: City, places: Places | None = None) -> None:
+        """places: the city's, if they are there already."""
+        self.places = Places(city) if places is None else places
         self.ending_kinds = frozenset(
             kind for kinds in (rule.resolve_on, *(story.absent.kinds for story in rule.stories if story.absent))
             for kind in kinds
@@ -28,6 +27,7 @@ class Conditions:
         self._rule, self._city = rule, city
         self._subject_of = rule.parting
         self._zone = ZoneInfo(city.time_zone)
+        self._is_conditional = not (rule.where is None and rule.when is None)
         self._hours = [] if rule.when is None else [_seconds(period) for period in rule.when.hours]
 
     @property
@@ -40,6 +40,32 @@ class Conditions:
         rule = self._rule
         if one.kind not in rule.evidence or not self._has_subject(one):
             return False
+        return not self._is_conditional or self._fits(one)
+
+    def may_weigh(self, kind: str, vehicle_class: str, unit_code: str) -> bool:
+        """Tell whether a claim of that kind may be evidence, by a vehicle of that class in that unit.
+
+        unit_code: asked for only if `asks_for_unit`.
+        """
+        where = self._rule.where
+        if kind not in self._rule.evidence:
+            return False
+        if where is None:
+            return True
+        if (where.vehicle_class and vehicle_class not in where.vehicle_class) or (
+            vehicle_class in where.not_vehicle_class
+        ):
+            return False
+        return not self.asks_for_unit or where.in_ is None or self._is_of(unit_code, where.in_)
+
+    @property
+    def asks_for_unit(self) -> bool:
+        """Tell whether the unit alone rules out claims."""
+        areas = None if self._rule.where is None else self._rule.where.in_
+        return areas is not None and bool(areas.units or areas.unit_kinds) and not (areas.zones or areas.zone_kinds)
+
+    def _fits(self, one: Observation) -> bool:
+        rule = self._rule
         return (rule.where is None or self._is_there(one, rule.where)) and (
             rule.when is None or self._is_then(one.at_ms, rule.when)
         )
@@ -50,7 +76,7 @@ class Conditions:
 
     def expected(self, kind: str, at: Observation, over_s: int) -> float | None:
         """Return how many claims of a kind the baseline expects around a claim, in its unit, in so many seconds."""
-        unit_code = self._unit(at)
+        unit_code = self.places.unit(at)
         hourly = self._city.baselines.expected(kind, unit_code, at.at_ms, self._zone)
         return None if hourly is None else hourly * over_s / 3600
 
@@ -76,12 +102,11 @@ class Conditions:
             if any(zone.zone_id in areas.zones or zone.kind in areas.zone_kinds for zone in zones):
                 return True
         if areas.units or areas.unit_kinds:
-            unit_code = self._unit(one)
-            return unit_code in areas.units or self.places.unit_kinds.get(unit_code) in areas.unit_kinds
+            return self._is_of(self.places.unit(one), areas)
         return False
 
-    def _unit(self, one: Observation) -> str:
-        return str(self._city.locate_units(np.array([one.latitude_deg]), np.array([one.longitude_deg]))[0])
+    def _is_of(self, unit_code: str, areas: Areas) -> bool:
+        return unit_code in areas.units or self.places.unit_kinds.get(unit_code) in areas.unit_kinds
 
     def _is_then(self, at_ms: int, when: When) -> bool:
         local = datetime.fromtimestamp(at_ms / 1000, self._zone)

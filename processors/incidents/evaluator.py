@@ -16,6 +16,7 @@ from processors.incidents.drafts import Drafter
 from processors.incidents.identity import heir_of, match_incidents, new_incident_id
 from processors.incidents.muting import Cause, Causes, MutedClaim, Muting
 from processors.incidents.parties import Basis, Listener, Region, Told
+from processors.incidents.place_kinds import Places
 from processors.incidents.provisional import Early, Lookout
 from processors.incidents.rule_model import Mute, Rule
 from processors.incidents.standing import StandingClaims
@@ -75,6 +76,7 @@ class RuleEvaluator:
         longest_ms: int = 0,
         lateness_ms: int | None = None,
         listener: Listener | None = None,
+        places: Places | None = None,
     ) -> None:
         """horizon_ms: how long claims count where the rule does not say.
 
@@ -82,13 +84,13 @@ class RuleEvaluator:
         muted_by: evaluators of rules that mute this one; they take their turn of a tick before it.
         longest_ms: how long claims count at most under any of the rules.
         lateness_ms: how late claims may come, None = as late as the horizon.
-        listener: is told what revisions are made of.
+        listener: is told what revisions are made of. places: the city's, if they are there already.
         """
         farthest_deg = min(89.0, max(abs(city.south_deg), abs(city.north_deg)) + LATITUDE_MARGIN_DEG)
         self.rule = rule
         self.exercise = exercise
         self.horizon_ms = horizon_ms = horizon_ms if rule.close_after_s is None else rule.close_after_s * 1000
-        conditions = Conditions(rule, city)
+        self.conditions = conditions = Conditions(rule, city, places)
         self.kinds = conditions.kinds
         self.causes = Causes(rule.mutes, longest_ms)
         self._drafter = Drafter(rule, rules_version, city, conditions.places, horizon_ms, exercise)
@@ -173,7 +175,7 @@ class RuleEvaluator:
     def seal(self, next_offset: int) -> dict[str, bytes]:
         """Return a checkpoint part if it is time for one."""
         folder = "exercise-claims" if self.exercise else "claims"
-        return self._claims.parts.seal(f"{folder}/{self.rule.id}/{next_offset}", self._claims.standing)
+        return self._claims.seal(f"{folder}/{self.rule.id}/{next_offset}")
 
     def state(self) -> RuleState:
         """Return the state, a function of the blocks taken."""

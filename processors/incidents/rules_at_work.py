@@ -13,9 +13,12 @@ import msgspec
 from processors.city import City
 from processors.incidents.claim_parts import ClaimsState
 from processors.incidents.clusters import canonical
+from processors.incidents.concerned import Concerned
+from processors.incidents.conditions import Conditions
 from processors.incidents.decisions import Decisions
 from processors.incidents.evaluator import Known, RuleEvaluator, RuleState
 from processors.incidents.parties import Basis, Listener
+from processors.incidents.place_kinds import Places
 from processors.incidents.rules import RuleSet, check_horizon, muting_first
 from processors.incidents.schedule import Schedule
 from processors.incidents.words import marked_as_exercise
@@ -59,12 +62,10 @@ class RulesAtWork:
         check_horizon(rules, under.horizon_ms)
         self.rules = rules
         self._city, self._decisions, self._under = city, decisions, under
+        self._places = Places(city)
         self._evaluators = [each for exercise in (False, True) for each in self._evaluators_of(exercise)]
         self._muted = [self._muted_by(one) for one in self._evaluators]
-        self._concerned: tuple[dict[str, list[int]], ...] = ({}, {})
-        for number, evaluator in enumerate(self._evaluators):
-            for kind in sorted(evaluator.kinds):
-                self._concerned[evaluator.exercise].setdefault(kind, []).append(number)
+        self._concerned = [Concerned(self._conditions_of(exercise), self._places) for exercise in (False, True)]
         self._schedule = Schedule(len(self._evaluators))
         self._occupied: set[int] = set()
         """evaluators that have something to remember"""
@@ -89,9 +90,13 @@ class RulesAtWork:
                     longest_ms=longest_ms,
                     lateness_ms=self._under.lateness_ms,
                     listener=self._under.listener,
+                    places=self._places,
                 )
             )
         return made
+
+    def _conditions_of(self, exercise: bool) -> dict[int, Conditions]:
+        return {number: one.conditions for number, one in enumerate(self._evaluators) if one.exercise == exercise}
 
     def _muted_by(self, muting: RuleEvaluator) -> list[int]:
         """Return the numbers of the evaluators whose claims the incidents of one may explain."""
@@ -133,8 +138,9 @@ class RulesAtWork:
         changes = self._close_orphans(tick_ms)
         told: dict[int, list[Observation]] = {}
         for concerned, some in zip(self._concerned, observations, strict=True):
+            concerned.prepare(some)
             for one in some:
-                for number in concerned.get(one.kind, ()):
+                for number in concerned.of(one):
                     told.setdefault(number, []).append(one)
         turns = {*told, *self._schedule.due(tick_ms), *(range(len(self._evaluators)) if acted else ())}
         waiting = sorted(turns)

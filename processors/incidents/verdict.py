@@ -61,7 +61,7 @@ class Judgement:
 
 def judge(cluster: Cluster, rule: Rule, circumstances: Circumstances) -> Judgement:
     """Return what a cluster amounts to."""
-    heard = _Heard(cluster, circumstances)
+    heard = _Heard(cluster, circumstances) if len(cluster.members) > 1 else _HeardOne(cluster, circumstances)
     confirming = _told(rule.confirmed.any_of, heard, rule)
     telling = [*(_told(rule.suspected.any_of, heard, rule) if rule.suspected.any_of else heard.all), *confirming]
     sure = bool(confirming) or not rule.confirmed.any_of
@@ -162,10 +162,34 @@ _NOTHING: Final = _Track()
 _NOBODY: Final[set[str]] = set()
 
 
+class _HeardOne(_Heard):
+    """The only claim of a cluster: what most are."""
+
+    def __init__(self, cluster: Cluster, circumstances: Circumstances) -> None:
+        self.all = cluster.members
+        self.circumstances = circumstances
+        self.again_ms = None
+
+
 def _told(stories: Sequence[Story], heard: _Heard, rule: Rule) -> Sequence[Observation]:
     """Return the claims that take part in any of the stories."""
+    if isinstance(heard, _HeardOne):
+        told = [story for story in stories if _is_told_alone(story, heard, rule)]  # each takes note of its wait
+        return heard.all if told else ()
     possible = [story for story in stories if all(heard.has(*group) for group in story.claims.items())]
     return [one for story in possible for one in _Telling(story, heard, rule).claims()]
+
+
+def _is_told_alone(story: Story, heard: _HeardOne, rule: Rule) -> bool:
+    """Tell whether one claim alone tells a story: it is all that every group asks for."""
+    (one,) = heard.all
+    if len(story.claims) > 1 and rule.by != "device":
+        return False
+    for group, count in story.claims.items():
+        if count > 1 or not (group in (one.kind, ANY_KIND) or set(kinds_of(group)) == {one.kind}):
+            return False
+    telling = _Telling(story, heard, rule)
+    return telling.is_about(one) and telling.holds(heard.all, one)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +210,19 @@ class _Telling:
         self._reach_m = story.reach_m(rule)
         self._one_witness = rule.by == "device"
         self._plain = not (story.along or story.same_direction)
+        self._rule = rule
         self._leads: dict[tuple[str, ...], _Track] = {}
         self._groups: list[_Group] = []
-        for group, count in story.claims.items():
-            ways = tuple(_ways(group, rule))
-            self._groups.append(_Group(count, set[str]().union(*map(heard.makers, ways)), ways))
 
     def claims(self) -> Iterable[Observation]:
         """Return the claims that take part; none = not told."""
+        if list(self._story.claims.values()) == [1]:
+            (group,) = self._story.claims
+            if group != ANY_KIND and len(kinds_of(group)) == 1:
+                return self._of_one_kind(self._heard.of(group))
+        for group, count in self._story.claims.items():
+            ways = tuple(_ways(group, self._rule))
+            self._groups.append(_Group(count, set[str]().union(*map(self._heard.makers, ways)), ways))
         if not self._are_enough([group.makers for group in self._groups]):
             return ()
         for way in (way for group in self._groups for way in group.ways):
@@ -202,6 +231,15 @@ class _Telling:
         part: dict[str, Observation] = {}
         for centre in self._centres().values():
             part |= {one.observation_id: one for one in self._around(centre)}
+        return part.values()
+
+    def _of_one_kind(self, track: _Track) -> Iterable[Observation]:
+        """Return the claims that take part where one claim of one kind is all that is asked for."""
+        part: dict[str, Observation] = {}
+        for centre in track.claims:
+            near = [one for one in track.around(centre, self._apart_ms) if self._near(one, centre)]
+            if near and self.holds(near, centre):
+                part |= {one.observation_id: one for one in near}
         return part.values()
 
     def _centres(self) -> dict[str, Observation]:
@@ -231,7 +269,11 @@ class _Telling:
             if not self._are_enough([{one.witness_id for one in part} for part in parts]):
                 return ()
         claims = {one.observation_id: one for part in parts for one in part}
-        return claims.values() if self._holds(canonical(claims.values()), centre) else ()
+        return claims.values() if self.holds(canonical(claims.values()), centre) else ()
+
+    def is_about(self, one: Observation) -> bool:
+        """Tell whether a claim takes part in what is told around it."""
+        return self._near(one, one)
 
     def _are_enough(self, makers: Sequence[Set[str]]) -> bool:
         """Tell whether every group can have its witnesses; of a rule by device all groups have the same one."""
@@ -240,7 +282,7 @@ class _Telling:
             return all(len(some) >= count for some, count in counted)
         return enough(counted)
 
-    def _holds(self, claims: Sequence[Observation], centre: Observation) -> bool:
+    def holds(self, claims: Sequence[Observation], centre: Observation) -> bool:
         """Tell whether claims in canonical order last, repeat, are more than usual and stay alone as the story asks."""
         story, last_ms = self._story, claims[-1].at_ms
         if story.holds_s is not None and last_ms - claims[0].at_ms < story.holds_s * 1000:
