@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from schemas.errors import UsageError
-from streams.cli import bench_engine
+from streams.cli import bench_engine, bench_rules
 from streams.cli.checkout import from_checkout
 from streams.cli.options import NEW_FILE
 from streams.cli.terminal import terminal
@@ -60,3 +60,4 @@ def bench(
 
 for _one in ("latency", "growth", "soak", "burst", "memory", "profile"):
     bench.add_command(getattr(bench_engine, _one))
+bench.add_command(bench_rules.rules)
