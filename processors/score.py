@@ -1,11 +1,12 @@
 """How well incidents agree with the ground truth: found, missed, false, and how fast."""
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from processors.geo import haversine_m
-from processors.score_bounds import BOUNDS, FOLLOWS, FOLLOWS_M, FOLLOWS_S, MOMENT, Bounds
+from processors.score_bounds import BOUNDS, FOLLOWS, FOLLOWS_M, FOLLOWS_S, MOMENT, Bounds, told_s
 from schemas.records import IncidentChange, IncidentState, Truth
 
 
@@ -14,12 +15,19 @@ class KindScore:
     """One kind: how many truths there were, how many were detected, how many incidents were false.
 
     median_time_to_detect_s: from the truth to the tick of the first revision; None = nothing detected.
+    not_judged: truths that were not detected, but the run ended before they had to be.
     """
 
     truth: int
     detected: int
     false: int
     median_time_to_detect_s: float | None
+    not_judged: int = 0
+
+    @property
+    def missed(self) -> int:
+        """How many truths should have been detected and were not."""
+        return self.truth - self.detected - self.not_judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +62,13 @@ class Detections:
     explained: tuple[str, ...] = ()
 
 
-def score(truths: Sequence[Truth], changes: Sequence[IncidentChange]) -> dict[str, KindScore]:
+def score(
+    truths: Sequence[Truth], changes: Sequence[IncidentChange], end_ms: int | None = None
+) -> dict[str, KindScore]:
     """Score the incidents of a run against its truths, by kind, in the order of their names.
+
+    end_ms: of the run; what was not detected by then and began less than `told_s` of its kind before is not judged.
+    None = all truths are.
 
     A truth is detected when an incident of its kind opens within the bounds of the kind (a crash: within 200 m, at
     most 120 s after it, at most 30 s before), one to one: as many truths as possible, each with the nearest incident
@@ -65,7 +78,7 @@ def score(truths: Sequence[Truth], changes: Sequence[IncidentChange]) -> dict[st
     truth of another kind. All others are false. Repeated changes change nothing.
     Source of the bounds: the project's definition of a detected truth (docs/simulator.md#scoring).
     """
-    return {kind: _score_kind(found) for kind, found in detections(truths, changes).items()}
+    return {kind: _score_kind(kind, found, end_ms) for kind, found in detections(truths, changes).items()}
 
 
 def detections(truths: Sequence[Truth], changes: Sequence[IncidentChange]) -> dict[str, Detections]:
@@ -100,13 +113,16 @@ def _detections(
     return Detections(truths, detected, tuple(sorted(false)), tuple(sorted(explained)))
 
 
-def _score_kind(found: Detections) -> KindScore:
+def _score_kind(kind: str, found: Detections, end_ms: int | None) -> KindScore:
+    judged_ms = math.inf if end_ms is None else end_ms - told_s(kind) * 1000
+    open_ = [truth for name, truth in found.truths.items() if name not in found.detected]
     delays_s = [one.delay_ms / 1000 for one in found.detected.values()]
     return KindScore(
         truth=len(found.truths),
         detected=len(found.detected),
         false=len(found.false),
         median_time_to_detect_s=statistics.median(delays_s) if delays_s else None,
+        not_judged=sum(truth.at_ms > judged_ms for truth in open_),
     )
 
 

@@ -85,3 +85,51 @@ FOLLOWS: Final[Mapping[str, frozenset[str]]] = {
 FOLLOWS_M: Final = 1_000.0
 FOLLOWS_S: Final = 30 * MINUTE_S
 """How far from such a truth, and how long after its end, what follows from it may open."""
+
+TOLD_S: Final[Mapping[str, float]] = {
+    "explosion": 10.0,
+    "gunshot": 15.0,
+    "person_in_water": 15.0,
+    "person_down": 15.0,
+    "fight": 15.0,
+    "fire": 20.0,
+    "sos": 20.0,
+    "door_open": 30.0,
+    "crowd": 30.0,
+    "bus_lane_intruder": 40.0,
+    "debris": 40.0,
+    "wrong_way": 40.0,
+    "off_route": 45.0,
+    "gas_leak": 50.0,
+    "speeding": 50.0,
+    "camera_tampered": 90.0,
+    "crowded_platform": 100.0,
+    "crash": 120.0,
+    "stopped_vehicle": 120.0,
+    "abandoned_object": 150.0,
+    "stopped_train": 180.0,
+    "street_vending": 200.0,
+    "encroachment": 200.0,
+    "flood": 240.0,
+    "camera_clock": 240.0,
+    "congestion": 240.0,
+    "breakdown": 270.0,
+    "illegal_parking": 270.0,
+    "forbidden_stop": 270.0,
+    "service_gap": 10 * MINUTE_S,
+    "camera_silent": 10 * MINUTE_S,
+    "silent_vehicle": 15 * MINUTE_S,
+    "bunching": 20 * MINUTE_S,
+    "delay": 21 * MINUTE_S,
+    "noise": 60 * MINUTE_S,
+    "air_quality": 60 * MINUTE_S,
+    "sensor_fault": 60 * MINUTE_S,
+}
+"""Kind -> how long it usually takes until an incident tells of it, rounded up: what the rule waits for, and the way of
+the records. With less time left a truth is not judged. Other kinds: as long as one of theirs may take.
+"""
+
+
+def told_s(kind: str) -> float:
+    """Return how long after its truth an incident of a kind may need to show, at most usually."""
+    return TOLD_S.get(kind, BOUNDS.get(kind, MOMENT).after_s)

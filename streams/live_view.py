@@ -29,6 +29,8 @@ COLOURS: Final = {
     records.Change.DISMISSED: "bright_black",
     records.Change.WITHDRAWN: "bright_black",
 }
+KIND_WIDTH: Final = 18
+"""One more than bus_lane_intruder has letters."""
 SHOWN_EVIDENCE: Final = 4
 PRINT_EVERY_S: Final = 10.0
 RATES_OVER_S: Final = 2.0
@@ -75,7 +77,7 @@ def describe(change: records.IncidentChange, city: City) -> Text:
     text = Text(f"{at:%H:%M:%S} ", style="bright_black")
     if incident.exercise:
         text.append("EXERCISE ", style="bold magenta")
-    text.append(f"{incident.kind:<6}{change.change.value.lower():<10}", style=colour)
+    text.append(f"{incident.kind:<{KIND_WIDTH}}{change.change.value.lower():<10}", style=colour)
     text.append(incident.place, style="bold")
     if incident.provisional:
         text.append(" (provisional)", style="magenta")

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from processors.recorded import counts_in_words
 from processors.score import KindScore, score
+from processors.score_kinds import KindsFound, in_words, kinds_found
 from schemas.codec import Codec
 from schemas.records import Truth
 from streams import topics
@@ -71,6 +72,14 @@ class Report:
         return (*self.accounts.reasons, f"{sent} records were sent, {arrived} arrived")
 
     @property
+    def kinds(self) -> KindsFound | None:
+        """Return which kinds were found, None where no truth is known."""
+        scores = {kind: count.score for kind, count in self.incidents.items() if count.score is not None}
+        if not scores or self.from_ms is None or self.to_ms is None:
+            return None
+        return kinds_found(scores, (self.to_ms - self.from_ms) / 1000)
+
+    @property
     def balances(self) -> bool:
         """Tell whether every record, row and line is accounted for."""
         return not self.reasons
@@ -95,7 +104,7 @@ def build_report(
         to_ms=max(ticks_ms, default=None),
         accounts=accounts,
         observations=dict(sorted(Counter(facts.standing.values()).items())),
-        incidents=_count_incidents(facts, truths),
+        incidents=_count_incidents(facts, truths, max(ticks_ms, default=None)),
         latency=None if sent is not None else measure_latency(facts.changes, facts.sources, facts.inputs),
         sent=sent,
     )
@@ -115,6 +124,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "rejected": dict(report.accounts.rejected),
         "observations": dict(report.observations),
         "incidents": {kind: _incidents(count) for kind, count in report.incidents.items()},
+        "kinds": None if report.kinds is None else asdict(report.kinds),
         "clickhouse": {name: asdict(table) for name, table in report.accounts.tables.items()},
         "latency_ms": None if report.latency is None else asdict(report.latency),
         "recorded": None if sent is None else asdict(sent),
@@ -145,11 +155,13 @@ def _records_table(report: Report) -> Table:
 
 
 def _incidents_table(report: Report) -> Table:
-    table = Table("incidents", "found", "truth", "detected", "false", "median time to detect")
+    names = "found", "truth", "detected", "missed", "not judged", "false", "median time to detect"
+    table = Table("incidents", *names)
     for kind, count in report.incidents.items():
         one = count.score
         median = None if one is None else one.median_time_to_detect_s
-        cells = ("", "", "") if one is None else (str(one.truth), str(one.detected), str(one.false))
+        counts = () if one is None else (one.truth, one.detected, one.missed, one.not_judged, one.false)
+        cells = [str(number) for number in counts] or [""] * 5
         table.add_row(kind, str(count.found), *cells, "" if median is None else f"{median:.1f} s")
     return _right(table)
 
@@ -163,6 +175,7 @@ def _rows_table(report: Report) -> Table:
 
 def _notes(report: Report) -> str:
     lines = [f"rejected: {_listed(report.accounts.rejected)}", f"observations: {_listed(report.observations)}"]
+    lines += [] if report.kinds is None else in_words(report.kinds)
     if report.latency is not None and report.latency.p50 is not None and report.latency.p99 is not None:
         lines.append(
             f"from the append of the evidence to the append of the change: p50 {report.latency.p50:.0f} ms, "
@@ -193,8 +206,9 @@ def _records(accounts: Accounts, name: str) -> dict[str, Any]:
 
 
 def _incidents(count: IncidentCount) -> dict[str, Any]:
-    names = ("truth", "detected", "false", "median_time_to_detect_s")
-    scored = dict.fromkeys(names) if count.score is None else asdict(count.score)
+    names = ("truth", "detected", "false", "median_time_to_detect_s", "not_judged", "missed")
+    one = count.score
+    scored = dict.fromkeys(names) if one is None else {**asdict(one), "missed": one.missed}
     return {"found": count.found, **scored}
 
 
@@ -202,11 +216,11 @@ def _moment(at_ms: int | None) -> str | None:
     return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
-def _count_incidents(facts: LogFacts, truths: list[Truth] | None) -> dict[str, IncidentCount]:
+def _count_incidents(facts: LogFacts, truths: list[Truth] | None, end_ms: int | None) -> dict[str, IncidentCount]:
     """Count the incidents that opened within the scope, and score them against the truths where there are any."""
     changes = [fact.change for fact in _opened_here(facts.changes)]
     found = {kind: count.false for kind, count in score([], changes).items()}
-    scores = score(truths, changes) if truths is not None else {}
+    scores = score(truths, changes, end_ms) if truths is not None else {}
     return {kind: IncidentCount(found.get(kind, 0), scores.get(kind)) for kind in sorted(found.keys() | scores.keys())}
 
 

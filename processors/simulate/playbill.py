@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from processors.score_bounds import TOLD_S
 from processors.simulate.rule import SimulationRule, random_stream
 from processors.simulate.scenes.kinds import EVERYDAY_KINDS, SCENE_KINDS, Maker
 from processors.simulate.scenes.scene import Call, Scene
@@ -16,8 +17,7 @@ TIMES, EACH = 0, 1
 EVERYDAY_FROM: Final = 1000
 """Number of the first kind of everyday life among the concerns."""
 
-FIRST_S: Final = 42.0
-FIRST_EVERY_S: Final = 2.0
+AT_RANDOM_FROM_S: Final = 42.0
 LEAD_MS: Final = 90_000
 """Scenes that are made early are made so long before: vehicles have to drive up."""
 AGAIN_S: Final = 60.0
@@ -26,7 +26,10 @@ AGAIN_S: Final = 60.0
 
 @dataclass(slots=True)
 class _Calls:
-    """The calls of one kind: the first at a set time where there is one, all others at random at a rate."""
+    """The calls of one kind: the first at a set time where there is one, all others at random at a rate.
+
+    last_ms: none after it.
+    """
 
     name: str
     number: int
@@ -34,6 +37,7 @@ class _Calls:
     early: bool
     mean_ms: float
     next_ms: float
+    last_ms: float
     count: int
     standing: list[tuple[float, float, float]]
 
@@ -47,12 +51,14 @@ class Playbill:
     ) -> None:  # fmt: skip
         """Raise UsageError for a kind that there is not."""
         self._stage, self._seed, self._hour = stage, seed, local_hour
-        self._last_ms = float("inf") if until_ms is None else until_ms - rule.quiet_end_s * 1000
+        self._start_ms = start_ms
+        self._until_ms = float("inf") if until_ms is None else float(until_ms)
+        self._quiet_end_s = rule.quiet_end_s
         rates = rule.scenes_per_hour
         check_kinds(rates)
         self._calls = [
             self._plan(
-                number, one.name, one.make, one.early, rates.get(one.name, 0.0), start_ms, opens=rule.opening > 0
+                number, one.name, one.make, one.early, rates.get(one.name, 0.0), one.first_s if rule.opening else None
             )
             for number, one in enumerate(SCENE_KINDS)
             if rates.get(one.name, 0.0) > 0
@@ -60,19 +66,18 @@ class Playbill:
         for number, one in enumerate(EVERYDAY_KINDS, EVERYDAY_FROM):
             per_hour = one.per_hour + one.per_camera_hour * len(stage.cameras)
             if rates.get(one.feeds, 0.0) > 0 and per_hour > 0:
-                self._calls.append(self._plan(number, one.name, one.make, one.early, per_hour, start_ms, opens=False))
+                self._calls.append(self._plan(number, one.name, one.make, one.early, per_hour, None))
 
-    def _plan(
-        self, number: int, name: str, make: Maker, early: bool, per_hour: float, start_ms: int, *, opens: bool
-    ) -> _Calls:
-        calls = _Calls(name, number, make, early, 3_600_000 / per_hour, start_ms, 0, [])
-        first_ms = start_ms + FIRST_S * 1000
-        times = random_stream(self._seed, SCENES, number, TIMES)
-        if opens:
-            calls.next_ms = first_ms + number * FIRST_EVERY_S * 1000
+    def _plan(self, number: int, name: str, make: Maker, early: bool, per_hour: float, first_s: float | None) -> _Calls:
+        """first_s: after the start; None = at random."""
+        mean_ms = 3_600_000 / per_hour
+        if first_s is None:
+            times = random_stream(self._seed, SCENES, number, TIMES)
+            next_ms = self._start_ms + AT_RANDOM_FROM_S * 1000 + float(times.exponential(mean_ms))
         else:
-            calls.next_ms = first_ms + float(times.exponential(calls.mean_ms))
-        return calls
+            next_ms = self._start_ms + first_s * 1000
+        last_ms = self._until_ms - max(self._quiet_end_s, TOLD_S.get(name, 0.0)) * 1000
+        return _Calls(name, number, make, early, mean_ms, next_ms, last_ms, 0, [])
 
     def until(self, tick_ms: int) -> list[Scene]:
         """Return the scenes that are made before a tick and have not been returned yet."""
@@ -91,7 +96,7 @@ class Playbill:
         calls.next_ms += float(rng.exponential(calls.mean_ms))
         call = Call(calls.name, at_ms, self._hour(at_ms), calls.count, self._seed, rng, calls.standing)
         calls.count += 1
-        scene = calls.make(self._stage, call) if at_ms <= self._last_ms else None
+        scene = calls.make(self._stage, call) if at_ms <= calls.last_ms else None
         if scene is None:
             calls.next_ms = min(calls.next_ms, at_ms + AGAIN_S * 1000)
         return scene

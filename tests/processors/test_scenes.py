@@ -11,6 +11,7 @@ import pytest
 
 from processors.city import City, load_city
 from processors.geo import haversine_m
+from processors.score_bounds import TOLD_S
 from processors.simulate import LIVE_SCENES, Interval, Simulation, SimulationRule
 from processors.simulate.difficulty import hardened
 from processors.simulate.rule import TICK_MS
@@ -321,7 +322,7 @@ def test_a_wrong_clock_stamps_heartbeats_and_is_put_right() -> None:
 
 
 def test_cameras_that_are_5_s_fast_from_the_start_are_true() -> None:
-    rule = replace(NOTHING_ELSE, fast_clock=0.2, scenes_per_hour={"camera_clock": 0.01})
+    rule = replace(NOTHING_ELSE, fast_clock=0.2, opening=0, scenes_per_hour={"camera_clock": 0.01})
     simulation = Simulation(hanoi(), 5, START_MS, rule, None)
     intervals = [simulation.step() for _ in range(61 * 4)]
     fast = {
@@ -489,13 +490,23 @@ def test_what_is_left_out_is_not_sent() -> None:
     assert all(isinstance(one, SensorReading) and one.quantity != "sound_level" for one in records)
 
 
-def test_the_first_minutes_of_a_demo_hold_most_kinds() -> None:
+def kinds_begun(for_s: int) -> list[str]:
     rule = SimulationRule(vehicles=500, scenes_per_hour=LIVE_SCENES)
-    simulation = Simulation(hanoi(), 3, START_MS, rule, START_MS + 140_000)
-    truths = [truth for _ in range(120 * 4) for truth in simulation.step().truths]
-    opening = [truth.kind for truth in truths if truth.at_ms > START_MS + 1_000][:6]
-    assert opening == ["crash", "fire"] * 3
-    assert len({truth.kind for truth in truths}) >= 33
+    simulation = Simulation(hanoi(), 3, START_MS, rule, START_MS + for_s * 1000)
+    truths = [truth for _ in range(45 * 4) for truth in simulation.step().truths]
+    return [truth.kind for truth in truths if truth.at_ms > START_MS + 1_000]
+
+
+def test_a_minute_shows_everything_that_is_told_within_a_minute() -> None:
+    begun = kinds_begun(60)
+    assert [kind for kind in begun if kind in ("crash", "fire")] == ["crash", "fire"] * 3
+    assert set(begun) == {kind for kind in ("crash", *LIVE_SCENES, "fire") if TOLD_S[kind] <= 50 or kind == "crash"}
+
+
+def test_five_minutes_begin_with_all_that_is_told_within_five() -> None:
+    begun = set(kinds_begun(300))
+    assert begun == {kind for kind in ("crash", *LIVE_SCENES, "fire") if TOLD_S[kind] <= 270}
+    assert len(begun) == 29
 
 
 def test_docs_list_every_kind_with_its_rate() -> None:

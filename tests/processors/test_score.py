@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from processors.geo import EARTH_RADIUS_M
 from processors.score import KindScore, detections, score
-from processors.score_bounds import BOUNDS, FOLLOWS
+from processors.score_bounds import BOUNDS, FOLLOWS, TOLD_S, told_s
 from processors.simulate.scenes import SCENE_KINDS
 from schemas.records import AffectedLine, Change, Incident, IncidentChange, IncidentState, Severity, Truth
 
@@ -61,6 +61,23 @@ def change(
         evidence=(),
     )
     return IncidentChange(tick_ms=tick_ms, change=Change.OPENED, incident=incident)
+
+
+def test_what_began_too_near_to_the_end_is_not_judged() -> None:
+    fights = [truth("t1", 0, kind="fight"), truth("t2", 40, 900, "fight"), truth("t3", 50, -900, "fight")]
+    seen = [change("i1", 8, kind="fight")]
+    found = score(fights, seen, START_MS + 60_000)["fight"]  # a fight is told within 15 s
+    assert (found.truth, found.detected, found.missed, found.not_judged) == (3, 1, 1, 1)
+    all_seen = [*seen, change("i3", 59, -900, kind="fight")]
+    assert score(fights, all_seen, START_MS + 60_000)["fight"] == KindScore(3, 2, 0, 8.5, not_judged=0)
+    assert score(fights, seen)["fight"].missed == 2
+
+
+def test_every_kind_has_a_time_within_which_it_is_told() -> None:
+    assert TOLD_S.keys() == BOUNDS.keys()
+    assert told_s("a_rule_of_ones_own") == 120
+    for kind, seconds in TOLD_S.items():
+        assert BOUNDS[kind].lasting or seconds <= BOUNDS[kind].after_s, kind
 
 
 def test_score_finds_a_truth_and_times_it() -> None:

@@ -70,9 +70,13 @@ def test_json_has_the_published_keys(tmp_path: Path) -> None:
         "found": 3,
         "truth": 2,
         "detected": 2,
+        "missed": 0,
+        "not_judged": 0,
         "false": 1,
         "median_time_to_detect_s": 4.25,
     }
+    assert told["kinds"]["played"] == told["kinds"]["detected"] == ["crash"]
+    assert told["kinds"]["not_played"]["noise"] == "takes up to 60 min"
     assert told["incidents"]["fire"]["found"] == 1
     assert told["incidents"]["fire"]["truth"] is None
     assert told["clickhouse"]["positions"] == {"written": 5, "stored": 5}
@@ -90,6 +94,7 @@ def shown(one: Report) -> str:
 def test_terminal_shows_the_verdict_and_its_reasons() -> None:
     assert "everything is accounted for" in shown(report())
     assert "p50 180 ms, p99 320 ms over 6 changes" in shown(report())
+    assert "kinds: 1 played, 1 detected" in shown(report())
     told = shown(report(("1 records of x are in no account",)))
     assert "the accounting does not balance:\n1 records of x are in no account" in told
 
