@@ -1,8 +1,7 @@
 """What a gathering is: a pure function from the claims about one subject to claims of several devices together."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -12,15 +11,16 @@ from schemas.records import Observation
 
 PLACE_DIGITS: Final = 6
 VALUE_DIGITS: Final = 3
+SCORES: Final = (np.arange(1001) / 1000).astype(np.float32).astype(float).tolist()
+"""Scores of 0 to 1000 thousandths, as single precision holds them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Derived:
+class Derived(NamedTuple):
     """A claim that follows from others.
 
     at_ms: when it counts from; it may be later than all that it rests on ("no bus for 15 minutes").
-    rests_on: the claims that it follows from, at least one; place, device, line and class are those of the newest one
-    where they are not given. value, subject: as docs/observations.md says for the kind.
+    rests_on: the claims that it follows from, at least the newest one, whose place, device, line and class it has where
+    they are not given. value, subject: as docs/observations.md says for the kind.
     """
 
     at_ms: int
@@ -33,33 +33,6 @@ class Derived:
     subject: str = ""
     device_id: str = ""
     witness_id: str = ""
-
-
-class Piece(NamedTuple):
-    """A part of what a subject says: nothing in it is of before `at_ms`.
-
-    of_ms, name: canonical place of the claim that it begins with; "" if it begins with none.
-    """
-
-    at_ms: int
-    of_ms: int
-    name: str = ""
-
-
-class Sheet(Protocol):
-    """The standing claims of one subject, and what they say piece by piece: a function of these claims alone."""
-
-    def add(self, one: Observation) -> Iterable[Piece]:
-        """Take a claim; return the pieces that may say something else."""
-        ...
-
-    def remove(self, one: Observation) -> Iterable[Piece]:
-        """Take a claim back; return the pieces that may say something else."""
-        ...
-
-    def derive(self, piece: Piece) -> Iterable[Derived]:
-        """Return what a piece says, nothing if it is no more."""
-        ...
 
 
 class Gathering(Protocol):
@@ -92,31 +65,14 @@ class Gathering(Protocol):
         ...
 
 
-@runtime_checkable
-class PieceGathering(Gathering, Protocol):
-    """A gathering that need not look at all claims of a subject again when one comes or goes."""
-
-    def sheet(self, subject: str) -> Sheet:
-        """Return an empty sheet."""
-        ...
-
-
-def derive_by_pieces(sheet: Sheet, claims: Sequence[Observation]) -> Iterator[Derived]:
-    """Yield everything that claims say on a sheet of their own."""
-    pieces = {piece for one in claims for piece in sheet.add(one)}
-    for piece in sorted(pieces):
-        yield from sheet.derive(piece)
-
-
 def observation_of(gathering: str, subject: str, one: Derived) -> Observation:
     """Return a derived claim as an observation; its id stands for all that it says and for what it follows from."""
-    cause = max(one.rests_on, key=order_of)
-    place = (one.latitude_deg, one.longitude_deg)
-    latitude_deg, longitude_deg = (
-        (cause.latitude_deg, cause.longitude_deg)
-        if place[0] is None or place[1] is None
-        else (round(place[0], PLACE_DIGITS), round(place[1], PLACE_DIGITS))
-    )
+    cause = one.rests_on[0] if len(one.rests_on) == 1 else max(one.rests_on, key=order_of)
+    latitude_deg, longitude_deg = one.latitude_deg, one.longitude_deg
+    if latitude_deg is None or longitude_deg is None:
+        latitude_deg, longitude_deg = cause.latitude_deg, cause.longitude_deg
+    else:
+        latitude_deg, longitude_deg = round(latitude_deg, PLACE_DIGITS), round(longitude_deg, PLACE_DIGITS)
     score_milli, value = round(one.score * 1000), round(one.value, VALUE_DIGITS)
     device_id = one.device_id or cause.device_id
     witness_id = one.witness_id or device_id
@@ -125,7 +81,7 @@ def observation_of(gathering: str, subject: str, one: Derived) -> Observation:
         at_ms=one.at_ms,
         latitude_deg=latitude_deg,
         longitude_deg=longitude_deg,
-        score=float(np.float32(score_milli / 1000)),
+        score=SCORES[score_milli],
         source_offset=cause.source_offset,
         source_partition=cause.source_partition,
         source_topic=cause.source_topic,

@@ -4,12 +4,16 @@ Sources: docs/thresholds.md#gatherings.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from processors.city import City
 from processors.gatherings.contract import Derived
-from processors.gatherings.passages import PASSAGE, Call, calls_at, first_passages, is_terminal, stop_of, trip_of
+from processors.gatherings.line_gathering import derive_from
+from processors.gatherings.line_ledger import LineLedger, Place
+from processors.gatherings.passages import PASSAGE, late_claim, stop_of
+from processors.gatherings.punctuality_book import PunctualityBook, trip_at
+from processors.gatherings.schedules import Schedule, Schedules
 from schemas.records import Observation
 
 MINUTE_MS = 60_000
@@ -41,12 +45,14 @@ class Punctuality:
 
     city: City
     rule: PunctualityRule = PunctualityRule()
-    _by_headway: frozenset[str] = field(init=False, repr=False, compare=False)
+    timetable: Schedules = field(init=False, repr=False, compare=False)
+    by_headway: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Know the lines that have headways."""
+        """Know the lines that have headways, and the schedules that are looked up."""
         by_headway = frozenset(line.line_id for line in self.city.lines if line.headway_s)
-        object.__setattr__(self, "_by_headway", by_headway)
+        object.__setattr__(self, "by_headway", by_headway)
+        object.__setattr__(self, "timetable", Schedules(self.city))
 
     @property
     def name(self) -> str:
@@ -65,32 +71,49 @@ class Punctuality:
 
     def subjects(self, claim: Observation) -> list[str]:
         """Return line, direction and stop of a line without headways; terminals are left out."""
-        if not claim.line_id or claim.line_id in self._by_headway or is_terminal(self.city, claim):
+        line_id, direction_id, stop_id = claim.line_id, claim.direction_id, stop_of(claim)
+        if not line_id or line_id in self.by_headway or self.timetable.is_terminal(line_id, direction_id, stop_id):
             return []
-        return [f"{claim.line_id}/{claim.direction_id}/{stop_of(claim)}"]
+        return [f"{line_id}/{direction_id}/{stop_id}"]
 
-    def derive(self, subject: str, claims: Sequence[Observation]) -> Iterator[Derived]:
-        """Yield the late passages."""
-        rule, passages = self.rule, first_passages(claims)
-        from_ms, until_ms = passages[0].at_ms - rule.told_ms, passages[-1].at_ms + rule.told_ms
-        calls = calls_at(self.city, claims[0], from_ms, until_ms)
-        for one in passages:
-            delay_ms = self._delay_ms(one, passages, calls)
-            if delay_ms is not None and delay_ms > rule.late_ms:
-                yield late_claim(one, (one,), delay_ms, rule.late_ms)
+    def derive(self, subject: str, claims: Sequence[Observation]) -> Iterable[Derived]:
+        """Return the late passages."""
+        return derive_from(self, claims)
 
-    def _delay_ms(self, one: Observation, passages: Sequence[Observation], calls: Sequence[Call]) -> int | None:
-        told = [one.at_ms - call.due_ms for call in calls if call.trip_id and call.trip_id == trip_of(one)]
-        near = [delay_ms for delay_ms in told if abs(delay_ms) < self.rule.told_ms]
-        if near:
-            return min(near, key=abs)
-        around = [each for each in passages if abs(each.at_ms - one.at_ms) <= self.rule.window_ms]
-        taken = {trip_of(each) for each in around}
-        free = [call for call in calls if call.trip_id not in taken]
-        untold = [each for each in around if not trip_of(each)]
-        if trip_of(one):
+    def schedules(self) -> Schedules:
+        """Return the schedules of its city."""
+        return self.timetable
+
+    def book(self) -> PunctualityBook:
+        """Return an empty book."""
+        return PunctualityBook(self)
+
+    def late(self, ledger: LineLedger, place: Place, index: int) -> Derived | None:
+        """Return the claim that a passage, by its index at a place, is late; None if it is not, or nobody can tell."""
+        rule, way, at_ms = self.rule, place.way, place.at_ms[index]
+        schedule = self.timetable.schedule(way.line_id, way.direction_id, place.stop_id, at_ms)
+        trip = trip_at(place, index)
+        if trip:
+            told = [at_ms - due_ms for due_ms in schedule.trip_ms.get(trip, ())]
+            delay_ms = min((each for each in told if abs(each) < rule.told_ms), key=abs, default=None)
+        else:
+            delay_ms = self._untold_ms(place, index, schedule)
+        if delay_ms is None or delay_ms <= rule.late_ms:
             return None
-        return share_out([each.at_ms for each in untold], [call.due_ms for call in free], self.rule)[untold.index(one)]
+        return late_claim(ledger.claim_at(place, index), delay_ms, rule.late_ms)
+
+    def _untold_ms(self, place: Place, index: int, schedule: Schedule) -> int | None:
+        """Return how late a passage is that tells no trip: those around it share out the trips that nobody tells."""
+        rule, at_ms = self.rule, place.at_ms[index]
+        around = range(place.index(at_ms - rule.window_ms, -1), place.index(at_ms + rule.window_ms + 1, -1))
+        trips = {each: trip_at(place, each) for each in around}
+        taken, untold = set(trips.values()), [each for each, trip in trips.items() if not trip]
+        passed_ms = [place.at_ms[each] for each in untold]
+        from_ms, until_ms = passed_ms[0] - rule.latest_ms, passed_ms[-1] + rule.early_ms
+        free_ms = [
+            call.due_ms for call in schedule.calls if from_ms <= call.due_ms <= until_ms and call.trip_id not in taken
+        ]
+        return share_out(passed_ms, free_ms, rule)[untold.index(index)]
 
 
 def share_out(passed_ms: Sequence[int], due_ms: Sequence[int], rule: PunctualityRule) -> list[int | None]:
@@ -123,15 +146,3 @@ def _cost(delay_ms: int, rule: PunctualityRule) -> float:
     if delay_ms > rule.latest_ms or delay_ms < -rule.early_ms:
         return math.inf
     return delay_ms if delay_ms >= 0 else -delay_ms * rule.early_cost
-
-
-def late_claim(one: Observation, rests_on: tuple[Observation, ...], delay_ms: int, late_ms: int) -> Derived:
-    """Return the claim that a vehicle is that late; the score grows up to three times the limit."""
-    return Derived(
-        at_ms=one.at_ms,
-        kind="running_late",
-        score=min(0.95, 0.5 + 0.15 * delay_ms / late_ms),
-        rests_on=rests_on,
-        value=delay_ms / 1000,
-        subject=f"{one.line_id}/{one.direction_id}",
-    )

@@ -1,12 +1,12 @@
 """What is scheduled at a stop, looked up in the timetable once in hours."""
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from processors.city import City
-from processors.gatherings.passages import calls_at, is_terminal, stop_of
-from schemas.records import Observation
+from processors.network import Pattern
 
 HOUR_MS: Final = 3_600_000
 BLOCK_MS: Final = 6 * HOUR_MS
@@ -17,10 +17,23 @@ NEAR_MS: Final = 2 * HOUR_MS
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A scheduled call at a stop; trip_id is "" where only headways are known."""
+
+    due_ms: int
+    trip_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Schedule:
-    """When vehicles of a line and direction are due at a stop, ascending."""
+    """When vehicles of a line and direction are due at a stop, ascending.
+
+    calls: the same with the trips, where there are any. trip_ms: when each trip is due.
+    """
 
     due_ms: tuple[int, ...]
+    calls: tuple[Call, ...] = ()
+    trip_ms: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def headway_ms(self, at_ms: int) -> int | None:
         """Return the scheduled time between the call nearest to a time and the one before it; None if unknown."""
@@ -56,25 +69,28 @@ class Schedules:
         self._terminal: dict[tuple[str, int, str], bool] = {}
         self._schedules: dict[int, dict[tuple[str, int, str], Schedule]] = {}
 
-    def is_terminal(self, one: Observation) -> bool:
-        """Tell whether a passage is at the first or last stop of its course."""
-        key = one.line_id, one.direction_id, stop_of(one)
+    def is_terminal(self, line_id: str, direction_id: int, stop_id: str) -> bool:
+        """Tell whether a stop is the first or last one of a course, where vehicles wait by plan."""
+        key = line_id, direction_id, stop_id
         found = self._terminal.get(key)
         if found is None:
-            found = self._terminal[key] = is_terminal(self._city, one)
+            found = self._terminal[key] = _is_terminal(self._city, *key)
         return found
 
-    def schedule(self, one: Observation) -> Schedule:
-        """Return when vehicles are due there, at least three hours before and after a passage."""
-        block, key = one.at_ms // BLOCK_MS, (one.line_id, one.direction_id, stop_of(one))
+    def schedule(self, line_id: str, direction_id: int, stop_id: str, at_ms: int) -> Schedule:
+        """Return when vehicles are due at a stop, at least three hours before and after a time."""
+        block, key = at_ms // BLOCK_MS, (line_id, direction_id, stop_id)
         known = self._schedules.get(block)
         if known is None:
             known = self._begin(block)
         found = known.get(key)
         if found is None:
             from_ms = block * BLOCK_MS - MARGIN_MS
-            calls = calls_at(self._city, one, from_ms, from_ms + BLOCK_MS + 2 * MARGIN_MS)
-            found = known[key] = Schedule(tuple(sorted({call.due_ms for call in calls})))
+            within_s = (BLOCK_MS + 2 * MARGIN_MS) // 1000
+            due = self._city.due_trips((stop_id,), (line_id,), from_ms, within_s)
+            found = known[key] = _schedule(
+                [Call(one.due_at_ms, one.trip_id) for one in due if one.direction_id == direction_id]
+            )
         return found
 
     def _begin(self, block: int) -> dict[tuple[str, int, str], Schedule]:
@@ -83,3 +99,22 @@ class Schedules:
         if len(self._schedules) > BLOCKS:
             del self._schedules[min(self._schedules)]
         return begun
+
+
+def _schedule(calls: Sequence[Call]) -> Schedule:
+    trip_ms: dict[str, tuple[int, ...]] = {}
+    told = tuple(call for call in calls if call.trip_id)
+    for call in told:
+        trip_ms[call.trip_id] = (*trip_ms.get(call.trip_id, ()), call.due_ms)
+    return Schedule(tuple(sorted({call.due_ms for call in calls})), told, trip_ms)
+
+
+def _is_terminal(city: City, line_id: str, direction_id: int, stop_id: str) -> bool:
+    pattern = _pattern_of(city, line_id, direction_id)
+    return pattern is not None and stop_id in (pattern.stop_ids[0], pattern.stop_ids[-1])
+
+
+def _pattern_of(city: City, line_id: str, direction_id: int) -> Pattern | None:
+    """Return the course of a line in a direction, None if the city knows none."""
+    patterns = (each for line in city.lines if line.line_id == line_id for each in line.patterns)
+    return next((each for each in patterns if each.direction_id == direction_id), None)

@@ -10,7 +10,7 @@ import numpy as np
 from processors.calendars import Calendar
 from processors.city import Bounds, City, Device, Headway, Line, Stop
 from processors.gatherings.contract import Derived, Gathering
-from processors.gatherings.gatherer import Gatherer
+from processors.gatherings.stage import AnyGatherer
 from processors.incidents.clusters import canonical
 from processors.network import pattern_along
 from processors.timetable import StopCalls, Timetable, Trip
@@ -143,7 +143,7 @@ def clock_of(when_ms: int) -> str:
 class Listener:
     """Knows what stands of all that a gatherer says."""
 
-    def __init__(self, gatherer: Gatherer) -> None:
+    def __init__(self, gatherer: AnyGatherer) -> None:
         self.gatherer = gatherer
         self.standing: dict[str, Observation] = {}
         self.said: list[Observation] = []

@@ -86,8 +86,8 @@ def test_a_derived_claim_has_the_source_of_the_newest_claim_it_rests_on() -> Non
     made = observation_of("echo", "a", one)
     assert (made.source_topic, made.source_partition, made.source_offset) == ("camera.detections.v1", 3, 17)
     assert (made.device_id, made.witness_id, made.value) == ("B", "B", 0.333)
-    assert made == observation_of("echo", "a", replace(one, score=0.1231))
-    assert made.observation_id != observation_of("echo", "a", replace(one, score=0.5)).observation_id
+    assert made == observation_of("echo", "a", one._replace(score=0.1231))
+    assert made.observation_id != observation_of("echo", "a", one._replace(score=0.5)).observation_id
 
 
 @st.composite
@@ -145,7 +145,7 @@ def test_restored_anywhere_it_says_what_it_would_have_said(log: list[tuple[int, 
     parts = whole.gatherer.seal("part")
     state = whole.gatherer.state()
     again = Listener(Gatherer(Echo(), HORIZON_MS))
-    again.gatherer.restore(state, parts, DAY_MS + stop_ms)
+    again.gatherer.restore({"echo": state}, parts, DAY_MS + stop_ms)
     again.standing = dict(whole.standing)
     after = played(whole, log, stop_ms + STEP_MS, end_ms)
     assert played(again, log, stop_ms + STEP_MS, end_ms) == after

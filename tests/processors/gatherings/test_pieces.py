@@ -1,4 +1,4 @@
-"""Gatherings that derive piece by piece say what they would say of the whole set, whatever comes and goes when."""
+"""Gatherings of lines say what they would say of the whole set, whatever comes and goes when."""
 
 import random
 from dataclasses import replace
@@ -6,42 +6,46 @@ from dataclasses import replace
 import pytest
 
 from processors.gatherings.city_gatherings import city_gatherings
-from processors.gatherings.contract import PieceGathering
-from processors.gatherings.gatherer import Gatherer
+from processors.gatherings.line_gatherer import LineGatherer
+from processors.gatherings.line_gathering import LineGathering
 from schemas.records import Observation
-from tests.processors.gatherings.builders import CITY, HORIZON_MS, Listener, observed, passage
+from tests.processors.gatherings.builders import CITY, HORIZON_MS, TIMETABLE_CITY, Listener, observed, passage
 from tests.processors.gatherings.test_reach import made
 
 MINUTE_MS = 60_000
-GATHERINGS = [one for one in city_gatherings(CITY) if isinstance(one, PieceGathering)]
+GATHERINGS = [
+    one
+    for one in city_gatherings(CITY) + city_gatherings(TIMETABLE_CITY)
+    if isinstance(one, LineGathering) and (one.name == "punctuality") == (one.city is TIMETABLE_CITY)
+]
 
 
-def some_passages(rng: random.Random) -> list[Observation]:
+def some_passages(rng: random.Random, line_id: str) -> list[Observation]:
     """Passages of 2 h by few vehicles, again and again at the same stops, and claims that they were bunched or late."""
     found: dict[str, Observation] = {}
     for _ in range(70):
         vehicle, when_ms = f"V{rng.randrange(3)}", 1_790_040_000_000 + rng.randrange(240) * MINUTE_MS // 2
-        one = passage(vehicle, rng.randrange(1, 4), when_ms)
+        one = passage(vehicle, rng.randrange(1, 4), when_ms, line_id, rng.choice(("", "", "t6", "t9", "t11")))
         found[one.observation_id] = one
         if rng.random() < 0.4:
             kind = rng.choice(("bunched", "running_late"))
-            one = observed(kind, vehicle, when_ms, line_id="09A", direction_id=0, subject="09A/0")
+            one = observed(kind, vehicle, when_ms, line_id=line_id, direction_id=0, subject=f"{line_id}/0")
             found[one.observation_id] = one
     return list(found.values())
 
 
-def test_those_of_lines_derive_piece_by_piece() -> None:
-    assert {one.name for one in GATHERINGS} >= {"headways", "runs"}
+def test_those_of_lines_are_three() -> None:
+    assert sorted(one.name for one in GATHERINGS) == ["headways", "punctuality", "runs"]
 
 
 @pytest.mark.parametrize("gathering", GATHERINGS, ids=[one.name for one in GATHERINGS])
-def test_what_stands_is_what_the_whole_set_says(gathering: PieceGathering) -> None:
+def test_what_stands_is_what_the_whole_set_says(gathering: LineGathering) -> None:
     said = 0
     for seed in range(15):
-        rng, run = random.Random(seed), Listener(Gatherer(gathering, HORIZON_MS))
+        rng, run = random.Random(seed), Listener(LineGatherer((gathering,), HORIZON_MS))
         standing: dict[str, Observation] = {}
         log: list[tuple[int, Observation]] = []
-        for one in some_passages(rng):
+        for one in some_passages(rng, "T1" if gathering.name == "punctuality" else "09A"):
             if one.kind in gathering.kinds:
                 come_ms = one.at_ms + rng.choice((1, 1, 1, rng.randrange(10 * MINUTE_MS)))
                 log.append((come_ms, one))
