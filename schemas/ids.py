@@ -17,11 +17,8 @@ _MASK: Final = 0xFFFFFFFF
 
 def content_id(prefix: str, *parts: str | int) -> str:
     """Return `prefix-` and 16 hex digits that depend on the parts alone."""
-    digest = blake2b(digest_size=8)
-    for part in parts:
-        digest.update(str(part).encode())
-        digest.update(b"\x1f")
-    return f"{prefix}-{digest.hexdigest()}"
+    text = "".join([f"{part}\x1f" for part in parts])
+    return f"{prefix}-{blake2b(text.encode(), digest_size=8).hexdigest()}"
 
 
 def is_exercise(device_id: str) -> bool:
