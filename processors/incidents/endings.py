@@ -29,7 +29,11 @@ class Endings:
         absent = [(story, story.absent) for story in rule.stories if story.absent is not None]
         reaches_m = [story.reach_m(rule) if one.distance_m is None else one.distance_m for story, one in absent]
         self.reach_m = max([*reaches_m, *([rule.within.reach_m] if rule.resolve_on else [])], default=1.0)
-        self.reach_ms = max([0, *(1000 * (story.apart_s + one.for_s) for story, one in absent)])
+        lasts_s = rule.within.lasts_s + 2 * rule.within.quiet_s  # of "a+b", b is claimed anywhere in the cluster
+        spans_s = [lasts_s if any("+" in group for group in story.claims) else story.apart_s for story, _ in absent]
+        self.reach_ms = max(
+            [0, *(1000 * (span_s + one.for_s) for span_s, (_, one) in zip(spans_s, absent, strict=True))]
+        )
         """how much later than the claim a story is told around what ends it comes at most"""
         parting = attrgetter("device_id") if self.by_own_device else rule.parting
         self._index = CellIndex(self.reach_m, SPAN_S, latitude_deg, parting)
