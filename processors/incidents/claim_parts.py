@@ -16,7 +16,7 @@ PART_CLAIMS: Final = 256
 LEFT_SHARE: Final = 0.25
 """Parts of which no more stands are given up, and what stands is written anew."""
 
-REPEATED: Final = ("source_topic", "kind", "device_id", "witness_id")
+REPEATED: Final = ("source_topic", "kind", "device_id", "witness_id", "line_id", "vehicle_class")
 """Texts that many observations have in common."""
 
 
@@ -43,9 +43,9 @@ class ClaimParts:
         self._part_claims = part_claims
         self._recent: dict[str, Observation] = {}
         self._part_of: dict[str, str] = {}
-        self._written_in: dict[str, list[str]] = {}
         self._gone: dict[str, list[str]] = {}
         self._left: dict[str, int] = {}
+        """How many still stand of each part, oldest part first."""
 
     def add(self, one: Observation) -> None:
         """Take note of an observation that stands from now on."""
@@ -58,23 +58,47 @@ class ClaimParts:
         if key is None:
             del self._recent[observation_id]
             return
+        self._is_gone(observation_id, key)
+
+    def part_of(self, observation_id: str) -> str | None:
+        """Return the part that holds an observation, None if it is a recent one."""
+        return self._part_of.get(observation_id)
+
+    def lay_by(self, observation_id: str) -> str:
+        """Forget where an observation is that stands and is in a part; return that part."""
+        return self._part_of.pop(observation_id)
+
+    def take_up(self, observation_id: str, key: str) -> None:
+        """Know again where one is that was laid by."""
+        self._part_of[observation_id] = key
+
+    def remove_laid_by(self, observation_id: str, key: str) -> None:
+        """Take note of one that was laid by and stands no more."""
+        self._is_gone(observation_id, key)
+
+    def given_up(self) -> list[str]:
+        """Return the parts that the next `seal` gives up; what stands of them must not be laid by then."""
+        return [part for part, left in self._left.items() if left <= LEFT_SHARE * (left + len(self._gone[part]))]
+
+    def _is_gone(self, observation_id: str, key: str) -> None:
         self._gone[key].append(observation_id)
         self._left[key] -= 1
         if not self._left[key]:
-            del self._written_in[key], self._gone[key], self._left[key]
+            del self._gone[key], self._left[key]
 
     def seal(self, key: str, standing: Mapping[str, Observation]) -> dict[str, bytes]:
         """Put the recent observations into a part of that name if they are enough; return it.
 
-        standing: all observations that stand, by id.
+        standing: all observations that stand and are not laid by, by id.
         """
-        for part, left in list(self._left.items()):
-            if left <= LEFT_SHARE * (left + len(self._gone[part])):
-                names = [name for name in self._written_in[part] if self._part_of.get(name) == part]
-                self._recent |= {name: standing[name] for name in names}
-                del self._written_in[part], self._gone[part], self._left[part]
-                for name in names:
-                    del self._part_of[name]
+        given_up = frozenset(self.given_up())
+        if given_up:
+            names = [name for name, part in self._part_of.items() if part in given_up]
+            self._recent |= {name: standing[name] for name in names}
+            for name in names:
+                del self._part_of[name]
+            for part in given_up:
+                del self._gone[part], self._left[part]
         if len(self._recent) < self._part_claims:
             return {}
         claims = canonical(self._recent.values())
@@ -85,13 +109,13 @@ class ClaimParts:
     def _seal(self, key: str, claims: Sequence[Observation], gone: Sequence[str] = ()) -> None:
         names = [one.observation_id for one in claims]
         self._part_of |= dict.fromkeys(names, key)
-        self._written_in[key], self._gone[key], self._left[key] = names, list(gone), len(names)
+        self._gone[key], self._left[key] = list(gone), len(names)
 
     def state(self) -> ClaimsState:
         """Return what a restart needs besides the parts."""
         for gone in self._gone.values():
             gone.sort()  # in place: quick, as all but the newest are in order
-        sealed = tuple(SealedPart(key, tuple(self._gone[key])) for key in self._written_in)
+        sealed = tuple(SealedPart(key, tuple(self._gone[key])) for key in self._left)
         return ClaimsState(sealed, tuple(canonical(self._recent.values())))
 
     def restore(self, state: ClaimsState, parts: Mapping[str, bytes]) -> list[Observation]:

@@ -1,7 +1,7 @@
 """Standing claims that end an incident or rule out a story: what `resolve_on` and `absent` of a rule ask for."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from operator import attrgetter
 from typing import Final
 
@@ -38,6 +38,8 @@ class Endings:
         parting = attrgetter("device_id") if self.by_own_device else rule.parting
         self._index = CellIndex(self.reach_m, SPAN_S, latitude_deg, parting)
         self._newest_ms = 0
+        self.wake: Callable[[Observation, float, int, int], None] | None = None
+        """Puts back what was taken out only to rest, around a claim and of a time; called before anything is asked."""
         for one in claims:
             self.add(one)
 
@@ -60,6 +62,8 @@ class Endings:
         of the same device too.
         """
         until_ms = self._newest_ms if before_ms == math.inf else min(int(before_ms), self._newest_ms)
+        if self.wake is not None:
+            self.wake(around, reach_m, after_ms, until_ms)
         able = [
             one
             for one in self._index.between(around, reach_m, after_ms, until_ms)

@@ -175,7 +175,7 @@ class RuleEvaluator:
     def seal(self, next_offset: int) -> dict[str, bytes]:
         """Return a checkpoint part if it is time for one."""
         folder = "exercise-claims" if self.exercise else "claims"
-        return self._claims.parts.seal(f"{folder}/{self.rule.id}/{next_offset}", self._claims.standing)
+        return self._claims.seal(f"{folder}/{self.rule.id}/{next_offset}")
 
     def state(self) -> RuleState:
         """Return the state, a function of the blocks taken."""

@@ -6,6 +6,7 @@ worked off in canonical order, and a claim is looked at again only when a first 
 
 import heapq
 from bisect import insort
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from processors.incidents.cells import CellIndex
@@ -13,6 +14,9 @@ from processors.incidents.clusters import METRES_PER_DEG, distance_m, order_of
 from processors.incidents.rule_model import Rule
 from processors.incidents.verdict import Verdict
 from schemas.records import Observation
+
+Wake = Callable[[Observation, float, int, int], None]
+"""An observation, metres around it, and from when to when."""
 
 
 @dataclass(slots=True, eq=False)
@@ -38,8 +42,12 @@ class Regrouped:
 class Leftovers:
     """Groups of passing claims. After `settle` always equal to `clusters.gather` of them all."""
 
-    def __init__(self, rule: Rule, latitude_deg: float) -> None:
-        """latitude_deg: see CellIndex."""
+    def __init__(self, rule: Rule, latitude_deg: float, wake: Wake = lambda *around: None) -> None:
+        """latitude_deg: see CellIndex.
+
+        wake: puts back the groups that were laid aside and have a claim up to so many metres from an observation and
+        from one time to another; it is called before anything is looked for there.
+        """
         passing = rule.passing
         self._reach_m, quiet_s = (1.0, 1) if passing is None else (passing.reach_m, passing.quiet_s)
         self._quiet_ms = quiet_s * 1000
@@ -49,6 +57,7 @@ class Leftovers:
         self._group_of: dict[str, Group | None] = {}
         self._doubtful: list[tuple[int, str, Observation]] = []
         self._changed = Regrouped()
+        self._wake = wake
 
     def __contains__(self, observation_id: str) -> bool:
         return observation_id in self._group_of
@@ -59,6 +68,11 @@ class Leftovers:
 
     def between(self, one: Observation, reach_m: float, from_ms: int, until_ms: int) -> list[Observation]:
         """Return the claims up to `reach_m` from an observation that are of that time, and some others."""
+        self._wake(one, reach_m, from_ms, until_ms)
+        return self.awake_between(one, reach_m, from_ms, until_ms)
+
+    def awake_between(self, one: Observation, reach_m: float, from_ms: int, until_ms: int) -> list[Observation]:
+        """Return the same without those that are laid aside."""
         self._work_off()
         return self._grouped(one, reach_m, from_ms, until_ms)
 
@@ -80,6 +94,12 @@ class Leftovers:
         self._anchors.remove(group.members[0])
         for one in group.members:
             del self._group_of[one.observation_id]
+
+    def put_back(self, group: Group) -> None:
+        """Put a group back that was dropped, and that everything since then would have left as it was."""
+        self._anchors.add(group.members[0])
+        for one in group.members:
+            self._group_of[one.observation_id] = group
 
     def settle(self) -> Regrouped:
         """Group what was put in or taken out since the last time, and say what that changed."""
@@ -111,6 +131,7 @@ class Leftovers:
 
     def _nearest(self, one: Observation) -> Observation | None:
         """Return the nearest anchor that is earlier and within reach, of two equally near the first."""
+        self._wake(one, self._reach_m, one.at_ms - self._quiet_ms, one.at_ms)
         best, best_m = None, self._reach_m
         for anchor in self._anchors.near(one):
             age_ms = one.at_ms - anchor.at_ms
@@ -151,6 +172,7 @@ class Leftovers:
         """Look again at the later claims that a new anchor may attract; for most claims, there are no later ones."""
         if one.at_ms > self._newest_ms:
             return
+        self._wake(one, self._reach_m, one.at_ms, one.at_ms + self._quiet_ms)
         for other in self._grouped(one, self._reach_m, one.at_ms, one.at_ms + self._quiet_ms):
             near = 0 <= other.at_ms - one.at_ms <= self._quiet_ms and distance_m(one, other) <= self._reach_m
             if near and order_of(other) > order_of(one):

@@ -143,7 +143,7 @@ class Muting:
                 found.append(one)
             elif one.observation_id in self.muted:
                 continue
-            elif one.observation_id in standing or not self._is_muted(one):
+            elif not causes or one.observation_id in standing or not self._is_muted(one):
                 found.append(one)
         return found
 

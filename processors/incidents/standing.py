@@ -1,7 +1,7 @@
 """The incremental side of clusters.conclude: after a change, only what it touches is concluded anew."""
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -23,6 +23,7 @@ from processors.incidents.conditions import Conditions
 from processors.incidents.endings import ClaimsByDevice, Endings
 from processors.incidents.leftovers import Group, Leftovers
 from processors.incidents.parties import Change, Party, Region, Told
+from processors.incidents.resting import RestingClaims, Unit
 from processors.incidents.rule_model import Rule
 from processors.incidents.verdict import Circumstances, fewest_claims, judge
 from schemas.records import Observation
@@ -33,6 +34,41 @@ ASK_AGAIN_MS: Final = 60_000
 
 SPARE_MS: Final = 1_000
 """So much longer than necessary claims are kept that nothing can give a home any more."""
+
+SPARE_ENDING_MS: Final = 60_000
+"""The same of claims that can end nothing any more: what watches claim may be so much later than a late record."""
+
+AWAKE_MS: Final = 15_000
+"""So much longer than claims in time look back, claims stay awake."""
+
+REST_EVERY_MS: Final = 8_000
+"""How often claims are put to rest."""
+
+REST_FEWEST: Final = 64
+"""Claims that are put to rest together at least."""
+
+
+class AllStanding(Mapping[str, Observation]):
+    """All observations that stand under a rule, by id, those that rest unpacked each time."""
+
+    def __init__(self, awake: Mapping[str, Observation], resting: Sequence[RestingClaims]) -> None:
+        self._awake, self._resting = awake, resting
+
+    def __getitem__(self, name: str) -> Observation:
+        found = self._awake.get(name)
+        for rest in self._resting if found is None else ():
+            found = found or rest.get(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._awake
+        for rest in self._resting:
+            yield from (one.observation_id for one in rest)
+
+    def __len__(self) -> int:
+        return len(self._awake) + sum(map(len, self._resting))
 
 
 class StandingClaims:
@@ -51,14 +87,23 @@ class StandingClaims:
         self._fewest = {Party: 1.0, Group: fewest_claims(rule, self._passing)}
         self._by_device = ClaimsByDevice() if self._circumstances.endings.by_own_device else None
         self._anchors = CellIndex(within.reach_m, within.lasts_s + within.quiet_s, latitude_deg, rule.parting)
-        self._left = Leftovers(rule, latitude_deg)
+        self._left = Leftovers(rule, latitude_deg, self._wake_groups)
         self._standing: dict[str, Observation] = {}
         self._party_of: dict[str, Party] = {}
         self._silent = Ageing()
         self._silent_left = Ageing()
-        waits = any(story.absent is not None for story in rule.stories)
-        self._left_ms = None if lateness_ms is None or waits else lateness_ms + 2 * self._before_ms + SPARE_MS
         self._ended = Ageing()
+        self._left_ms: int | None = None
+        self._ended_ms: int | None = None
+        if lateness_ms is not None:
+            waits_ms = max((1000 * one.absent.for_s for one in rule.stories if one.absent is not None), default=0)
+            self._left_ms = lateness_ms + max(2 * self._before_ms, waits_ms) + SPARE_MS
+            self._ended_ms = self._left_ms + self._before_ms + SPARE_ENDING_MS
+        self._left_awake_ms, self._ended_awake_ms = self._before_ms + AWAKE_MS, AWAKE_MS
+        self._resting_groups = RestingClaims(rule.parting)
+        self._resting_endings = RestingClaims(rule.parting)
+        self._circumstances.endings.wake = self._wake_endings
+        self._all = AllStanding(self._standing, (self._resting_groups, self._resting_endings))
         self._merely_ending: set[str] = set()
         self._oldest_ms = 0
         self._ripening: list[tuple[int, str]] = []
@@ -76,10 +121,13 @@ class StandingClaims:
     @property
     def standing(self) -> Mapping[str, Observation]:
         """All observations that stand, by id."""
-        return self._standing
+        return self._all
 
     def members_of(self, observation_id: str) -> Sequence[Observation]:
         """Return the cluster of an observation in canonical order; nothing if it does not stand."""
+        resting = None if observation_id in self._standing else self._resting_groups.get(observation_id)
+        if resting is not None:
+            self._wake_named(resting)
         party, group = self._party_of.get(observation_id), self._left.group_of(observation_id)
         if party is not None:
             return party.members()
@@ -101,12 +149,13 @@ class StandingClaims:
         """Return the passing claims up to `reach_m` from an observation that are of that time, and some others."""
         if not self._passing:
             return []
-        found = self._left.between(one, reach_m, from_ms, until_ms)
+        return [*self._left.between(one, reach_m, from_ms, until_ms), *self._guests(one, reach_m, from_ms, until_ms)]
+
+    def _guests(self, one: Observation, reach_m: float, from_ms: int, until_ms: int) -> Iterator[Observation]:
         within = self._rule.within
         begun_ms = from_ms - (within.lasts_s + within.quiet_s) * 1000
         for anchor in self._anchors.between(one, reach_m + within.reach_m, begun_ms, until_ms + self._before_ms):
-            found += self._party_of[anchor.observation_id].guests.values()
-        return found
+            yield from self._party_of[anchor.observation_id].guests.values()
 
     def apply(self, observations: Iterable[Observation], oldest_ms: int, tick_ms: int) -> Region | None:
         """Take claims and withdrawals in their order, then a tick; None when no incident changes.
@@ -116,6 +165,7 @@ class StandingClaims:
         """
         wanted: dict[str, Observation | None] = {}
         for one in observations:
+            self._wake_named(one)
             if one.withdrawn:
                 wanted[one.observation_id] = None
             elif one.at_ms >= oldest_ms:
@@ -177,30 +227,154 @@ class StandingClaims:
     def forget(self, oldest_ms: int) -> None:
         """Let the clusters go that are no incidents and whose newest claim is older, and what can end nothing more.
 
-        What is left over goes as soon as no claim can come that attracts it, or a guest that would belong to it.
+        What is left over goes as soon as no claim can come that attracts it, or a guest that would belong to it, or
+        that takes back what rules its stories out. What ends goes when nothing is left, or can come, that it ends.
+        Until then both rest.
         """
         self._oldest_ms = oldest_ms
         for one in self._silent.before(oldest_ms):
             members = self.members_of(one.observation_id)
             if members and members[-1] is one and self.told_of(one.observation_id) is None:
                 self.leave(members)
-        if self._left_ms is not None:
-            for one in self._silent_left.before(self._circumstances.tick_ms - self._left_ms):
-                group = self._left.group_of(one.observation_id)
-                if group is not None and group.members[-1] is one and group.verdict is None:
-                    self.leave(group.members)
-        for one in self._ended.before(oldest_ms):
-            if self._standing.get(one.observation_id) is one:
-                if self._before(one):
-                    self._ended.add(one, self._asked_ms(one))
+        self._forget_left()
+        self._forget_endings()
+
+    def _forget_left(self) -> None:
+        if self._left_ms is None:
+            return
+        tick_ms = self._circumstances.tick_ms
+        quiet: dict[str, Group] = {}
+        for one in self._silent_left.before(tick_ms):
+            group = self._left.group_of(one.observation_id)
+            if group is None or group.members[-1] is not one or group.verdict is not None:
+                continue
+            if one.at_ms + self._left_ms < tick_ms:
+                self.leave(group.members)
+            elif group.again_ms is None and self._may_rest(group.members):
+                quiet[one.observation_id] = group
+            else:
+                self._look_again_at_left(one, REST_EVERY_MS)
+        self._rest_groups(quiet.values())
+        for unit in self._resting_groups.take_before(tick_ms - self._left_ms):
+            self._forget_resting(unit)
+
+    def _forget_endings(self) -> None:
+        tick_ms, kept_ms = self._circumstances.tick_ms, self._ended_ms
+        quiet: dict[str, Observation] = {}
+        for one in self._ended.before(self._oldest_ms if kept_ms is None else tick_ms):
+            if self._standing.get(one.observation_id) is not one:
+                continue
+            if kept_ms is not None and one.at_ms + kept_ms >= tick_ms:
+                if self._may_rest((one,)):
+                    quiet[one.observation_id] = one
                 else:
-                    self._circumstances.endings.remove(one)
-                    if not self._is_clustered(one):
-                        self._let_go(one)
+                    self._look_again_at_ending(one, REST_EVERY_MS)
+            elif self._before(one):
+                self._ended.add(one, self._asked_ms(one))
+            else:
+                self._circumstances.endings.remove(one)
+                if not self._is_clustered(one):
+                    self._let_go(one)
+        self._rest_endings(quiet.values())
+        for unit in () if kept_ms is None else self._resting_endings.take_before(tick_ms - kept_ms):
+            if self._before(unit[0][0]):
+                self._wake_ending(unit)
+            else:
+                self._forget_resting(unit)
 
     def _asked_ms(self, ending: Observation) -> int:
         """Return when it is asked next whether a claim may still end something, the same before and after a restart."""
-        return ending.at_ms + -(-max(self._oldest_ms - ending.at_ms, 0) // ASK_AGAIN_MS) * ASK_AGAIN_MS
+        if self._ended_ms is None:
+            first_ms, now_ms = ending.at_ms, self._oldest_ms
+        else:
+            first_ms, now_ms = ending.at_ms + self._ended_ms, self._circumstances.tick_ms
+            if now_ms <= first_ms:
+                return min(first_ms, _at_once(ending.at_ms + self._ended_awake_ms))
+        return first_ms + -(-max(now_ms - first_ms, 0) // ASK_AGAIN_MS) * ASK_AGAIN_MS
+
+    # --- rest -------------------------------------------------------------------------------------------------------
+
+    def _may_rest(self, members: Sequence[Observation]) -> bool:
+        """Tell whether claims are in checkpoint parts; those that are evidence and may end something stay awake."""
+        return all(
+            self.parts.part_of(one.observation_id) is not None
+            and (one.kind in self._rule.evidence) != (one.kind in self._conditions.ending_kinds)
+            for one in members
+        )
+
+    def _rest_groups(self, groups: Collection[Group]) -> None:
+        if sum(len(group.members) for group in groups) < REST_FEWEST:
+            for group in groups:
+                self._look_again_at_left(group.members[-1], REST_EVERY_MS)
+            return
+        for group in groups:
+            self._left.drop(group)
+            if self._by_device is not None:
+                for one in group.members:
+                    self._by_device.remove(one)
+        self._resting_groups.put([self._laid_by(group.members) for group in groups])
+
+    def _rest_endings(self, endings: Collection[Observation]) -> None:
+        if len(endings) < REST_FEWEST:
+            for one in endings:
+                self._look_again_at_ending(one, REST_EVERY_MS)
+            return
+        for one in endings:
+            self._circumstances.endings.remove(one)
+        self._resting_endings.put([self._laid_by((one,)) for one in endings])
+
+    def _look_again_at_left(self, one: Observation, after_ms: int) -> None:
+        assert self._left_ms is not None
+        self._silent_left.add(one, min(self._circumstances.tick_ms + after_ms, one.at_ms + self._left_ms))
+
+    def _look_again_at_ending(self, one: Observation, after_ms: int) -> None:
+        assert self._ended_ms is not None
+        self._ended.add(one, min(self._circumstances.tick_ms + after_ms, one.at_ms + self._ended_ms))
+
+    def _laid_by(self, members: Sequence[Observation]) -> Unit:
+        for one in members:
+            del self._standing[one.observation_id]
+        return [(one, self.parts.lay_by(one.observation_id)) for one in members]
+
+    def _wake_named(self, one: Observation) -> None:
+        """Wake what rests under the id of an observation."""
+        for unit in self._resting_groups.take_named(one):
+            self._wake_group(unit)
+        for unit in self._resting_endings.take_named(one):
+            self._wake_ending(unit)
+
+    def _wake_groups(self, one: Observation, reach_m: float, from_ms: int, until_ms: int) -> None:
+        for unit in self._resting_groups.take_around(one, reach_m, from_ms, until_ms):
+            self._wake_group(unit)
+
+    def _wake_endings(self, one: Observation, reach_m: float, from_ms: int, until_ms: int) -> None:
+        for unit in self._resting_endings.take_around(one, reach_m, from_ms, until_ms):
+            self._wake_ending(unit)
+
+    def _wake_group(self, unit: Unit) -> None:
+        members = self._taken_up(unit)
+        if self._by_device is not None:
+            for one in members:
+                self._by_device.add(one)
+        self._left.put_back(Group(members))
+        self._look_again_at_left(members[-1], self._left_awake_ms)
+
+    def _wake_ending(self, unit: Unit) -> None:
+        for one in self._taken_up(unit):
+            self._circumstances.endings.add(one)
+            self._look_again_at_ending(one, self._ended_awake_ms)
+
+    def _taken_up(self, unit: Unit) -> list[Observation]:
+        for one, part in unit:
+            self._standing[one.observation_id] = one
+            self.parts.take_up(one.observation_id, part)
+        return [one for one, _ in unit]
+
+    def _forget_resting(self, unit: Unit) -> None:
+        for one, part in unit:
+            self.parts.remove_laid_by(one.observation_id, part)
+
+    # --- what goes --------------------------------------------------------------------------------------------------
 
     def _let_go(self, one: Observation) -> None:
         self.parts.remove(one.observation_id)
@@ -211,22 +385,41 @@ class StandingClaims:
         return one.observation_id in self._party_of or one.observation_id in self._left
 
     def _before(self, ending: Observation) -> list[Observation]:
-        """Return the claims before another one that it may say something of, and some others."""
+        """Return the claims before another one that it may say something of, without those that rest, and some others.
+
+        It says nothing of those that rest: no story is told of them, and none waits.
+        """
         if self._by_device is not None:
             endings = self._circumstances.endings
             return self._by_device.before(ending, endings.reach_m, endings.reach_ms)
-        within, reach_m = self._rule.within, self._circumstances.endings.reach_m
-        from_ms = ending.at_ms - within.lasts_s * 1000 - 2 * self._after_ms - self._before_ms
-        around = ending, reach_m, from_ms, ending.at_ms
-        return [one for one in (*self.firm.between(*around), *self.passing_around(*around)) if one is not ending]
+        around = ending, self._circumstances.endings.reach_m, self._begins_ms(ending), ending.at_ms
+        left = self._left.awake_between(*around) if self._passing else ()
+        found = (*self.firm.between(*around), *left, *self._guests(*around))
+        return [one for one in found if one is not ending]
+
+    def _begins_ms(self, ending: Observation) -> int:
+        """Return when a cluster may begin that a claim ends."""
+        return ending.at_ms - self._rule.within.lasts_s * 1000 - 2 * self._after_ms - self._before_ms
 
     def next_due_ms(self, horizon_ms: int) -> int | None:
         """Return when time alone changes something, or lets something go; None = never."""
         due = [self._ripening[0][0]] if self._ripening else []
-        if self._left_ms is not None:
-            due += [first_ms + self._left_ms + 1 for first_ms in self._silent_left.first_ms()]
-        due += [first_ms + horizon_ms + 1 for silent in (self._silent, self._ended) for first_ms in silent.first_ms()]
+        due += [first_ms + horizon_ms + 1 for first_ms in self._silent.first_ms()]
+        due += [first_ms + (horizon_ms if self._ended_ms is None else 0) + 1 for first_ms in self._ended.first_ms()]
+        due += [first_ms + 1 for first_ms in self._silent_left.first_ms()]
+        for resting, kept_ms in ((self._resting_groups, self._left_ms), (self._resting_endings, self._ended_ms)):
+            first_ms = resting.first_ms()
+            due += [] if first_ms is None or kept_ms is None else [first_ms + kept_ms + 1]
         return min(due, default=None)
+
+    def seal(self, key: str) -> dict[str, bytes]:
+        """Put the recent observations into a checkpoint part of that name if they are enough; return it."""
+        for part in self.parts.given_up():
+            for unit in self._resting_groups.take_part(part):
+                self._wake_group(unit)
+            for unit in self._resting_endings.take_part(part):
+                self._wake_ending(unit)
+        return self.parts.seal(key, self._standing)
 
     # --- one change -------------------------------------------------------------------------------------------------
 
@@ -255,6 +448,7 @@ class StandingClaims:
         self._merely_ending.discard(one.observation_id)
         if self._conditions.end(one):
             self._circumstances.endings.remove(one)
+            self._wake_groups(one, self._circumstances.endings.reach_m, self._begins_ms(one), one.at_ms)
             change.endings.append(one)
         if not self._is_clustered(one):
             return
@@ -291,10 +485,14 @@ class StandingClaims:
             self._left.touch(home)
 
     def _touch_before(self, ending: Observation, change: Change) -> None:
-        """See to it that the clusters are judged again of which a claim that came or went may have ended something."""
+        """See to it that the clusters are judged again of which a claim that came or went may have ended something.
+
+        One that came says nothing of a cluster of which no story is told and none waits.
+        """
+        came = self._standing.get(ending.observation_id) is ending
         for one in self._before(ending):
             home = self._home(one.observation_id)
-            if home is not None:
+            if home is not None and not (came and home.verdict is None and home.again_ms is None):
                 self._touch(home, change)
 
     def _home(self, observation_id: str) -> Party | Group | None:
@@ -421,10 +619,19 @@ class StandingClaims:
                 heapq.heappush(self._ripening, (home.again_ms, members[0].observation_id))
             if home.verdict is not None:
                 return (Told(cluster, home.verdict),)
-        silent = self._silent if self._left_ms is None or isinstance(home, Party) else self._silent_left
-        silent.add(members[-1])
+        last = members[-1]
+        if self._left_ms is None or isinstance(home, Party):
+            self._silent.add(last)
+        else:
+            rests_at_ms = _at_once(last.at_ms + self._left_awake_ms)
+            self._silent_left.add(last, min(rests_at_ms, last.at_ms + self._left_ms))
         return ()
 
 
 def _in_order(told: Iterable[Told]) -> tuple[Told, ...]:
     return tuple(sorted(told, key=lambda each: order_of(each.cluster.members[0])))
+
+
+def _at_once(at_ms: int) -> int:
+    """Return when claims that may rest at a time are put to rest, many at once."""
+    return -(-at_ms // REST_EVERY_MS) * REST_EVERY_MS

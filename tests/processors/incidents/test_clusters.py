@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processors.incidents import standing as standing_claims
 from processors.incidents.cells import CellIndex, component
+from processors.incidents.claim_parts import ClaimParts
 from processors.incidents.clusters import Cluster, canonical, conclude, distance_m, firm_linked, gather
 from processors.incidents.conditions import Conditions
 from processors.incidents.leftovers import Leftovers
@@ -196,36 +198,65 @@ def test_incremental_clusters_equal_the_whole_set(drawn: tuple[list[Observation]
         before = now
 
 
-def without_absences(rule: Rule) -> Rule:
-    """The rule without the stories that wait for an absence: with them, what is left over is kept for the horizon."""
-    parts = {
-        name: part.model_copy(update={"any_of": tuple(one for one in part.any_of if one.absent is None)})
-        for name, part in (("suspected", rule.suspected), ("confirmed", rule.confirmed))
-    }
-    return rule.model_copy(update=parts)
+claims_with_endings = st.lists(
+    st.builds(
+        lambda kind, device, at_s, x: claim(kind, f"{device}", at_s, x_m=x * 25, score=0.9),
+        st.sampled_from(
+            ("camera_crash", "hard_stop", "stationary_vehicle", "hard_stop", "stationary_vehicle", "moved_on")
+        ),
+        st.integers(0, 4),
+        st.one_of(st.integers(0, 60), st.integers(0, 90).map(lambda tens: tens * 10)),
+        st.integers(-9, 9),
+    ),
+    min_size=10,
+    max_size=40,
+    unique_by=lambda one: one.observation_id,
+)
 
 
-@settings(max_examples=60, deadline=None)
-@given(claims_around_a_scene, st.data())
-def test_what_is_left_over_may_go_once_nothing_late_can_change_it(
-    claims: list[Observation], data: st.DataObject
+def resting_at_once(rule: Rule, lateness_ms: int, awake_ms: int) -> StandingClaims:
+    """Claims that rest as soon as they are so old, however few there are."""
+    claims = StandingClaims(rule, Conditions(rule, CITY), LATITUDE_DEG + 1, lateness_ms)
+    claims.parts, claims._left_awake_ms, claims._ended_awake_ms = ClaimParts(part_claims=1), awake_ms, awake_ms
+    return claims
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.one_of(
+        st.tuples(claims_with_endings, st.just(CRASH)), st.tuples(claims_of_a_street, st.sampled_from(LANGUAGE.rules))
+    ),
+    st.sampled_from([0, 20_000, 75_000]),
+    st.data(),
+)
+def test_what_nothing_late_can_change_may_go_and_rests_before_it_goes(
+    drawn: tuple[list[Observation], Rule], awake_ms: int, data: st.DataObject
 ) -> None:
     """Claims come and are taken back up to 60 s late; the incidents are those of evaluators that forget nothing."""
-    rule = without_absences(CRASH)
-    lateness_ms, conditions = 60_000, Conditions(rule, CITY)
-    both = [StandingClaims(rule, conditions, LATITUDE_DEG + 1, late_ms) for late_ms in (lateness_ms, None)]
+    claims, rule = drawn
+    lateness_ms = 60_000
+    thrifty, plain = resting_at_once(rule, lateness_ms, awake_ms), StandingClaims(rule, Conditions(rule, CITY), 22.03)
     log: list[tuple[int, Observation]] = []
     for one in claims:
         late_ms = sorted(data.draw(st.lists(st.integers(0, lateness_ms), min_size=1, max_size=2)))
         log += [(one.at_ms + each, replace(one, withdrawn=bool(gone))) for gone, each in enumerate(late_ms)]
-    for tick_ms in range(T0_MS, T0_MS + 1_300_000, 10_000):
-        due = [one for at_ms, one in log if tick_ms - 10_000 < at_ms <= tick_ms and one.at_ms >= tick_ms - lateness_ms]
-        for standing in both:
-            standing.apply(due, T0_MS - 1, tick_ms)
-            standing.forget(T0_MS - 1)
-        assert both[0].told() == both[1].told()
-    left = [one for one in both[0].standing.values() if both[0].told_of(one.observation_id) is None]
-    assert all(any(not rule.is_passing(m.kind) for m in both[0].members_of(one.observation_id)) for one in left)
+    stored: dict[str, bytes] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(standing_claims, "REST_FEWEST", 1)
+        patch.setattr(standing_claims, "REST_EVERY_MS", 1_000)
+        for tick_ms in range(T0_MS, T0_MS + 1_600_000, 10_000):
+            due = [one for at_ms, one in log if tick_ms - 10_000 < at_ms <= tick_ms]
+            due = [one for one in due if one.at_ms >= tick_ms - lateness_ms]
+            for each in (thrifty, plain):
+                each.apply(due, T0_MS - 1, tick_ms)
+                each.forget(T0_MS - 1)
+            stored |= thrifty.seal(f"claims/{tick_ms}")
+            assert thrifty.told() == plain.told()
+            assert thrifty.standing.items() <= plain.standing.items()
+            kept = ClaimParts(part_claims=1).restore(thrifty.parts.state(), stored)
+            assert canonical(kept) == canonical(thrifty.standing.values())
+    clusters = [thrifty.members_of(one) for one in thrifty.standing if thrifty.told_of(one) is None]
+    assert all(any(not rule.is_passing(one.kind) for one in members) for members in clusters if members)
 
 
 passing_claims_of_one_junction = st.lists(
