@@ -261,6 +261,11 @@ class City:
         """Return the zones that contain a point, in the order of the package."""
         return self._zone_index.at(latitude_deg, longitude_deg)
 
+    def sections_at(self, latitude_deg: FloatArray, longitude_deg: FloatArray) -> IntArray:
+        """Return the numbers of the speed sections that contain n points, -1 = none."""
+        x_m, y_m = self._plane.xy(latitude_deg, longitude_deg)
+        return self.streets.sections.first(x_m, y_m, self._squares.places(x_m, y_m)[0])
+
     def due_trips(
         self, stop_ids: Sequence[str], line_ids: Sequence[str], after_ms: int, within_s: int
     ) -> tuple[DueTrip, ...]:

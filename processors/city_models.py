@@ -146,8 +146,8 @@ class ZoneEntry(Entry):
     def _has_one_shape(self) -> Self:
         if (self.polygon is None) == (self.circle is None):
             raise ValueError("a zone is either a polygon or a circle")
-        if self.kind == "speed_limit" and self.limit_kmh is None:
-            raise ValueError("a zone of kind speed_limit needs limit_kmh")
+        if self.kind in {"speed_limit", "speed_section"} and self.limit_kmh is None:
+            raise ValueError(f"a zone of kind {self.kind} needs limit_kmh")
         return self
 
 

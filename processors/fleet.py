@@ -48,6 +48,7 @@ from processors.records_in import RawRecord
 from processors.rows import Columns
 from processors.tracks import Track, degrees_e7
 from processors.vehicle_words import VehicleWords
+from processors.watches.sections import sections_of
 from processors.watches.silent_devices import silence_of
 from processors.watches.silent_vehicles import SILENT_VEHICLE, SILENT_VEHICLE_IN_FRAMES
 from schemas.codec import Codec
@@ -241,14 +242,14 @@ class FrameForm(PositionForm):
 
 def frame_domain(rule: FleetRule = FLEET_RULE) -> Domain:
     """Return what vehicle.frames.v1 is made of."""
-    watches = (silence_of(SILENT_VEHICLE_IN_FRAMES),)
+    watches = (silence_of(SILENT_VEHICLE_IN_FRAMES), sections_of("VehicleFrame"))
     domain = domain_of(FrameForm(rule), devices=DeviceKind.VEHICLE, watches=watches)
     return replace(domain, in_city=partial(_in_city, frame_domain, rule))
 
 
 def fleet_domain(rule: FleetRule = FLEET_RULE) -> Domain:
     """Return what vehicle.positions.v1 is made of."""
-    watches = (silence_of(SILENT_VEHICLE),)
+    watches = (silence_of(SILENT_VEHICLE), sections_of("VehiclePosition"))
     domain = domain_of(PositionForm(rule), devices=DeviceKind.VEHICLE, watches=watches)
     return replace(domain, in_city=partial(_in_city, fleet_domain, rule))
 

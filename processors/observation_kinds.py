@@ -87,6 +87,7 @@ _WATCH: Final = {
     "silent_sensor": "s",
     "sensor_heard": "s",
     "hourly_level": "of the quantity",
+    "section_speeding": "m/s",
 }
 
 _GATHERING: Final = {

@@ -22,6 +22,9 @@ from schemas.records import VehicleClass
 LANE_M: Final = 10.0
 """Half the width of the strip around an exclusive lane."""
 
+SECTION: Final = "speed_section"
+"""Zones over which the mean speed is measured; they say nothing of the speed at any one place."""
+
 NO_STOP: Final = -1
 CLASSES: Final = tuple(VehicleClass)
 MODE_CLASS: Final[Mapping[str, VehicleClass]] = {
@@ -56,7 +59,9 @@ class Streets:
     ) -> None:
         """Index them; baselines: tell the usual speeds of segments where they are known."""
         self.no_stopping = ZoneIndex([zone for zone in zones if zone.kind == "no_stopping"], plane, squares)
-        self._limits = ZoneIndex([zone for zone in zones if zone.limit_kmh is not None], plane, squares)
+        self.sections = ZoneIndex([zone for zone in zones if zone.kind == SECTION], plane, squares)
+        limited = [zone for zone in zones if zone.limit_kmh is not None and zone.kind != SECTION]
+        self._limits = ZoneIndex(limited, plane, squares)
         self._forbids = _concerned(self.no_stopping.zones)
         self._limited = _concerned(self._limits.zones)
         self._zone_kmh = np.array([zone.limit_kmh for zone in self._limits.zones], np.float64)
