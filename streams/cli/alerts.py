@@ -279,10 +279,14 @@ def _asks_for(one: Subscription) -> str:
 
 
 def _check_kinds(settings: Settings, kinds: tuple[str, ...]) -> None:
-    """Raise UsageError for a kind that no rule makes."""
-    from processors.incidents.rules import load_rules
+    """Raise UsageError for a kind that no rule makes, neither in the folder nor of a published set."""
+    from processors.incidents.rules import load_rules, rules_of
+    from streams.rule_sets import read_published
 
     known = {rule.kind for rule in load_rules(settings.rules or settings.city / "rules").rules}
+    if not known.issuperset(kinds):
+        published = read_published(settings, codec_of(settings))
+        known |= {rule.kind for one in published for rule in rules_of(one.files).rules}
     for kind in kinds:
         if kind not in known:
             raise UsageError(f"no rule makes incidents of kind {kind!r}: there are {', '.join(sorted(known))}")
