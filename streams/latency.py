@@ -2,10 +2,11 @@
 
 Both times are the broker's own (LogAppendTime), so no other clock takes part; it includes the wait for the next tick,
 for the slowest partition and for every hop through Kafka, and not what a reader of the changes adds. Changes that no
-new evidence caused (timers, withdrawals) have no latency.
+new evidence caused (timers, withdrawals) have no latency, nor have those that are told at a later tick than all their
+evidence: a rule waited for something that did not happen (`absent`), minutes maybe.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,10 +28,13 @@ class Latency:
 
 
 def measure_latency(
-    changes: Sequence[ChangeFact], sources: Mapping[str, Place], inputs: Mapping[tuple[str, int], InputPart]
+    changes: Sequence[ChangeFact],
+    sources: Mapping[str, Place],
+    told_ms: Mapping[str, int],
+    inputs: Mapping[tuple[str, int], InputPart],
 ) -> Latency:
     """Return the percentiles over all changes that new evidence caused and whose evidence lies in `inputs`."""
-    latency_ms = change_latencies_ms(changes, sources, inputs)
+    latency_ms = change_latencies_ms(changes, sources, told_ms, inputs)
     if not len(latency_ms):
         return Latency(0, None, None)
     p50, p99 = (float(value) for value in np.percentile(latency_ms, (50, 99)))
@@ -38,7 +42,10 @@ def measure_latency(
 
 
 def change_latencies_ms(
-    changes: Sequence[ChangeFact], sources: Mapping[str, Place], inputs: Mapping[tuple[str, int], InputPart]
+    changes: Sequence[ChangeFact],
+    sources: Mapping[str, Place],
+    told_ms: Mapping[str, int],
+    inputs: Mapping[tuple[str, int], InputPart],
 ) -> IntArray:
     """Return the latency of each such change, int64 (n,), in the log's order."""
     known: dict[str, set[str]] = {}
@@ -48,13 +55,19 @@ def change_latencies_ms(
         before = known.setdefault(incident.incident_id, set())
         new = {one.observation_id for one in incident.evidence} - before
         before |= new
-        if fact.change.change not in CAUSED_BY_EVIDENCE:
+        if fact.change.change not in CAUSED_BY_EVIDENCE or _waited(fact, new, told_ms):
             continue
         times = [_appended_ms(sources.get(one), inputs) for one in new]
         appended = [time for time in times if time is not None]
         if appended:
             found.append(fact.appended_ms - max(appended))
     return np.array(found, dtype=np.int64)
+
+
+def _waited(fact: ChangeFact, new: Set[str], told_ms: Mapping[str, int]) -> bool:
+    """Tell whether time, and not the newest of the evidence, made a change; a provisional one is ahead of its tick."""
+    told = [told_ms[one] for one in new if one in told_ms]
+    return bool(told) and not fact.change.incident.provisional and fact.change.tick_ms > max(told)
 
 
 def _appended_ms(place: Place | None, inputs: Mapping[tuple[str, int], InputPart]) -> int | None:

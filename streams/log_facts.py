@@ -94,6 +94,7 @@ class LogFacts:
 
     inputs: by (topic, partition). rejects: place -> reason. frames: repeats dropped; unlike: repeats that differ.
     standing: observation id -> kind, of those not withdrawn. sources: observation id -> the record it came from.
+    told_ms: observation id -> the tick that it was first told at.
     changes: in the log's order, repeats dropped; contradictions: (id, revision) seen with two contents.
     """
 
@@ -103,6 +104,7 @@ class LogFacts:
     unlike: int
     standing: Mapping[str, str]
     sources: Mapping[str, Place]
+    told_ms: Mapping[str, int]
     changes: Sequence[ChangeFact]
     contradictions: Sequence[tuple[str, int]]
 
@@ -114,10 +116,10 @@ def read_facts(settings: Settings, codec: Codec, log: LogReader, begin: Vector, 
         for partition, part in enumerate(_read_input(settings, codec, log, topic, begin, end)):
             inputs[topic.name, partition] = part
     frames, unlike = _read_frames(codec, log, begin, end)
-    standing, sources = _read_observations(codec, log, begin, end)
+    standing, sources, told_ms = _read_observations(codec, log, begin, end)
     changes, contradictions = read_changes(codec, log, begin, end)
     rejects = _read_rejects(codec, log, begin, end)
-    return LogFacts(inputs, rejects, frames, unlike, standing, sources, changes, contradictions)
+    return LogFacts(inputs, rejects, frames, unlike, standing, sources, told_ms, changes, contradictions)
 
 
 def read_changes(
@@ -242,11 +244,12 @@ def _read_frames(codec: Codec, log: LogReader, begin: Vector, end: Vector) -> tu
 
 def _read_observations(
     codec: Codec, log: LogReader, begin: Vector, end: Vector
-) -> tuple[dict[str, str], dict[str, Place]]:
+) -> tuple[dict[str, str], dict[str, Place], dict[str, int]]:
     """Take the blocks of every source in order; one at or before the last one taken is a repeat."""
     newest_ms: dict[tuple[str, int], int] = {}
     standing: dict[str, str] = {}
     sources: dict[str, Place] = {}
+    told_ms: dict[str, int] = {}
     for message in log.read(topics.OBSERVATIONS, begin, end):
         block = codec.read(message.value or b"", ObservationBlock)
         source = block.source_topic, block.source_partition
@@ -255,8 +258,9 @@ def _read_observations(
         newest_ms[source] = block.tick_ms
         for one in block.observations:
             sources.setdefault(one.observation_id, Place(one.source_topic, one.source_partition, one.source_offset))
+            told_ms.setdefault(one.observation_id, block.tick_ms)
             if one.withdrawn:
                 standing.pop(one.observation_id, None)
             else:
                 standing[one.observation_id] = one.kind
-    return standing, sources
+    return standing, sources, told_ms

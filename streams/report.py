@@ -105,7 +105,7 @@ def build_report(
         accounts=accounts,
         observations=dict(sorted(Counter(facts.standing.values()).items())),
         incidents=_count_incidents(facts, truths, max(ticks_ms, default=None)),
-        latency=None if sent is not None else measure_latency(facts.changes, facts.sources, facts.inputs),
+        latency=None if sent is not None else _latency(facts),
         sent=sent,
     )
 
@@ -214,6 +214,10 @@ def _incidents(count: IncidentCount) -> dict[str, Any]:
 
 def _moment(at_ms: int | None) -> str | None:
     return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def _latency(facts: LogFacts) -> Latency:
+    return measure_latency(facts.changes, facts.sources, facts.told_ms, facts.inputs)
 
 
 def _count_incidents(facts: LogFacts, truths: list[Truth] | None, end_ms: int | None) -> dict[str, IncidentCount]:

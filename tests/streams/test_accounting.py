@@ -28,7 +28,7 @@ from streams.latency import change_latencies_ms, measure_latency
 from streams.log_facts import WHOLE, ChangeFact, FrameFact, InputPart, LogFacts, Place
 from streams.reading import reading
 from streams.settings import Settings
-from tests.streams.incidents import change, incident
+from tests.streams.incidents import AT_MS, change, incident
 
 POSITIONS = topics.POSITIONS.name
 READINGS = topics.READINGS.name
@@ -70,6 +70,7 @@ def facts_of(
         unlike=unlike,
         standing={},
         sources={},
+        told_ms={},
         changes=(),
         contradictions=(),
     )
@@ -226,10 +227,22 @@ def test_latency_runs_from_the_newest_new_evidence_to_the_change() -> None:
         ChangeFact(9_500, change(replace(second, revision=4), Change.CHANGED)),
         ChangeFact(9_900, change(incident("i-2", evidence=("o-9",)))),
     ]
-    assert change_latencies_ms(changes, sources, inputs).tolist() == [150, 200]
-    latency = measure_latency(changes, sources, inputs)
+    told_ms = dict.fromkeys(sources, AT_MS)
+    assert change_latencies_ms(changes, sources, told_ms, inputs).tolist() == [150, 200]
+    latency = measure_latency(changes, sources, told_ms, inputs)
     assert (latency.changes, latency.p50) == (2, 175.0)
-    assert measure_latency([], sources, inputs).p99 is None
+    assert measure_latency([], sources, told_ms, inputs).p99 is None
+
+
+def test_what_a_rule_waited_for_is_no_latency() -> None:
+    inputs = {(POSITIONS, 0): part([10, 20], ticks=[40])}
+    sources = {"o-1": Place(POSITIONS, 0, 10), "o-2": Place(POSITIONS, 0, 20)}
+    told_ms = {"o-1": AT_MS - 60_000, "o-2": AT_MS}
+    waited = ChangeFact(62_000, change(incident("i-1", evidence=("o-1",))))
+    at_once = ChangeFact(62_150, change(incident("i-1", revision=2, evidence=("o-1", "o-2")), Change.CHANGED))
+    early = ChangeFact(62_300, change(incident("i-2", evidence=("o-1",), provisional=True)))
+    assert change_latencies_ms([waited, at_once], sources, told_ms, inputs).tolist() == [60_150]
+    assert change_latencies_ms([early], sources, told_ms, inputs).tolist() == [61_300]
 
 
 # --- on a real Kafka and a real ClickHouse ---
@@ -333,5 +346,5 @@ def test_topics_and_tables_of_a_real_stack_are_accounted_for(run: Settings) -> N
     assert (accounts.tables["positions"].written, accounts.tables["positions"].stored) == (1, 1)
     assert facts.standing == {"o-1": "hard_stop"}
     assert facts.sources["o-1"] == Place(POSITIONS, 0, base)
-    (latency_ms,) = change_latencies_ms(facts.changes, facts.sources, facts.inputs).tolist()
+    (latency_ms,) = change_latencies_ms(facts.changes, facts.sources, facts.told_ms, facts.inputs).tolist()
     assert 0 <= latency_ms < 60_000
