@@ -20,8 +20,10 @@ SLOT_MS: Final = 16_000
 LEAST_DEVICES: Final = 3
 LEAST_PLACES: Final = 3
 """Microphones on one pole are one when it comes to where a bang was."""
-MOST_SOUNDS: Final = 36
-"""Sounds that may be of one bang; more at once are fireworks, and nobody can tell which is which."""
+MOST_SOUNDS: Final = 72
+"""Of so many sounds that may be of one bang, the first, bangs are told: what goes on for longer is fireworks."""
+WAITS_MS: Final = 3_000
+"""What three microphones agree on is told so long after the last of them: by then others have heard it, if it was."""
 ECHO_S: Final = 1.0
 """How much later than a bang its echoes are heard."""
 
@@ -130,9 +132,10 @@ class Bangs:
     def _bangs(self, heard: Arrivals, rows: IntArray) -> Iterator[tuple[Bang, list[int]]]:
         """Yield the bangs of a group, the one most microphones heard first, and the rows of its sounds."""
         found: list[Bang] = []
-        while LEAST_DEVICES <= len(rows) <= MOST_SOUNDS:
+        rows = rows[np.lexsort((rows, heard.at_s[rows]))][:MOST_SOUNDS]
+        while len(rows) >= LEAST_DEVICES:
             some = heard.take(rows)
-            bang = locate_bang(some, self.rule)
+            bang = locate_bang(some, self.rule, found)
             if bang is None:
                 return
             used = rows[list(bang.heard)]
@@ -163,8 +166,10 @@ class Bangs:
         is_quiet = bool(self.quiet_made) and _level_db(bang, heard, sounds, used) < QUIET_DB
         made_kind = self.shot_made if told else self.quiet_made if is_quiet else self.made_kind
         latitude_deg, longitude_deg = self._plane.degrees(bang.x_m, bang.y_m)
+        at_ms = claims[0].at_ms + round(bang.at_s * 1000)
+        is_sure = _places(heard.take(np.array(used))) > LEAST_PLACES
         return Derived(
-            at_ms=claims[0].at_ms + round(bang.at_s * 1000),
+            at_ms=at_ms if is_sure else max(at_ms, *(one.at_ms for one in sounds)) + WAITS_MS,
             kind=made_kind,
             score=self._score(bang, heard, used, 0.0 if told else self.near_m),
             rests_on=sounds + tuple(one for one in told if one not in sounds),

@@ -1,6 +1,7 @@
 """Where a bang was, by when microphones at known places heard it: time difference of arrival, robust least squares."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -83,14 +84,15 @@ class _Fit:
     residual_s: FloatArray
 
 
-def locate_bang(arrivals: Arrivals, rule: LocationRule) -> Bang | None:
+def locate_bang(arrivals: Arrivals, rule: LocationRule, known: Sequence[Bang] = ()) -> Bang | None:
     """Return the bang that most microphones agree on (at least three), None if there is none.
 
-    Starts from the best places of a coarse grid; from each, Gauss-Newton on the arrivals that agree, of every
-    microphone at most one, until the same ones agree. The speed of sound is an unknown with a prior.
+    known: bangs found before, where another one may have been: shots come in volleys.
+    Starts from the best places of a coarse grid, and from the known ones; from each, Gauss-Newton on the arrivals that
+    agree, of every microphone at most one, until the same ones agree. The speed of sound is an unknown with a prior.
     """
     best: tuple[tuple[int, int, float], _Fit, IntArray] | None = None
-    for start in _starts(arrivals, rule):
+    for start in [*_starts(arrivals, rule), *(_again(arrivals, bang, rule) for bang in known)]:
         fit, heard = _settle(arrivals, start, rule)
         if fit is None or len(heard) < 3:
             continue
@@ -133,6 +135,14 @@ def _starts(arrivals: Arrivals, rule: LocationRule) -> list[FloatArray]:
             if len(starts) == rule.starts:
                 break
     return starts
+
+
+def _again(arrivals: Arrivals, bang: Bang, rule: LocationRule) -> FloatArray:
+    """Return the place of a known bang, and when one there would have been heard as most arrivals tell."""
+    begun_s = np.sort(arrivals.at_s - np.hypot(arrivals.x_m - bang.x_m, arrivals.y_m - bang.y_m) / rule.speed_mps)
+    last = np.searchsorted(begun_s, begun_s + 2 * rule.late_s, side="right")
+    first = int((last - np.arange(len(begun_s))).argmax())
+    return np.array([bang.x_m, bang.y_m, begun_s[first : last[first]].mean(), rule.speed_mps])
 
 
 def _settle(arrivals: Arrivals, start: FloatArray, rule: LocationRule) -> tuple[_Fit | None, IntArray]:

@@ -69,8 +69,18 @@ class Dispatch:
 
 def headway_s(line: Line, local_hour: float) -> float:
     """Return the planned headway of a line at a time of day."""
+    planned_s = _planned_s(line, local_hour)
+    return UNPLANNED_S if planned_s is None else planned_s
+
+
+def is_planned(line: Line, local_hour: float) -> bool:
+    """Tell whether a line has a headway at a time of day: where none is scheduled there is no gap."""
+    return _planned_s(line, local_hour) is not None
+
+
+def _planned_s(line: Line, local_hour: float) -> float | None:
     at_s = local_hour * 3600
     return next(
         (float(one.headway_s) for one in line.headway_s if seconds_of(one.from_time) <= at_s < seconds_of(one.to_time)),
-        UNPLANNED_S,
+        None,
     )

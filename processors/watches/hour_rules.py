@@ -35,6 +35,7 @@ class HourRule:
     day_begins: int = 6
     night_begins: int = 21
     quieter_db: float = 2.0
+    lasts_db: float = 3.0
     stuck_readings: int = 30
     lively_hours: int = 3
 
@@ -49,11 +50,12 @@ class Said(NamedTuple):
 
 
 def judge(
-    rule: HourRule, quantity: str, measure_unit: str, local_hour: int, hours: list[Hour], state: int
+    rule: HourRule, quantity: str, measure_unit: str, local_hour: int, hours: list[Hour], state: int, mean_milli: int
 ) -> tuple[list[Said], int]:
     """Return what the newest hour of a gauge says, and what is said of it since.
 
     hours: those of the last day that have readings, the newest first. local_hour: of its beginning, 0 to 23.
+    mean_milli: of the newest hour's readings, in thousandths; of sound, too, of the levels and not of their energy.
     """
     said: list[Said] = []
     now = hours[0]
@@ -65,7 +67,7 @@ def judge(
     if quantity in DAY_GUIDELINE_UG_M3:
         state = _air(rule, quantity, hours, state, said)
     if measure_unit == "dB" and now.valid:
-        state = _noise(rule, now.level_milli / 1000, local_hour, state, said)
+        state = _noise(rule, now.level_milli / 1000, mean_milli / 1000, local_hour, state, said)
     return said, state
 
 
@@ -90,12 +92,19 @@ def _air(rule: HourRule, pollutant: str, hours: list[Hour], state: int, said: li
     return state
 
 
-def _noise(rule: HourRule, level_db: float, local_hour: int, state: int, said: list[Said]) -> int:
+def _noise(rule: HourRule, level_db: float, mean_db: float, local_hour: int, state: int, said: list[Said]) -> int:
+    """Say that an hour was loud, or quiet again.
+
+    A reading stands for a minute, so a horn or a bang in one lifts the mean energy of the hour: the mean of the levels,
+    which it hardly moves, has to be near the limit too.
+    """
     by_day = rule.day_begins <= local_hour < rule.night_begins
     limit_db = rule.loud_by_day_db if by_day else rule.loud_by_night_db
     score = min(0.9, 0.5 + 0.02 * max(0.0, level_db - limit_db))
     loud = Said("noise_high", round(score * 1000), level_db, "")
-    return _edge(state, LOUD, level_db > limit_db, level_db <= limit_db - rule.quieter_db, loud, "noise_normal", said)
+    lasts = mean_db > limit_db - rule.lasts_db
+    over = level_db <= limit_db - rule.quieter_db or mean_db <= limit_db - rule.lasts_db - rule.quieter_db
+    return _edge(state, LOUD, level_db > limit_db and lasts, over, loud, "noise_normal", said)
 
 
 def _stuck(rule: HourRule, quantity: str, hours: list[Hour], state: int, said: list[Said]) -> int:

@@ -136,7 +136,8 @@ class HourWatch:
         now = closed(hour, level_milli, int(row["minutes"]).bit_count(), constant, before)
         state = self._closed.state(key) if before else 0
         local = datetime.fromtimestamp(hour * HOUR_MS / 1000, UTC).astimezone(self._zone)
-        said, state = judge(self._rule, quantity, unit, local.hour, [now, *before], state)
+        mean_milli = int(row["milli"]) // int(row["count"])
+        said, state = judge(self._rule, quantity, unit, local.hour, [now, *before], state, mean_milli)
         self._closed.put(key, now, state)
         self._fresh.append((key, now, state))
         end_ms, north, east = (hour + 1) * HOUR_MS, int(row["latitude_e7"]), int(row["longitude_e7"])

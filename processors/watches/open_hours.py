@@ -17,9 +17,13 @@ SUMS: Final = np.dtype(
     [
         ("key", "<i8"), ("hour", "<i8"), ("count", "<i8"), ("total", "<i8"), ("low_milli", "<i8"),
         ("high_milli", "<i8"), ("minutes", "<u8"), ("last_ms", "<i8"), ("latitude_e7", "<i4"), ("longitude_e7", "<i4"),
+        ("milli", "<i8"),
     ]
 )  # fmt: skip
-"""One hour of one gauge. hour: since 1970. minutes: a bit for each that has a reading. Place: of the last reading."""
+"""One hour of one gauge. hour: since 1970. minutes: a bit for each that has a reading. Place: of the last reading.
+
+total: of sound the energy, else as milli: the readings themselves, in thousandths.
+"""
 
 SumArray = npt.NDArray[Any]
 
@@ -46,7 +50,7 @@ def sums_of(readings: Readings) -> SumArray:
     tenth = np.clip(np.rint(np.where(readings.sound, readings.value, 0.0) * 10), 0, len(ENERGY) - 1).astype(np.int64)
     sums["key"], sums["hour"], sums["count"] = readings.key, readings.at_ms // HOUR_MS, 1
     sums["total"] = np.where(readings.sound, ENERGY[tenth], milli)
-    sums["low_milli"] = sums["high_milli"] = milli
+    sums["milli"] = sums["low_milli"] = sums["high_milli"] = milli
     minute = (readings.at_ms % HOUR_MS // MINUTE_MS).astype(np.uint64)
     sums["minutes"] = np.uint64(1) << minute
     sums["last_ms"] = readings.at_ms
@@ -65,6 +69,7 @@ def joined(sums: SumArray) -> SumArray:
     found: SumArray = sums[np.append(starts[1:], len(sums)) - 1]
     found["count"] = np.add.reduceat(sums["count"], starts)
     found["total"] = np.add.reduceat(sums["total"], starts)
+    found["milli"] = np.add.reduceat(sums["milli"], starts)
     found["low_milli"] = np.minimum.reduceat(sums["low_milli"], starts)
     found["high_milli"] = np.maximum.reduceat(sums["high_milli"], starts)
     found["minutes"] = np.bitwise_or.reduceat(sums["minutes"], starts)

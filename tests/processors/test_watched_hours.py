@@ -115,6 +115,21 @@ def test_noise_is_the_level_of_the_mean_energy_and_night_allows_less() -> None:
     ]
 
 
+def test_a_horn_in_one_reading_of_sixty_is_no_loud_hour() -> None:
+    """At 10 o'clock: 92 dB among 59 of 65 are 75 dB of mean energy, and 65.5 dB on average."""
+
+    def course(loud_minutes: range) -> list[Any]:
+        return readings(
+            lambda hour, minute: 50.0 if hour < 6 else 92.0 if hour == 10 and minute in loud_minutes else 65.0, 12
+        )
+
+    assert told(course(range(1)), "noise_high", "noise_normal") == []
+    assert told(course(range(6)), "noise_high", "noise_normal") == [
+        ("noise_high", 11.0, 82.1, ""),
+        ("noise_normal", 12.0, 65.0, ""),
+    ]
+
+
 def test_a_sensor_that_varied_and_does_not_any_more_is_stuck() -> None:
     def course(hour: int, minute: int) -> float | None:
         return 30.0 + minute / 10 if hour not in (3, 4, 5) else 33.3

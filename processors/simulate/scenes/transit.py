@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from processors.simulate.dispatch import is_planned
 from processors.simulate.orders import Detour
 from processors.simulate.rule import Span
 from processors.simulate.scenes.drives import standing_at
@@ -90,6 +91,8 @@ def service_gap(stage: Stage, call: Call) -> Scene | None:
     dispatch = fleet.dispatch
     for number in call.rng.permutation(len(dispatch.services)).tolist():
         one = dispatch.services[number]
+        if not is_planned(one.line, call.hour):
+            continue
         path = int(call.rng.choice([p for p in stage.paths.patterns if stage.paths.line_id[p] == one.line.line_id]))
         before = [p for p in range(len(stage.paths.following)) if stage.paths.following[p] == path]
         stop = int(stage.paths.next_stop(np.array(before[:1]), stage.paths.length_m[before[:1]] - 1.0)[0])

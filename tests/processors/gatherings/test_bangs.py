@@ -88,6 +88,33 @@ def test_three_microphones_give_a_lower_score_than_four() -> None:
     assert four.score == pytest.approx(0.85)
 
 
+def test_what_three_agree_on_is_told_when_others_would_have_heard_it() -> None:
+    heard = bang(50, 20, NOON_MS, "M1 M2 M3")
+    (three,) = located(heard)
+    assert three.at_ms == max(one.at_ms for one in heard) + 3_000
+    (four,) = located(bang(50, 20, NOON_MS, "M1 M2 M3 M4"))
+    assert abs(four.at_ms - NOON_MS) <= 5
+
+
+def test_of_more_than_72_sounds_the_first_are_told_apart() -> None:
+    """Fourteen shots, two thirds of a second apart: what went before does not go when there are too many."""
+    shots = [one for number in range(14) for one in bang(120, -60, NOON_MS + number * 660)]
+    found = located(shots)
+    assert len(found) == 12
+    assert max(off_m(one, 120, -60) for one in found) < 3
+
+
+def test_a_volley_of_which_few_hear_each_shot_comes_from_one_place() -> None:
+    volley = (
+        bang(120, -60, NOON_MS) + bang(120, -60, NOON_MS + 450, "M1 M3 M5") + bang(120, -60, NOON_MS + 900, "M2 M4 M6")
+    )
+    found = located(volley)
+    assert [one.subject for one in found] == ["6"]  # three sounds of a place already found may be echoes
+    volley += bang(120, -60, NOON_MS + 1_500, "M1 M2 M4 M6")
+    found = located(volley)
+    assert [off_m(one, 120, -60) < 5 for one in found] == [True, True]
+
+
 def test_what_only_microphones_near_by_heard_may_have_been_a_crash() -> None:
     near = {"A": (-90, 0), "B": (80, 20), "C": (0, 110), "D": (-40, -100)}
     claims = [
