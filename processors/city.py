@@ -120,7 +120,7 @@ class UnitPolygon:
 
 
 class City:
-    """A city package, ready to be asked; never changes."""
+    """A city package, ready to be asked; nothing changes but what baselines say of times to come."""
 
     def __init__(
         self,
@@ -198,6 +198,11 @@ class City:
         other = copy(self)
         other.cameras, other.sensors, other.vehicles, other.revoked = cameras, sensors, vehicles, revoked
         return other
+
+    def take_baselines(self, baselines: Baselines) -> None:
+        """Answer by other baselines from now on; what they say of times that records were judged for is as before."""
+        self.baselines = baselines
+        self.streets.take_baselines(baselines)
 
     def locate(
         self,

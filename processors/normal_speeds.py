@@ -28,18 +28,23 @@ QUARTERS: Final = 1_000
 
 
 class NormalSpeeds:
-    """The usual speed by way (a line's index times 2 plus the direction), segment and time; never changes."""
+    """The usual speed by way (a line's index times 2 plus the direction), segment and time."""
 
     def __init__(self, lines: Sequence[Line], length_m: FloatArray, baselines: Baselines, time_zone: str) -> None:
         """length_m: of every way."""
-        self._baselines, self._zone = baselines, ZoneInfo(time_zone)
+        self._zone = ZoneInfo(time_zone)
         self._ways = {
             (line.line_id, pattern.direction_id): 2 * index + pattern.direction_id
             for index, line in enumerate(lines)
             for pattern in line.patterns
         }
         self._shape = max(2 * len(lines), 1), int(length_m.max(initial=0.0) / SEGMENT_M) + 1, SPEED_HOURS
+        self.take(baselines)
+
+    def take(self, baselines: Baselines) -> None:
+        """Answer by other baselines from now on."""
         told = [float(np.nanmax(one.mps)) for one in baselines.normals if not np.isnan(one.mps).all()]
+        self._baselines = baselines
         self.highest_mps = max([*NORMAL_MPS, *told])
         self._tables: dict[int, Float32Array] = {}
         self._places: dict[int, tuple[int, int]] = {}

@@ -73,7 +73,6 @@ class Streets:
         self._stop, self._stop_at_m, self._odd = _stops_along(lines, stops)
         self.length_m = _lengths_m(lines)
         self._normals = NormalSpeeds(lines, self.length_m, baselines, time_zone)
-        self.highest_normal_mps = self._normals.highest_mps
         self._lanes = _courses([line for line in lines if line.exclusive_lane], plane)
         self._lane_unit = _units(self._lanes)
         self._near_lanes = NearSegments(self._lanes, LANE_M, squares)
@@ -162,6 +161,15 @@ class Streets:
     def segment(self, offset_m: FloatArray) -> IntArray:
         """Return the numbers of the segments at offsets (n,) along their ways."""
         return (offset_m / SEGMENT_M).astype(np.int64)
+
+    @property
+    def highest_normal_mps(self) -> float:
+        """Return the highest usual speed of any street and time."""
+        return self._normals.highest_mps
+
+    def take_baselines(self, baselines: Baselines) -> None:
+        """Know other usual speeds from now on."""
+        self._normals.take(baselines)
 
     def normal_mps(self, way: IntArray, segment: IntArray, at_ms: IntArray) -> FloatArray:
         """Return the usual speed on segments of n ways at those times."""

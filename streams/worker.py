@@ -17,6 +17,7 @@ from streams import heap, topics
 from streams.admin import ensure_topics
 from streams.engine import Engine
 from streams.kafka_access import faust_credentials
+from streams.new_baselines import LOOK_S, NewBaselines
 from streams.outbox import Deliveries
 from streams.reach import wait_answering
 from streams.settings import Settings, exposed_secrets, reach_loopback_directly, settings_from_env
@@ -87,6 +88,7 @@ def build_worker() -> tuple[CityApp, Engine]:
     mount(app, engine)
     gc.freeze()  # the city, the rules, the modules: they stay
     app.timer(interval=GIVE_BACK_S)(_give_back)
+    app.timer(interval=LOOK_S)(NewBaselines(engine.city, settings.city).look)
     if settings.ticker:
         app.timer(interval=TICK_MS / 1000)(_Ticker(engine).tick)
     return app, engine

@@ -1,5 +1,6 @@
 """Baselines from the rows that the engine wrote, by the command line, and what detectors make of them."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from processors.incidents.rules import load_rules
 from sinks.clickhouse.migrations import drop_database, migrate
 from sinks.clickhouse.writer import Writer
 from streams.cli import cli
+from streams.new_baselines import NewBaselines
 from streams.settings import Settings
 from tests.city.builders import write_files
 from tests.processors.builders import engine, log_of, position, run, tick
@@ -182,3 +184,21 @@ def test_what_cannot_be_shown_is_said_in_a_sentence(tmp_path: Path) -> None:
     )
     broken = CliRunner().invoke(cli, ["baselines", "show", "--city", str(folder)])
     assert "a.json: normals_mps L1" in str(broken.exception)
+
+
+def test_a_worker_takes_what_is_made_while_it_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = write_files(tmp_path / "small", FILES)
+    city = load_city(folder)
+    watched = NewBaselines(city, folder)
+    with_devices = city.with_devices({}, {}, {})
+    assert slow("2026-09-28T09:05", 3.0, with_devices) == set()
+    told = {"valid_from": "2026-09-28T00:00:00+07:00", "normals_mps": {"L1/0/1": [10.0] * 48}, "elsewhere": [2.0] * 168}
+    write_files(folder / "baselines", {"2026-09-28.json": json.dumps(told)})
+    asyncio.run(watched.look())
+    assert slow("2026-09-28T09:05", 3.0, with_devices) == {0.3}
+    assert slow("2026-09-27T09:05", 3.0, with_devices) == set(), "the day before is as it was"
+    assert city.baselines.expected("any", "", ms("2026-09-28T09:05"), ZONE) == 2.0
+    write_files(folder / "baselines", {"2026-09-29.json": "{}"})
+    asyncio.run(watched.look())
+    assert "the baselines stay as they were" in caplog.text
+    assert slow("2026-09-29T09:05", 3.0, city) == {0.3}
