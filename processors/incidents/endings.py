@@ -35,8 +35,9 @@ class Endings:
             [0, *(1000 * (span_s + one.for_s) for span_s, (_, one) in zip(spans_s, absent, strict=True))]
         )
         """how much later than the claim a story is told around what ends it comes at most"""
-        parting = attrgetter("device_id") if self.by_own_device else rule.parting
-        self._index = CellIndex(self.reach_m, SPAN_S, latitude_deg, parting)
+        self.parting = attrgetter("device_id") if self.by_own_device else rule.parting
+        """what tells the subject that a claim and what ends it share; None = they are near each other"""
+        self._index = CellIndex(self.reach_m, SPAN_S, latitude_deg, self.parting)
         self._newest_ms = 0
         self.wake: Callable[[Observation, float, int, int], None] | None = None
         """Puts back what was taken out only to rest, around a claim and of a time; called before anything is asked."""

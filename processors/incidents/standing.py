@@ -101,7 +101,7 @@ class StandingClaims:
             self._ended_ms = self._left_ms + self._before_ms + SPARE_ENDING_MS
         self._left_awake_ms, self._ended_awake_ms = self._before_ms + AWAKE_MS, AWAKE_MS
         self._resting_groups = RestingClaims(rule.parting)
-        self._resting_endings = RestingClaims(rule.parting)
+        self._resting_endings = RestingClaims(self._circumstances.endings.parting)
         self._circumstances.endings.wake = self._wake_endings
         self._all = AllStanding(self._standing, (self._resting_groups, self._resting_endings))
         self._merely_ending: set[str] = set()
