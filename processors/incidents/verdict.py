@@ -243,12 +243,17 @@ class _Telling:
         return part.values()
 
     def _centres(self) -> dict[str, Observation]:
-        """Return what the story may be told around: claims at the time of those of its rarest group, by id."""
+        """Return what the story may be told around: claims near those of its rarest group in place and time, by id."""
         leads = [[one for way in group.ways for one in self._leads[way].claims] for group in self._groups]
         rarest = min(leads, key=len)
         tracks = [self._heard.of(kind) for kind in {way[0] for way in self._leads}]
-        near = (track.around(lead, self._apart_ms) for lead in rarest for track in tracks)
-        return {one.observation_id: one for some in near for one in some}
+        return {
+            one.observation_id: one
+            for lead in rarest
+            for track in tracks
+            for one in track.around(lead, self._apart_ms)
+            if self._near(lead, one)
+        }
 
     def _around(self, centre: Observation) -> Iterable[Observation]:
         """Return the claims that take part around one; none if the story is not told there."""
