@@ -32,6 +32,8 @@ class HeadwayBook:
         self._changed: dict[tuple[int, int, int], None] = {}
         self._later: list[tuple[int, int, int, int]] = []
         self._wakes: dict[int, int] = {}
+        self._first_gaps: dict[int, tuple[int, int]] = {}
+        """of a stop's last passage that was old enough, and when the gap after it begins if nobody comes"""
         self._hours: dict[int, dict[int, None]] = {}
         self._prepared: dict[int, dict[int, Observation | None]] = {}
 
@@ -125,11 +127,12 @@ class HeadwayBook:
         if index + 1 < len(times):
             after_ms = times[index + 1]
             headway_ms = after_ms - before_ms
+            known_ms, gap_ms = self._first_gaps.get(place.code, (0, 0))
             if after_ms > tick_ms:
                 heapq.heappush(self._later, (after_ms, *key))
             elif after_ms >= oldest_ms and headway_ms < rule.bunched_ms:
                 made = self._gathering.bunched(self._ledger, place, index + 1)
-            if headway_ms < rule.gap_ms:
+            if headway_ms < rule.gap_ms or (known_ms == before_ms and after_ms < gap_ms):
                 return made
         elif tick_ms < before_ms + rule.gap_ms:
             self._wake(place.code, before_ms + rule.gap_ms)
@@ -147,6 +150,8 @@ class HeadwayBook:
                 heapq.heappush(self._later, (later_ms, *key))
             else:
                 self._wake(place.code, later_ms)
+        if index + 1 == len(place.at_ms):
+            self._first_gaps[place.code] = (place.at_ms[index], gaps_ms[0] if gaps_ms else NEVER_MS)
         over = self._gathering.gap_over(self._ledger, place, index) if gaps_ms else None
         if over is not None and oldest_ms <= over.at_ms <= tick_ms:
             made.append(over)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from processors.gatherings.contract import Gathering
-from processors.gatherings.gatherer import Gatherer
+from processors.gatherings.gatherer import NEVER_MS, Gatherer
 from processors.gatherings.line_gatherer import LineGatherer
 from processors.gatherings.line_gathering import LineGathering
 from processors.incidents.claim_parts import ClaimsState
@@ -77,6 +77,7 @@ class GatheringStage:
         self._gatherers = gatherers_of(gatherings, horizon_ms)
         self._exercise = exercise
         self._tick_ms = -1
+        self._wake_ms = 0
         self._concerned: dict[str, list[int]] = {}
         for number, gatherer in enumerate(self._gatherers):
             for kind in sorted(gatherer.kinds):
@@ -88,12 +89,15 @@ class GatheringStage:
         found: list[Observation] = []
         told: dict[int, list[Observation]] = {}
         self._tell(told, tick.observations)
+        if not told and tick.tick_ms < self._wake_ms:
+            return tick, ()
         for number, gatherer in enumerate(self._gatherers):
             if number in told or gatherer.wake_ms <= tick.tick_ms:
                 derived = gatherer.advance(tick.tick_ms, told.get(number, ()))
                 if derived:
                     self._tell(told, derived)
                     found += derived
+        self._wake_ms = min(one.wake_ms for one in self._gatherers) if self._gatherers else NEVER_MS
         if not found:
             return tick, ()
         observations = tuple(sorted((*tick.observations, *found), key=order_of))
@@ -118,7 +122,7 @@ class GatheringStage:
 
     def restore(self, states: Sequence[GathererState], parts: Mapping[str, bytes], tick_ms: int) -> None:
         """Go back to a state as of a tick; gatherings that it does not know begin empty."""
-        self._tick_ms = tick_ms
+        self._tick_ms, self._wake_ms = tick_ms, 0
         known = {state.name: state.claims for state in states if state.exercise == self._exercise}
         for gatherer in self._gatherers:
             gatherer.restore(known, parts, tick_ms)
