@@ -62,8 +62,8 @@ def build(
 ) -> None:
     """Make a snapshot of what is usual from the past days that ClickHouse keeps (docs/baselines.md).
 
-    It holds from a local midnight on: without --from and --until from the next one. It rests on whole days up to
-    the day before the one on which it can be made first, and is never changed. Run it once a day, before midnight.
+    It holds from a local midnight on and is never changed: without --from and --until from the next one, resting on
+    the whole days up to yesterday. Run it once a day.
 
     \b
     Example:
