@@ -12,6 +12,9 @@ from schemas.records import Observation
 
 SPAN_S: Final = 300
 
+Wake = Callable[[Observation, float, int, int], None]
+"""Is given an observation, metres around it, and from when to when."""
+
 
 def is_by_own_device(rule: Rule) -> bool:
     """Tell whether, of a rule by place, nobody but the device that claimed something can end it."""
@@ -39,7 +42,7 @@ class Endings:
         """what tells the subject that a claim and what ends it share; None = they are near each other"""
         self._index = CellIndex(self.reach_m, SPAN_S, latitude_deg, self.parting)
         self._newest_ms = 0
-        self.wake: Callable[[Observation, float, int, int], None] | None = None
+        self.wake: Wake | None = None
         """Puts back what was taken out only to rest, around a claim and of a time; called before anything is asked."""
         for one in claims:
             self.add(one)

@@ -6,17 +6,18 @@ worked off in canonical order, and a claim is looked at again only when a first 
 
 import heapq
 from bisect import insort
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from processors.incidents.cells import CellIndex
 from processors.incidents.clusters import METRES_PER_DEG, distance_m, order_of
+from processors.incidents.endings import Wake
 from processors.incidents.rule_model import Rule
 from processors.incidents.verdict import Verdict
 from schemas.records import Observation
 
-Wake = Callable[[Observation, float, int, int], None]
-"""An observation, metres around it, and from when to when."""
+
+def _nobody(one: Observation, reach_m: float, from_ms: int, until_ms: int) -> None:
+    """Wake nothing."""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,12 +43,8 @@ class Regrouped:
 class Leftovers:
     """Groups of passing claims. After `settle` always equal to `clusters.gather` of them all."""
 
-    def __init__(self, rule: Rule, latitude_deg: float, wake: Wake = lambda *around: None) -> None:
-        """latitude_deg: see CellIndex.
-
-        wake: puts back the groups that were laid aside and have a claim up to so many metres from an observation and
-        from one time to another; it is called before anything is looked for there.
-        """
+    def __init__(self, rule: Rule, latitude_deg: float) -> None:
+        """latitude_deg: see CellIndex."""
         passing = rule.passing
         self._reach_m, quiet_s = (1.0, 1) if passing is None else (passing.reach_m, passing.quiet_s)
         self._quiet_ms = quiet_s * 1000
@@ -57,7 +54,8 @@ class Leftovers:
         self._group_of: dict[str, Group | None] = {}
         self._doubtful: list[tuple[int, str, Observation]] = []
         self._changed = Regrouped()
-        self._wake = wake
+        self.wake: Wake = _nobody
+        """Puts back the groups that were taken out only to rest; called before anything is looked for."""
 
     def __contains__(self, observation_id: str) -> bool:
         return observation_id in self._group_of
@@ -68,7 +66,7 @@ class Leftovers:
 
     def between(self, one: Observation, reach_m: float, from_ms: int, until_ms: int) -> list[Observation]:
         """Return the claims up to `reach_m` from an observation that are of that time, and some others."""
-        self._wake(one, reach_m, from_ms, until_ms)
+        self.wake(one, reach_m, from_ms, until_ms)
         return self.awake_between(one, reach_m, from_ms, until_ms)
 
     def awake_between(self, one: Observation, reach_m: float, from_ms: int, until_ms: int) -> list[Observation]:
@@ -131,7 +129,7 @@ class Leftovers:
 
     def _nearest(self, one: Observation) -> Observation | None:
         """Return the nearest anchor that is earlier and within reach, of two equally near the first."""
-        self._wake(one, self._reach_m, one.at_ms - self._quiet_ms, one.at_ms)
+        self.wake(one, self._reach_m, one.at_ms - self._quiet_ms, one.at_ms)
         best, best_m = None, self._reach_m
         for anchor in self._anchors.near(one):
             age_ms = one.at_ms - anchor.at_ms
@@ -172,7 +170,7 @@ class Leftovers:
         """Look again at the later claims that a new anchor may attract; for most claims, there are no later ones."""
         if one.at_ms > self._newest_ms:
             return
-        self._wake(one, self._reach_m, one.at_ms, one.at_ms + self._quiet_ms)
+        self.wake(one, self._reach_m, one.at_ms, one.at_ms + self._quiet_ms)
         for other in self._grouped(one, self._reach_m, one.at_ms, one.at_ms + self._quiet_ms):
             near = 0 <= other.at_ms - one.at_ms <= self._quiet_ms and distance_m(one, other) <= self._reach_m
             if near and order_of(other) > order_of(one):

@@ -1,11 +1,12 @@
 """The incremental side of clusters.conclude: after a change, only what it touches is concluded anew."""
 
 import heapq
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from processors.incidents.ageing import Ageing
+from processors.incidents.at_rest import REST_EVERY_MS, AllStanding, AtRest, at_once
 from processors.incidents.cells import CellIndex, component
 from processors.incidents.claim_parts import ClaimParts, ClaimsState
 from processors.incidents.clusters import (
@@ -23,52 +24,12 @@ from processors.incidents.conditions import Conditions
 from processors.incidents.endings import ClaimsByDevice, Endings
 from processors.incidents.leftovers import Group, Leftovers
 from processors.incidents.parties import Change, Party, Region, Told
-from processors.incidents.resting import RestingClaims, Unit
 from processors.incidents.rule_model import Rule
 from processors.incidents.verdict import Circumstances, fewest_claims, judge
 from schemas.records import Observation
 
 ASK_AGAIN_MS: Final = 60_000
 """How often a claim that may still end something is looked at again, to be forgotten."""
-
-
-SPARE_MS: Final = 1_000
-"""So much longer than necessary claims are kept that nothing can give a home any more."""
-
-SPARE_ENDING_MS: Final = 60_000
-"""The same of claims that can end nothing any more: what watches claim may be so much later than a late record."""
-
-AWAKE_MS: Final = 15_000
-"""So much longer than claims in time look back, claims stay awake."""
-
-REST_EVERY_MS: Final = 8_000
-"""How often claims are put to rest."""
-
-REST_FEWEST: Final = 64
-"""Claims that are put to rest together at least."""
-
-
-class AllStanding(Mapping[str, Observation]):
-    """All observations that stand under a rule, by id, those that rest unpacked each time."""
-
-    def __init__(self, awake: Mapping[str, Observation], resting: Sequence[RestingClaims]) -> None:
-        self._awake, self._resting = awake, resting
-
-    def __getitem__(self, name: str) -> Observation:
-        found = self._awake.get(name)
-        for rest in self._resting if found is None else ():
-            found = found or rest.get(name)
-        if found is None:
-            raise KeyError(name)
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        yield from self._awake
-        for rest in self._resting:
-            yield from (one.observation_id for one in rest)
-
-    def __len__(self) -> int:
-        return len(self._awake) + sum(map(len, self._resting))
 
 
 class StandingClaims:
@@ -87,23 +48,15 @@ class StandingClaims:
         self._fewest = {Party: 1.0, Group: fewest_claims(rule, self._passing)}
         self._by_device = ClaimsByDevice() if self._circumstances.endings.by_own_device else None
         self._anchors = CellIndex(within.reach_m, within.lasts_s + within.quiet_s, latitude_deg, rule.parting)
-        self._left = Leftovers(rule, latitude_deg, self._wake_groups)
+        self._left = Leftovers(rule, latitude_deg)
         self._standing: dict[str, Observation] = {}
         self._party_of: dict[str, Party] = {}
         self._silent = Ageing()
-        self._silent_left = Ageing()
-        self._ended = Ageing()
-        self._left_ms: int | None = None
-        self._ended_ms: int | None = None
-        if lateness_ms is not None:
-            waits_ms = max((1000 * one.absent.for_s for one in rule.stories if one.absent is not None), default=0)
-            self._left_ms = lateness_ms + max(2 * self._before_ms, waits_ms) + SPARE_MS
-            self._ended_ms = self._left_ms + self._before_ms + SPARE_ENDING_MS
-        self._left_awake_ms, self._ended_awake_ms = self._before_ms + AWAKE_MS, AWAKE_MS
-        self._resting_groups = RestingClaims(rule.parting)
-        self._resting_endings = RestingClaims(self._circumstances.endings.parting)
-        self._circumstances.endings.wake = self._wake_endings
-        self._all = AllStanding(self._standing, (self._resting_groups, self._resting_endings))
+        self._rest = AtRest(
+            rule, conditions, lateness_ms, self.parts, self._standing, self._left, self._circumstances.endings,
+            self._by_device,
+        )  # fmt: skip
+        self._all = AllStanding(self._standing, self._rest.stores)
         self._merely_ending: set[str] = set()
         self._oldest_ms = 0
         self._ripening: list[tuple[int, str]] = []
@@ -125,9 +78,8 @@ class StandingClaims:
 
     def members_of(self, observation_id: str) -> Sequence[Observation]:
         """Return the cluster of an observation in canonical order; nothing if it does not stand."""
-        resting = None if observation_id in self._standing else self._resting_groups.get(observation_id)
-        if resting is not None:
-            self._wake_named(resting)
+        if observation_id not in self._standing:
+            self._rest.wake_id(observation_id)
         party, group = self._party_of.get(observation_id), self._left.group_of(observation_id)
         if party is not None:
             return party.members()
@@ -165,7 +117,7 @@ class StandingClaims:
         """
         wanted: dict[str, Observation | None] = {}
         for one in observations:
-            self._wake_named(one)
+            self._rest.wake_named(one)
             if one.withdrawn:
                 wanted[one.observation_id] = None
             elif one.at_ms >= oldest_ms:
@@ -176,6 +128,7 @@ class StandingClaims:
         removed = [old for name, old in was.items() if old is not None and name in differs]
         added = [new for name, new in wanted.items() if new is not None and name in differs]
         self._circumstances = Circumstances(tick_ms, self._circumstances.endings, self._circumstances.expected)
+        self._rest.tick_ms = tick_ms
         ripe = self._ripe(tick_ms)
         if not removed and not added and not ripe:
             return None
@@ -199,6 +152,7 @@ class StandingClaims:
         standing = self.parts.restore(state, parts)
         self._merely_ending = set(merely_ending)
         self._circumstances = replace(self._circumstances, tick_ms=tick_ms)
+        self._rest.tick_ms = tick_ms
         self._oldest_ms = oldest_ms
         self._change([], standing)
         for one in standing:
@@ -240,141 +194,51 @@ class StandingClaims:
         self._forget_endings()
 
     def _forget_left(self) -> None:
-        if self._left_ms is None:
+        rest, quiet = self._rest, dict[str, Group]()
+        if rest.left_ms is None:
             return
-        tick_ms = self._circumstances.tick_ms
-        quiet: dict[str, Group] = {}
-        for one in self._silent_left.before(tick_ms):
+        for one in rest.left_looks.before(rest.tick_ms):
             group = self._left.group_of(one.observation_id)
             if group is None or group.members[-1] is not one or group.verdict is not None:
                 continue
-            if one.at_ms + self._left_ms < tick_ms:
+            if one.at_ms + rest.left_ms < rest.tick_ms:
                 self.leave(group.members)
-            elif group.again_ms is None and self._may_rest(group.members):
+            elif group.again_ms is None and rest.may_rest(group.members):
                 quiet[one.observation_id] = group
             else:
-                self._look_again_at_left(one, REST_EVERY_MS)
-        self._rest_groups(quiet.values())
-        for unit in self._resting_groups.take_before(tick_ms - self._left_ms):
-            self._forget_resting(unit)
+                rest.look_again_at_left(one, REST_EVERY_MS)
+        rest.rest_groups(quiet.values())
+        rest.forget_groups()
 
     def _forget_endings(self) -> None:
-        tick_ms, kept_ms = self._circumstances.tick_ms, self._ended_ms
-        quiet: dict[str, Observation] = {}
-        for one in self._ended.before(self._oldest_ms if kept_ms is None else tick_ms):
+        rest, quiet = self._rest, dict[str, Observation]()
+        for one in rest.ending_looks.before(self._oldest_ms if rest.ended_ms is None else rest.tick_ms):
             if self._standing.get(one.observation_id) is not one:
                 continue
-            if kept_ms is not None and one.at_ms + kept_ms >= tick_ms:
-                if self._may_rest((one,)):
+            if rest.ended_ms is not None and one.at_ms + rest.ended_ms >= rest.tick_ms:
+                if rest.may_rest((one,)):
                     quiet[one.observation_id] = one
                 else:
-                    self._look_again_at_ending(one, REST_EVERY_MS)
+                    rest.look_again_at_ending(one, REST_EVERY_MS)
             elif self._before(one):
-                self._ended.add(one, self._asked_ms(one))
+                rest.ending_looks.add(one, self._asked_ms(one))
             else:
                 self._circumstances.endings.remove(one)
                 if not self._is_clustered(one):
                     self._let_go(one)
-        self._rest_endings(quiet.values())
-        for unit in () if kept_ms is None else self._resting_endings.take_before(tick_ms - kept_ms):
-            if self._before(unit[0][0]):
-                self._wake_ending(unit)
-            else:
-                self._forget_resting(unit)
+        rest.rest_endings(quiet.values())
+        rest.forget_endings(lambda one: bool(self._before(one)))
 
     def _asked_ms(self, ending: Observation) -> int:
         """Return when it is asked next whether a claim may still end something, the same before and after a restart."""
-        if self._ended_ms is None:
+        rest = self._rest
+        if rest.ended_ms is None:
             first_ms, now_ms = ending.at_ms, self._oldest_ms
         else:
-            first_ms, now_ms = ending.at_ms + self._ended_ms, self._circumstances.tick_ms
+            first_ms, now_ms = ending.at_ms + rest.ended_ms, rest.tick_ms
             if now_ms <= first_ms:
-                return min(first_ms, _at_once(ending.at_ms + self._ended_awake_ms))
+                return min(first_ms, at_once(ending.at_ms + rest.ended_awake_ms))
         return first_ms + -(-max(now_ms - first_ms, 0) // ASK_AGAIN_MS) * ASK_AGAIN_MS
-
-    # --- rest -------------------------------------------------------------------------------------------------------
-
-    def _may_rest(self, members: Sequence[Observation]) -> bool:
-        """Tell whether claims are in checkpoint parts; those that are evidence and may end something stay awake."""
-        return all(
-            self.parts.part_of(one.observation_id) is not None
-            and (one.kind in self._rule.evidence) != (one.kind in self._conditions.ending_kinds)
-            for one in members
-        )
-
-    def _rest_groups(self, groups: Collection[Group]) -> None:
-        if sum(len(group.members) for group in groups) < REST_FEWEST:
-            for group in groups:
-                self._look_again_at_left(group.members[-1], REST_EVERY_MS)
-            return
-        for group in groups:
-            self._left.drop(group)
-            if self._by_device is not None:
-                for one in group.members:
-                    self._by_device.remove(one)
-        self._resting_groups.put([self._laid_by(group.members) for group in groups])
-
-    def _rest_endings(self, endings: Collection[Observation]) -> None:
-        if len(endings) < REST_FEWEST:
-            for one in endings:
-                self._look_again_at_ending(one, REST_EVERY_MS)
-            return
-        for one in endings:
-            self._circumstances.endings.remove(one)
-        self._resting_endings.put([self._laid_by((one,)) for one in endings])
-
-    def _look_again_at_left(self, one: Observation, after_ms: int) -> None:
-        assert self._left_ms is not None
-        self._silent_left.add(one, min(self._circumstances.tick_ms + after_ms, one.at_ms + self._left_ms))
-
-    def _look_again_at_ending(self, one: Observation, after_ms: int) -> None:
-        assert self._ended_ms is not None
-        self._ended.add(one, min(self._circumstances.tick_ms + after_ms, one.at_ms + self._ended_ms))
-
-    def _laid_by(self, members: Sequence[Observation]) -> Unit:
-        for one in members:
-            del self._standing[one.observation_id]
-        return [(one, self.parts.lay_by(one.observation_id)) for one in members]
-
-    def _wake_named(self, one: Observation) -> None:
-        """Wake what rests under the id of an observation."""
-        for unit in self._resting_groups.take_named(one):
-            self._wake_group(unit)
-        for unit in self._resting_endings.take_named(one):
-            self._wake_ending(unit)
-
-    def _wake_groups(self, one: Observation, reach_m: float, from_ms: int, until_ms: int) -> None:
-        for unit in self._resting_groups.take_around(one, reach_m, from_ms, until_ms):
-            self._wake_group(unit)
-
-    def _wake_endings(self, one: Observation, reach_m: float, from_ms: int, until_ms: int) -> None:
-        for unit in self._resting_endings.take_around(one, reach_m, from_ms, until_ms):
-            self._wake_ending(unit)
-
-    def _wake_group(self, unit: Unit) -> None:
-        members = self._taken_up(unit)
-        if self._by_device is not None:
-            for one in members:
-                self._by_device.add(one)
-        self._left.put_back(Group(members))
-        self._look_again_at_left(members[-1], self._left_awake_ms)
-
-    def _wake_ending(self, unit: Unit) -> None:
-        for one in self._taken_up(unit):
-            self._circumstances.endings.add(one)
-            self._look_again_at_ending(one, self._ended_awake_ms)
-
-    def _taken_up(self, unit: Unit) -> list[Observation]:
-        for one, part in unit:
-            self._standing[one.observation_id] = one
-            self.parts.take_up(one.observation_id, part)
-        return [one for one, _ in unit]
-
-    def _forget_resting(self, unit: Unit) -> None:
-        for one, part in unit:
-            self.parts.remove_laid_by(one.observation_id, part)
-
-    # --- what goes --------------------------------------------------------------------------------------------------
 
     def _let_go(self, one: Observation) -> None:
         self.parts.remove(one.observation_id)
@@ -405,20 +269,13 @@ class StandingClaims:
         """Return when time alone changes something, or lets something go; None = never."""
         due = [self._ripening[0][0]] if self._ripening else []
         due += [first_ms + horizon_ms + 1 for first_ms in self._silent.first_ms()]
-        due += [first_ms + (horizon_ms if self._ended_ms is None else 0) + 1 for first_ms in self._ended.first_ms()]
-        due += [first_ms + 1 for first_ms in self._silent_left.first_ms()]
-        for resting, kept_ms in ((self._resting_groups, self._left_ms), (self._resting_endings, self._ended_ms)):
-            first_ms = resting.first_ms()
-            due += [] if first_ms is None or kept_ms is None else [first_ms + kept_ms + 1]
+        due += self._rest.due_ms(horizon_ms)
         return min(due, default=None)
 
     def seal(self, key: str) -> dict[str, bytes]:
         """Put the recent observations into a checkpoint part of that name if they are enough; return it."""
         for part in self.parts.given_up():
-            for unit in self._resting_groups.take_part(part):
-                self._wake_group(unit)
-            for unit in self._resting_endings.take_part(part):
-                self._wake_ending(unit)
+            self._rest.wake_part(part)
         return self.parts.seal(key, self._standing)
 
     # --- one change -------------------------------------------------------------------------------------------------
@@ -448,7 +305,7 @@ class StandingClaims:
         self._merely_ending.discard(one.observation_id)
         if self._conditions.end(one):
             self._circumstances.endings.remove(one)
-            self._wake_groups(one, self._circumstances.endings.reach_m, self._begins_ms(one), one.at_ms)
+            self._rest.wake_groups(one, self._circumstances.endings.reach_m, self._begins_ms(one), one.at_ms)
             change.endings.append(one)
         if not self._is_clustered(one):
             return
@@ -464,7 +321,7 @@ class StandingClaims:
         if self._conditions.end(one):
             self._standing[name] = one
             self._circumstances.endings.add(one)
-            self._ended.add(one, self._asked_ms(one))
+            self._rest.ending_looks.add(one, self._asked_ms(one))
             change.endings.append(one)
         if name in self._merely_ending or not self._conditions.weigh(one):
             return
@@ -620,18 +477,13 @@ class StandingClaims:
             if home.verdict is not None:
                 return (Told(cluster, home.verdict),)
         last = members[-1]
-        if self._left_ms is None or isinstance(home, Party):
+        if self._rest.left_ms is None or isinstance(home, Party):
             self._silent.add(last)
         else:
-            rests_at_ms = _at_once(last.at_ms + self._left_awake_ms)
-            self._silent_left.add(last, min(rests_at_ms, last.at_ms + self._left_ms))
+            rests_at_ms = at_once(last.at_ms + self._rest.left_awake_ms)
+            self._rest.left_looks.add(last, min(rests_at_ms, last.at_ms + self._rest.left_ms))
         return ()
 
 
 def _in_order(told: Iterable[Told]) -> tuple[Told, ...]:
     return tuple(sorted(told, key=lambda each: order_of(each.cluster.members[0])))
-
-
-def _at_once(at_ms: int) -> int:
-    """Return when claims that may rest at a time are put to rest, many at once."""
-    return -(-at_ms // REST_EVERY_MS) * REST_EVERY_MS

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.incidents import standing as standing_claims
+from processors.incidents import at_rest
 from processors.incidents.cells import CellIndex, component
 from processors.incidents.claim_parts import ClaimParts
 from processors.incidents.clusters import Cluster, canonical, conclude, distance_m, firm_linked, gather
@@ -217,7 +217,8 @@ claims_with_endings = st.lists(
 def resting_at_once(rule: Rule, lateness_ms: int, awake_ms: int) -> StandingClaims:
     """Claims that rest as soon as they are so old, however few there are."""
     claims = StandingClaims(rule, Conditions(rule, CITY), LATITUDE_DEG + 1, lateness_ms)
-    claims.parts, claims._left_awake_ms, claims._ended_awake_ms = ClaimParts(part_claims=1), awake_ms, awake_ms
+    claims.parts._part_claims = 1
+    claims._rest.left_awake_ms = claims._rest.ended_awake_ms = awake_ms
     return claims
 
 
@@ -242,8 +243,8 @@ def test_what_nothing_late_can_change_may_go_and_rests_before_it_goes(
         log += [(one.at_ms + each, replace(one, withdrawn=bool(gone))) for gone, each in enumerate(late_ms)]
     stored: dict[str, bytes] = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(standing_claims, "REST_FEWEST", 1)
-        patch.setattr(standing_claims, "REST_EVERY_MS", 1_000)
+        patch.setattr(at_rest, "REST_FEWEST", 1)
+        patch.setattr(at_rest, "REST_EVERY_MS", 1_000)
         for tick_ms in range(T0_MS, T0_MS + 1_600_000, 10_000):
             due = [one for at_ms, one in log if tick_ms - 10_000 < at_ms <= tick_ms]
             due = [one for one in due if one.at_ms >= tick_ms - lateness_ms]
