@@ -237,8 +237,8 @@ class IncidentEngine:
             return
         before = self._rules
         self._rules = self._at_work(new)
-        if self._tick_ms is not None:
-            self._rules.take_over(before.hand_over(), {}, self._tick_ms)
+        # Before the first tick nothing is judged, but provisional incidents of a stall may stand.
+        self._rules.take_over(before.hand_over(), {}, tick.tick_ms if self._tick_ms is None else self._tick_ms)
         self._wait_again()
 
     def _revoke(self, tick: MergedTick) -> MergedTick:

@@ -25,6 +25,7 @@ from tests.processors.incidents.builders import (
 )
 from tests.processors.incidents.test_engine_properties import (
     EARLY,
+    LATENESS_S,
     LENGTH_S,
     ORDERED,
     STEP_S,
@@ -41,6 +42,10 @@ from tests.processors.incidents.test_engine_properties import (
 FOLDER = {one.name: one for one in read_rule_files(PROJECT / "cities" / "hanoi" / "rules")}
 BOTH = (FOLDER["crash.yaml"], FOLDER["fire.yaml"])
 RULES = rules_of(BOTH)
+
+
+LATE = replace(ORDERED, lateness_ms=LATENESS_S * 1000)
+"""What no late record can change any more is forgotten early."""
 
 
 def edited(file: RuleFile, *changes: tuple[str, str]) -> RuleFile:
@@ -254,7 +259,8 @@ def test_restarts_and_interleavings_leave_no_trace_of_a_switch(arrived: list[Arr
     plain.push(log_of(arrived, until_s))
     acted = drawn_actions(data, plain.changes, until_s)
     blocks = with_published(log_of(arrived, until_s, acted), data.draw(publications(until_s)))
-    straight, disturbed, restarted = fresh(), fresh(), fresh()
+    rule = data.draw(st.sampled_from([ORDERED, LATE]))
+    straight, disturbed, restarted = fresh(rule), fresh(rule), fresh(rule)
     straight.push(blocks)
     disturbed.push(held_back(blocks, data.draw(stalls())))
     assert encoded(disturbed.changes) == encoded(straight.changes)
@@ -262,7 +268,7 @@ def test_restarts_and_interleavings_leave_no_trace_of_a_switch(arrived: list[Arr
     cut = data.draw(st.integers(1, len(blocks) - 1))
     restarted.push(blocks[:cut])
     made: list[IncidentChange] = list(restarted.changes)
-    again, start = IncidentEngine(RULES, CITY, SOURCES, ORDERED), 0
+    again, start = IncidentEngine(RULES, CITY, SOURCES, rule), 0
     if restarted.checkpoints:
         last = restarted.checkpoints[-1]
         again.restore(stored(restarted), last.live, last.next_offset, last.tick_ms)
@@ -299,6 +305,20 @@ def test_provisional_incidents_end_also_when_the_rules_change_in_a_stall(
         one = change.incident
         assert one.revision == revisions.get(one.incident_id, 0) + 1
         revisions[one.incident_id] = one.revision
+
+
+def test_a_provisional_incident_from_before_the_first_tick_ends_though_the_rules_change_with_it() -> None:
+    run = fresh(EARLY)
+    smoke = claim("camera_smoke", "CAM-1", 1)
+    first = with_published(blocks_at(10, [smoke]), [(10, published((PATIENT,), 10))])
+    fast = [one for tick_s in (10, 20, 30) for one in (first if tick_s == 10 else blocks_at(tick_s))]
+    stalled = SOURCES[0]
+    (early,) = run.push([one for one in fast if (one.source_topic, one.source_partition) != stalled])
+    assert early.incident.provisional
+    run.push([one for one in fast if (one.source_topic, one.source_partition) == stalled])
+    last = last_revisions(run.changes)
+    assert last[early.incident.incident_id].state is IncidentState.WITHDRAWN
+    assert last[last[early.incident.incident_id].merged_into].rules_version == version_of((PATIENT,))
 
 
 @pytest.mark.parametrize("tick_s", [4, 40])
