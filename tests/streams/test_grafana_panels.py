@@ -25,9 +25,9 @@ PLAIN_NUMBER = re.compile(r"(U?Int(8|16|32|64)|Float(32|64))")
 
 
 @pytest.fixture
-def minute(minute_of_the_city: FinishedDemo) -> Settings:
+def minute(minutes_of_the_city: FinishedDemo) -> Settings:
     """The run of a finished demo."""
-    return minute_of_the_city.settings
+    return minutes_of_the_city.settings
 
 
 def span_ms(settings: Settings) -> tuple[int, int]:
