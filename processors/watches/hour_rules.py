@@ -35,9 +35,13 @@ class HourRule:
     day_begins: int = 6
     night_begins: int = 21
     quieter_db: float = 2.0
-    lasts_db: float = 3.0
+    loud_share: float = 0.25
     stuck_readings: int = 30
     lively_hours: int = 3
+
+    def is_day(self, local_hour: int) -> bool:
+        """Tell whether the limit of the day holds in an hour."""
+        return self.day_begins <= local_hour < self.night_begins
 
 
 class Said(NamedTuple):
@@ -50,12 +54,12 @@ class Said(NamedTuple):
 
 
 def judge(
-    rule: HourRule, quantity: str, measure_unit: str, local_hour: int, hours: list[Hour], state: int, mean_milli: int
+    rule: HourRule, quantity: str, measure_unit: str, local_hour: int, hours: list[Hour], state: int, loud_minutes: int
 ) -> tuple[list[Said], int]:
     """Return what the newest hour of a gauge says, and what is said of it since.
 
     hours: those of the last day that have readings, the newest first. local_hour: of its beginning, 0 to 23.
-    mean_milli: of the newest hour's readings, in thousandths; of sound, too, of the levels and not of their energy.
+    loud_minutes: those of the newest hour in which a sound was above the limit of the time of day.
     """
     said: list[Said] = []
     now = hours[0]
@@ -67,7 +71,7 @@ def judge(
     if quantity in DAY_GUIDELINE_UG_M3:
         state = _air(rule, quantity, hours, state, said)
     if measure_unit == "dB" and now.valid:
-        state = _noise(rule, now.level_milli / 1000, mean_milli / 1000, local_hour, state, said)
+        state = _noise(rule, now, loud_minutes, local_hour, state, said)
     return said, state
 
 
@@ -92,18 +96,18 @@ def _air(rule: HourRule, pollutant: str, hours: list[Hour], state: int, said: li
     return state
 
 
-def _noise(rule: HourRule, level_db: float, mean_db: float, local_hour: int, state: int, said: list[Said]) -> int:
+def _noise(rule: HourRule, now: Hour, loud_minutes: int, local_hour: int, state: int, said: list[Said]) -> int:
     """Say that an hour was loud, or quiet again.
 
-    A reading stands for a minute, so a horn or a bang in one lifts the mean energy of the hour: the mean of the levels,
-    which it hardly moves, has to be near the limit too.
+    A reading stands for a minute, so a horn or a bang in one lifts the mean energy of the hour: a share of its minutes
+    has to be loud too.
     """
-    by_day = rule.day_begins <= local_hour < rule.night_begins
-    limit_db = rule.loud_by_day_db if by_day else rule.loud_by_night_db
+    level_db = now.level_milli / 1000
+    limit_db = rule.loud_by_day_db if rule.is_day(local_hour) else rule.loud_by_night_db
     score = min(0.9, 0.5 + 0.02 * max(0.0, level_db - limit_db))
     loud = Said("noise_high", round(score * 1000), level_db, "")
-    lasts = mean_db > limit_db - rule.lasts_db
-    over = level_db <= limit_db - rule.quieter_db or mean_db <= limit_db - rule.lasts_db - rule.quieter_db
+    lasts = loud_minutes >= rule.loud_share * now.covered
+    over = level_db <= limit_db - rule.quieter_db or loud_minutes < rule.loud_share / 2 * now.covered
     return _edge(state, LOUD, level_db > limit_db and lasts, over, loud, "noise_normal", said)
 
 

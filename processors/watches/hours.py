@@ -70,7 +70,8 @@ class HourWatch:
         key = self._keys.numbers([KEY_SEPARATOR.join(gauge).encode() for gauge in gauges])
         sound = np.array([unit == SOUND_UNIT for unit in batch.measure_unit.tolist()], bool)
         place = (np.asarray(remembered[name]) for name in ("latitude_e7", "longitude_e7"))
-        self._pending.append(sums_of(Readings(key, batch.at_ms, batch.value, sound, *place)))
+        limits_db = self._rule.loud_by_day_db, self._rule.loud_by_night_db
+        self._pending.append(sums_of(Readings(key, batch.at_ms, batch.value, sound, *place), *limits_db))
 
     def answer(self, turn: Turn) -> list[Told]:
         """Return what the hours say that are over for good."""
@@ -136,8 +137,8 @@ class HourWatch:
         now = closed(hour, level_milli, int(row["minutes"]).bit_count(), constant, before)
         state = self._closed.state(key) if before else 0
         local = datetime.fromtimestamp(hour * HOUR_MS / 1000, UTC).astimezone(self._zone)
-        mean_milli = int(row["milli"]) // int(row["count"])
-        said, state = judge(self._rule, quantity, unit, local.hour, [now, *before], state, mean_milli)
+        loud_minutes = int(row["loud_by_day" if self._rule.is_day(local.hour) else "loud_by_night"]).bit_count()
+        said, state = judge(self._rule, quantity, unit, local.hour, [now, *before], state, loud_minutes)
         self._closed.put(key, now, state)
         self._fresh.append((key, now, state))
         end_ms, north, east = (hour + 1) * HOUR_MS, int(row["latitude_e7"]), int(row["longitude_e7"])

@@ -17,12 +17,12 @@ SUMS: Final = np.dtype(
     [
         ("key", "<i8"), ("hour", "<i8"), ("count", "<i8"), ("total", "<i8"), ("low_milli", "<i8"),
         ("high_milli", "<i8"), ("minutes", "<u8"), ("last_ms", "<i8"), ("latitude_e7", "<i4"), ("longitude_e7", "<i4"),
-        ("milli", "<i8"),
+        ("loud_by_day", "<u8"), ("loud_by_night", "<u8"),
     ]
 )  # fmt: skip
 """One hour of one gauge. hour: since 1970. minutes: a bit for each that has a reading. Place: of the last reading.
 
-total: of sound the energy, else as milli: the readings themselves, in thousandths.
+loud: a bit for each minute in which a sound was above the limit of the day, of the night.
 """
 
 SumArray = npt.NDArray[Any]
@@ -43,16 +43,18 @@ class Readings:
     longitude_e7: npt.NDArray[np.int32]
 
 
-def sums_of(readings: Readings) -> SumArray:
-    """Return what readings add up to, by key and hour."""
+def sums_of(readings: Readings, by_day_db: float, by_night_db: float) -> SumArray:
+    """Return what readings add up to, by key and hour; sounds above the two limits are loud."""
     sums = np.zeros(len(readings.key), SUMS)
     milli = np.rint(np.clip(readings.value, -MOST, MOST) * 1000).astype(np.int64)
     tenth = np.clip(np.rint(np.where(readings.sound, readings.value, 0.0) * 10), 0, len(ENERGY) - 1).astype(np.int64)
     sums["key"], sums["hour"], sums["count"] = readings.key, readings.at_ms // HOUR_MS, 1
     sums["total"] = np.where(readings.sound, ENERGY[tenth], milli)
-    sums["milli"] = sums["low_milli"] = sums["high_milli"] = milli
+    sums["low_milli"] = sums["high_milli"] = milli
     minute = (readings.at_ms % HOUR_MS // MINUTE_MS).astype(np.uint64)
     sums["minutes"] = np.uint64(1) << minute
+    sums["loud_by_day"] = np.where(readings.sound & (readings.value > by_day_db), sums["minutes"], 0)
+    sums["loud_by_night"] = np.where(readings.sound & (readings.value > by_night_db), sums["minutes"], 0)
     sums["last_ms"] = readings.at_ms
     sums["latitude_e7"], sums["longitude_e7"] = readings.latitude_e7, readings.longitude_e7
     return joined(sums[np.abs(readings.value) <= MOST])
@@ -69,8 +71,8 @@ def joined(sums: SumArray) -> SumArray:
     found: SumArray = sums[np.append(starts[1:], len(sums)) - 1]
     found["count"] = np.add.reduceat(sums["count"], starts)
     found["total"] = np.add.reduceat(sums["total"], starts)
-    found["milli"] = np.add.reduceat(sums["milli"], starts)
     found["low_milli"] = np.minimum.reduceat(sums["low_milli"], starts)
     found["high_milli"] = np.maximum.reduceat(sums["high_milli"], starts)
-    found["minutes"] = np.bitwise_or.reduceat(sums["minutes"], starts)
+    for name in ("minutes", "loud_by_day", "loud_by_night"):
+        found[name] = np.bitwise_or.reduceat(sums[name], starts)
     return found
