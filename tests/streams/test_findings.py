@@ -98,7 +98,8 @@ def test_nvidias_messages_claim_nothing_that_happened() -> None:
     placed = [
         replace(one, latitude_deg=places[one.camera_id][0], longitude_deg=places[one.camera_id][1]) for one in told
     ]
-    city = derive_city("Garage", "UTC", *(np.array(side) for side in zip(*places.values(), strict=True)))
+    latitude_deg, longitude_deg = np.array(list(places.values())).T
+    city = derive_city("Garage", "UTC", latitude_deg, longitude_deg)
     observations, incidents, _ = concluded(city, "camera.detections.v1", placed, [one.camera_id for one in placed])
     assert observations == []
     assert incidents == {}
