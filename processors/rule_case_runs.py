@@ -164,7 +164,7 @@ def _claim(row: int, one: Given, at_ms: int, place: tuple[float, float]) -> Obse
         line_offset_m=one.along_m,
         value=one.value,
         subject=one.subject,
-        vehicle_class=one.vehicle_class or "",
+        vehicle_class="" if one.vehicle_class is None else one.vehicle_class.value,
     )
 
 
