@@ -230,6 +230,8 @@ class BatchConsumer(driver.Consumer):
         records = await self._getmany(active_partitions=active, timeout=timeout_s)
         for tp, found in (records or {}).items():
             stale = not self.flow_active or generation != self.app.consumer_generation_id or tp in self._wanted
+            if tp not in self._delivered:
+                continue  # assigned anew while this was fetched: `perform_seek` has said from where, or it is gone
             if stale or not found:
                 self._wanted.setdefault(tp, self._delivered[tp])
             else:
