@@ -4,7 +4,7 @@ A group of passing claims rests when nothing is told of it and no story waits, a
 it is a moment old. They stand as before: whatever would look at them wakes them first.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, ValuesView
 from typing import Final
 
 from processors.incidents.ageing import Ageing
@@ -53,6 +53,23 @@ class AllStanding(Mapping[str, Observation]):
 
     def __len__(self) -> int:
         return len(self._awake) + sum(map(len, self._resting))
+
+    def values(self) -> ValuesView[Observation]:
+        """Return all of them; each piece is unpacked once."""
+        return _All(self)
+
+    def all(self) -> Iterator[Observation]:
+        """Yield all of them."""
+        yield from self._awake.values()
+        for rest in self._resting:
+            yield from rest
+
+
+class _All(ValuesView[Observation]):
+    _mapping: AllStanding
+
+    def __iter__(self) -> Iterator[Observation]:
+        return self._mapping.all()
 
 
 class AtRest:

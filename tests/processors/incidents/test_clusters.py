@@ -256,6 +256,7 @@ def test_what_nothing_late_can_change_may_go_and_rests_before_it_goes(
             assert thrifty.standing.items() <= plain.standing.items()
             kept = ClaimParts(part_claims=1).restore(thrifty.parts.state(), stored)
             assert canonical(kept) == canonical(thrifty.standing.values())
+            assert {one.observation_id: one for one in thrifty.standing.values()} == dict(thrifty.standing)
     clusters = [thrifty.members_of(one) for one in thrifty.standing if thrifty.told_of(one) is None]
     assert all(any(not rule.is_passing(one.kind) for one in members) for members in clusters if members)
 
