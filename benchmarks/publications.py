@@ -38,22 +38,26 @@ class Percentiles:
 
 @dataclass(frozen=True, slots=True)
 class Publications:
-    """changes: in the log's order. sources: observation id -> its record. inputs: when those records were appended."""
+    """changes: in the log's order. sources: observation id -> its record; what was gathered has none.
+
+    told_ms: observation id -> the tick that it was first told at. inputs: when the records were appended.
+    """
 
     changes: Sequence[ChangeFact]
     sources: Mapping[str, Place]
+    told_ms: Mapping[str, int]
     inputs: Mapping[tuple[str, int], InputPart]
 
     def latencies_ms(self, changes: Sequence[ChangeFact]) -> IntArray:
-        """Return from append to publication of each change that new evidence caused."""
-        return change_latencies_ms(changes, self.sources, self.inputs)
+        """Return from append to publication of each change that new evidence caused and no rule waited for."""
+        return change_latencies_ms(changes, self.sources, self.told_ms, self.inputs)
 
     def first_told_ms(self, from_ms: int) -> IntArray:
         """Return for every incident whose evidence came from `from_ms` on how long after it somebody was told first.
 
         From the append (the broker's time) of the last record that its first publication rests on. An incident that
         was told provisionally counts by that, and not again when it is concluded in its order. Those that rest on
-        positions do not count: they wait for the positions before them.
+        positions do not count: they wait for the positions before them; nor do those that rest on what was gathered.
         """
         foretold = {fact.change.incident.incident_id for fact in self.changes if fact.change.incident.replaces}
         found = []
@@ -61,6 +65,8 @@ class Publications:
             incident = fact.change.incident
             if fact.change.change is Change.OPENED and incident.incident_id not in foretold:
                 names = [one.observation_id for one in incident.evidence]
+                if not self.sources.keys() >= set(names):
+                    continue
                 appended_ms = [self._appended_ms(name) for name in names]
                 waits = any(self.sources[name].topic.startswith(OF_VEHICLES) for name in names)
                 if not waits and min(appended_ms) >= from_ms:
@@ -88,12 +94,15 @@ def read_publications(settings: Settings, codec: Codec) -> Publications:
         changes, _ = read_changes(codec, log, {}, end)
         wanted = {one.observation_id for fact in changes for one in fact.change.incident.evidence}
         sources: dict[str, Place] = {}
+        told_ms: dict[str, int] = {}
         for message in log.read(topics.OBSERVATIONS, {}, end):
-            for one in codec.read(message.value or b"", ObservationBlock).observations:
+            block = codec.read(message.value or b"", ObservationBlock)
+            for one in block.observations:
                 if one.observation_id in wanted:
                     place = Place(one.source_topic, one.source_partition, one.source_offset)
                     sources.setdefault(one.observation_id, place)
-    return Publications(changes, sources, _appended(settings, sources.values()))
+                    told_ms.setdefault(one.observation_id, block.tick_ms)
+    return Publications(changes, sources, told_ms, _appended(settings, sources.values()))
 
 
 def _appended(settings: Settings, places: Iterable[Place]) -> dict[tuple[str, int], InputPart]:
