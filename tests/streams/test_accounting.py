@@ -326,7 +326,7 @@ def test_topics_and_tables_of_a_real_stack_are_accounted_for(run: Settings) -> N
         send(topics.ROWS, codec.encode(frame))
         writer.write(frame)
     writer.close()
-    send(topics.CHANGES, codec.encode(change(incident(evidence=("o-1",)))))
+    send(topics.CHANGES, codec.encode(change(incident(evidence=("o-1",), tick_ms=1_000))))
     producer.close()
 
     with reading(run) as log:
