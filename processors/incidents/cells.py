@@ -1,6 +1,7 @@
 """Finding what is near: observations by spans of time, in each by squares of the ground."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from itertools import product
 from math import cos, floor, radians
 from typing import Final
@@ -36,6 +37,12 @@ class CellIndex:
         self._reach_ms, self._span_ms = reach_s * 1000, 2 * reach_s * 1000
         # Spans first: what is asked for is mostly new, so few squares are looked up again and again.
         self._spans: dict[int, dict[Square, list[Observation]]] = {}
+
+    def empty(self) -> "CellIndex":
+        """Return another one that is like it, with nothing in it."""
+        other = copy(self)
+        other._spans = {}
+        return other
 
     def add(self, one: Observation) -> None:
         """Put an observation in."""

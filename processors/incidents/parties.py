@@ -69,13 +69,14 @@ class Party:
 class Change:
     """What one change has touched so far.
 
-    firm: claims that came or went. around: firm clusters that may change, by anchor. parties: those that did, and new
-    ones. was: what they amounted to. doubtful: passing claims that may have another home. endings: claims that came or
-    went and may end something.
+    come, gone: firm claims that came and went. homes: id of a gone one -> the firm cluster it was in.
+    parties: firm clusters that changed, and new ones, by anchor. was: what they amounted to.
+    doubtful: passing claims that may have another home. endings: claims that came or went and may end something.
     """
 
-    firm: list[Observation] = field(default_factory=list)
-    around: dict[str, Party] = field(default_factory=dict)
+    come: list[Observation] = field(default_factory=list)
+    gone: list[Observation] = field(default_factory=list)
+    homes: dict[str, Party] = field(default_factory=dict)
     parties: dict[str, Party] = field(default_factory=dict)
     was: list[Verdict] = field(default_factory=list)
     doubtful: dict[str, Observation] = field(default_factory=dict)

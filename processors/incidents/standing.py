@@ -7,21 +7,12 @@ from typing import Final
 
 from processors.incidents.ageing import Ageing
 from processors.incidents.at_rest import REST_EVERY_MS, AllStanding, AtRest, at_once
-from processors.incidents.cells import CellIndex, component
+from processors.incidents.cells import CellIndex
 from processors.incidents.claim_parts import ClaimParts, ClaimsState
-from processors.incidents.clusters import (
-    Cluster,
-    Held,
-    canonical,
-    distance_m,
-    firm_linked,
-    hold,
-    home_of,
-    order_of,
-    parted,
-)
+from processors.incidents.clusters import Cluster, Held, distance_m, home_of, order_of
 from processors.incidents.conditions import Conditions
 from processors.incidents.endings import ClaimsByDevice, Endings
+from processors.incidents.holding import Holding
 from processors.incidents.leftovers import Group, Leftovers
 from processors.incidents.parties import Change, Party, Region, Told
 from processors.incidents.rule_model import Rule
@@ -291,7 +282,7 @@ class StandingClaims:
             self._take_away(one, change)
         for one in added:
             self._put_in(one, change)
-        if change.firm:
+        if change.come or change.gone:
             self._hold_again(change)
         for one in change.doubtful.values():
             if one.observation_id in self._standing:
@@ -332,7 +323,7 @@ class StandingClaims:
             change.doubtful[name] = one
         else:
             self.firm.add(one)
-            change.firm.append(one)
+            change.come.append(one)
 
     def _touch(self, home: Party | Group, change: Change) -> None:
         """See to it that a cluster is judged again."""
@@ -369,26 +360,38 @@ class StandingClaims:
     def _take_out(self, one: Observation, change: Change) -> None:
         """Take out a firm claim."""
         self.firm.remove(one)
-        change.firm.append(one)
-        party = self._party_of.pop(one.observation_id)
-        change.around[party.held.anchor_id] = party
+        change.gone.append(one)
+        change.homes[one.observation_id] = self._party_of.pop(one.observation_id)
 
     def _hold_again(self, change: Change) -> None:
-        """Cluster the firm claims around the changed ones anew."""
-        firm = component([self.firm], change.firm, lambda a, b: firm_linked(a, b, self._rule))
-        parts = parted(canonical(firm.values()), self._rule)
-        helds = {held.anchor_id: held for part in parts for held in hold(part, self._rule)}
-        parties = [party for name in firm if (party := self._party_of.get(name)) is not None]
-        change.around |= {party.held.anchor_id: party for party in parties}
-        for anchor_id, party in change.around.items():
-            if anchor_id not in helds or helds[anchor_id].anchor is not party.held.anchor:
+        """Follow what the firm claims that came and went change about firm clusters."""
+        gone = {party.held.anchor_id: party for party in change.homes.values()}
+
+        def anchor_of(name: str) -> str | None:
+            party = change.homes.get(name) or self._party_of.get(name)
+            return None if party is None else party.held.anchor_id
+
+        def of_anchor(anchor_id: str) -> Party | None:
+            party = gone.get(anchor_id) or self._party_of.get(anchor_id)
+            return party if party is not None and party.held.anchor_id == anchor_id else None
+
+        def held_by(anchor_id: str) -> tuple[Observation, ...]:
+            party = of_anchor(anchor_id)
+            return () if party is None else party.held.members
+
+        holding = Holding(self._rule, self.firm, self._anchors, self._anchors.empty(), anchor_of, held_by)
+        followed = holding.follow(change.gone, change.come)
+        for anchor_id, members in followed.items():
+            party = of_anchor(anchor_id)
+            if party is not None and (not members or members[0] is not party.held.anchor):
                 self._dissolve(party, change)
-        for anchor_id, held in helds.items():
-            known = self._party_of.get(anchor_id)
-            if known is None or known.held.anchor is not held.anchor:
-                self._found(held, change)
-            elif known.held != held:
-                self._hold_other(known, held, change)
+        for anchor_id, members in followed.items():
+            if members:
+                held, known = Held(tuple(members)), self._party_of.get(anchor_id)
+                if known is None or known.held.anchor is not held.anchor:
+                    self._found(held, change)
+                elif known.held != held:
+                    self._hold_other(known, held, change)
 
     def _dissolve(self, party: Party, change: Change) -> None:
         change.touch(party)
