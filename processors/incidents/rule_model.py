@@ -165,6 +165,12 @@ class Story(Entry):
         """Return the distance, infinite where neither the story nor the rule has one."""
         return rule.within.reach_m if self.distance_m is None else self.distance_m
 
+    @property
+    def counts_alone(self) -> bool:
+        """Whether nothing is asked of the claims but how many there are and how near they are to each other."""
+        more = (self.holds_s, self.absent, self.episodes, self.rate)
+        return not self.sequence and all(one is None for one in more)
+
 
 Stories = Annotated[tuple[Story, ...], Field(strict=False)]
 
