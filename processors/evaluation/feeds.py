@@ -33,6 +33,7 @@ QUANTITIES: Final[Mapping[str, frozenset[str]]] = {
 WATCHED: Final[Mapping[str, str]] = {
     "silent_vehicle": "fleet",
     "vehicle_heard": "fleet",
+    "section_speeding": "fleet",
     "silent_camera": "camera",
     "camera_heard": "camera",
     "silent_sensor": "sensor",
