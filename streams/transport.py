@@ -217,7 +217,11 @@ class BatchConsumer(driver.Consumer):
         """Hand on what is there; True = a partition has more than one poll to give."""
         wanted, self._wanted = self._wanted, {}
         if wanted:
-            await self._thread.seek_wait(wanted)
+            try:
+                await self._thread.seek_wait(wanted)
+            except BaseException:
+                self._wanted = self._wanted or wanted  # a rebalance meanwhile has said from where anew
+                raise
             self._delivered.update(wanted)
             self._held = {tp: found for tp, found in self._held.items() if tp not in wanted}
         await self._hand_on_held()
