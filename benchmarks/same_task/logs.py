@@ -88,7 +88,13 @@ class Logs:
 def write(access: KafkaAccess, topic: str, count: int, found: Iterator[Message], on_progress: OnProgress) -> Log:
     """Write messages that hold `count` positions to a new topic. Raises CityopsError unless Kafka takes them all."""
     _create(access, topic)
-    batching = {"linger.ms": 50, "batch.size": 1_000_000, "queue.buffering.max.messages": 200_000}
+    # Idempotent: what is sent again on a busy machine comes neither twice nor behind what was sent after it.
+    batching = {
+        "enable.idempotence": True,
+        "linger.ms": 50,
+        "batch.size": 1_000_000,
+        "queue.buffering.max.messages": 200_000,
+    }
     producer = Producer(librdkafka_settings(access) | QUIET | batching)
     failed: list[str] = []
 
