@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -149,7 +150,8 @@ class Nobody:
 def test_of_passages_without_leaving_in_between_the_first_counts() -> None:
     for seed in range(40):
         rng = random.Random(seed)
-        ledger = LineLedger(Schedules(CITY), (Nobody(),))  # type: ignore[arg-type]
+        nobody: Any = Nobody()
+        ledger = LineLedger(Schedules(CITY), (nobody,))
         standing: dict[str, Observation] = {}
         for _ in range(60):
             if standing and rng.random() < 0.3:
