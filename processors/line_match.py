@@ -9,7 +9,7 @@ import numpy as np
 from processors.batches import Float32Array, FloatArray, IntArray, SmallArray
 from processors.geo import Plane, Segments, first_of_group
 from processors.network import Line
-from processors.squares import Nearest, NearSegments, Squares, nearest_of, within
+from processors.squares import ItemArray, Nearest, NearSegments, Squares, nearest_of, within
 
 ANY_LINE_REACH_M: Final = 60.0
 """TransitClock calls a bus off its route beyond this (docs/city-package.md#locating)."""
@@ -67,7 +67,6 @@ class LineMatcher:
         self._course = _either(np.cumsum(counts).reshape(-1, 2) - counts, counts)
         near = NearSegments(self._segments, ANY_LINE_REACH_M, squares)
         self._near, self._own = near, OwnLines(near.block, self._way[near.items], len(lines))
-        self._items = np.concatenate([near.part_items, near.items])
 
     def match(
         self, x_m: FloatArray, y_m: FloatArray, places: tuple[IntArray, IntArray], line: IntArray, told: SmallArray
@@ -89,9 +88,9 @@ class LineMatcher:
         start, count = self._near.in_parts(block.take(row), part.take(row))
         own_start, own_count = self._own.find(listed.take(near), choice.take(near))
         row = np.concatenate([row, own.take(near)])
-        start = np.concatenate([start, own_start + len(self._near.part_items)])
+        start = np.concatenate([start, own_start + self._near.whole])
         count = np.concatenate([count, own_count])
-        self._enter(matched, self._nearest(self._items, row, start, count, x_m, y_m, ANY_LINE_REACH_M))
+        self._enter(matched, self._nearest(self._near.listed, row, start, count, x_m, y_m, ANY_LINE_REACH_M))
         # What is nearest within 60 m is nearest of all, so only the others meet every segment of their line.
         strayed = (matched.line.take(own) < 0).nonzero()[0]
         every = np.arange(len(self._way)) if len(strayed) else own
@@ -126,7 +125,7 @@ class LineMatcher:
         return 3 * line + np.where(binds, told, EITHER)
 
     def _nearest(
-        self, items: IntArray, row: IntArray, start: IntArray, count: IntArray, x_m: FloatArray, y_m: FloatArray,
+        self, items: ItemArray, row: IntArray, start: IntArray, count: IntArray, x_m: FloatArray, y_m: FloatArray,
         reach_m: float,
     ) -> Nearest:  # fmt: skip
         some = count.nonzero()[0]
@@ -150,9 +149,10 @@ class OwnLines:
     Of a block the lists that are there are set bits; how many bits are set before one tells which list it is.
     """
 
-    def __init__(self, block: IntArray, way: IntArray, lines: int) -> None:
+    def __init__(self, block: ItemArray, way: IntArray, lines: int) -> None:
         """Index k listed segments by block (k,), rising, and by way within it: line times 2 plus direction."""
         self._words = -(-3 * lines // _BITS)
+        block = block.astype(np.int64)
         keys, starts, counts = [], [], []
         for size, key in ((1, block * 2 * lines + way), (2, block * lines + way // 2)):
             distinct, start, count = np.unique(key, return_index=True, return_counts=True)
@@ -163,12 +163,12 @@ class OwnLines:
             counts.append(count)
         order = np.argsort(np.concatenate(keys))
         key = np.concatenate(keys)[order]
-        self._starts, self._counts = np.concatenate(starts)[order], np.concatenate(counts)[order]
+        self._starts, self._counts = (np.concatenate(one)[order].astype(np.int32) for one in (starts, counts))
         blocks = int(block[-1]) + 1 if len(block) else 0
         self._bits = np.zeros(blocks * self._words, np.uint64)
         np.bitwise_or.at(self._bits, key // _BITS, np.uint64(1) << (key % _BITS).astype(np.uint64))
         set_bits = np.bitwise_count(self._bits).astype(np.int64)
-        self._before = np.cumsum(set_bits) - set_bits
+        self._before = (np.cumsum(set_bits) - set_bits).astype(np.int32)
 
     def find(self, block: IntArray, choice: IntArray) -> tuple[IntArray, IntArray]:
         """Return where the lists (n,) start among the listed segments, and how long they are."""
@@ -178,7 +178,7 @@ class OwnLines:
         which = self._before.take(word) + np.bitwise_count(bits & (bit - np.uint64(1)))
         there = (bits & bit) != 0
         which *= there
-        return self._starts.take(which), self._counts.take(which) * there
+        return self._starts.take(which).astype(np.int64), self._counts.take(which) * there.astype(np.int64)
 
 
 def _either(starts: IntArray, counts: IntArray) -> tuple[IntArray, IntArray]:

@@ -6,9 +6,10 @@ that can be the answer is listed, so that the answer for a point is the same wit
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from processors.batches import FloatArray, IntArray
 from processors.geo import Plane, Segments, first_of_group, spread
@@ -22,6 +23,9 @@ PARTS: Final = 4
 PARTS_SQUARE: Final = PARTS * PARTS
 SLACK_M: Final = 1.0
 """More than any rounding: a table must not leave out what is nearest by a hair."""
+
+ItemArray = npt.NDArray[np.signedinteger[Any]]
+"""Numbers of segments; tables of them are int32: there are a million in a city, and points ask for a few."""
 
 _HALF_DIAGONAL: Final = math.sqrt(0.5)
 _AT_ONCE: Final = 500
@@ -91,14 +95,22 @@ class NearSegments:
     def __init__(self, segments: Segments, reach_m: float, squares: Squares) -> None:
         """Index the segments."""
         self._segments, self._reach_m = segments, reach_m
-        square, self.items = _pairs(segments, reach_m, squares)
+        square, items = _pairs(segments, reach_m, squares)
         distinct, starts = np.unique(square, return_index=True)
         table = np.zeros(squares.beyond + 1, np.min_scalar_type(len(distinct)))
         table[distinct] = np.arange(1, len(distinct) + 1)
         self._blocks = table
-        self.block = np.repeat(np.arange(len(distinct)), np.diff(np.append(starts, len(square))))
-        """Of each listed item: the number of its square among those that list any."""
-        self._list_parts(square, starts, squares)
+        self.block = np.repeat(np.arange(len(distinct), dtype=np.int32), np.diff(np.append(starts, len(square))))
+        """Of each of the `items`: the number of its square among those that list any."""
+        in_parts = self._list_parts(square, items, starts, squares)
+        self.listed = np.concatenate([in_parts, items]).astype(np.int32)
+        """Segments by part of a square, and behind them, from `whole` on, the `items` by square."""
+        self.whole = len(in_parts)
+
+    @property
+    def items(self) -> ItemArray:
+        """The segments of each square."""
+        return self.listed[self.whole :]
 
     def blocks(self, square: IntArray) -> IntArray:
         """Return the blocks of n squares, -1 = nothing is near."""
@@ -111,17 +123,17 @@ class NearSegments:
         start, count = self.in_parts(block, part)
         some = count.nonzero()[0]
         start, count = start.take(some), count.take(some)
-        found = nearest_of(self._segments, self.part_items, start, count, x_m.take(some), y_m.take(some))
+        found = nearest_of(self._segments, self.listed, start, count, x_m.take(some), y_m.take(some))
         return within(found, row.take(some), self._reach_m)
 
     def in_parts(self, block: IntArray, part: IntArray) -> tuple[IntArray, IntArray]:
-        """Return where the lists (n,) of parts of blocks start in `part_items`, and how long they are."""
-        at = part * self._listed + block
-        return self._starts.take(at), self._counts.take(at)
+        """Return where the lists (n,) of parts of blocks start in `listed`, and how long they are."""
+        at = part * self._squares + block
+        return self._starts.take(at).astype(np.int64), self._counts.take(at).astype(np.int64)
 
-    def _list_parts(self, square: IntArray, starts: IntArray, squares: Squares) -> None:
-        """List for every part what can be nearest to a point of it, ascending."""
-        self._listed = len(starts)
+    def _list_parts(self, square: IntArray, every: IntArray, starts: IntArray, squares: Squares) -> IntArray:
+        """Return for every part which of every item can be nearest to a point of it, ascending."""
+        self._squares = len(starts)
         counts = np.zeros((PARTS_SQUARE, len(starts)), np.int64)
         items: list[IntArray] = []
         if len(starts):
@@ -132,26 +144,26 @@ class NearSegments:
                 row, column = divmod(part, PARTS)
                 x_m = middle_x_m + (column - (PARTS - 1) / 2) * part_m
                 y_m = middle_y_m + (row - (PARTS - 1) / 2) * part_m
-                away_m, _ = self._segments.project(self.items, x_m, y_m)
+                away_m, _ = self._segments.project(every, x_m, y_m)
                 least_m = np.minimum(np.minimum.reduceat(away_m, starts) + half_m, self._reach_m)
                 listed = away_m <= least_m[self.block] + half_m
                 listed |= square == squares.beyond
-                items.append(self.items[listed])
+                items.append(every[listed])
                 counts[part] = np.bincount(self.block[listed], minlength=len(starts))
-        self.part_items = np.concatenate(items) if items else np.empty(0, np.int64)
-        self._counts = counts.ravel()
-        self._starts = np.cumsum(self._counts) - self._counts
+        self._counts = counts.ravel().astype(np.int32)
+        self._starts = (np.cumsum(self._counts) - self._counts).astype(np.int32)
+        return np.concatenate(items) if items else np.empty(0, np.int64)
 
 
 def nearest_of(
-    segments: Segments, items: IntArray, start: IntArray, count: IntArray, x_m: FloatArray, y_m: FloatArray
+    segments: Segments, items: ItemArray, start: IntArray, count: IntArray, x_m: FloatArray, y_m: FloatArray
 ) -> Nearest:
     """Return for k points the first nearest of `count` > 0 segments each, listed in `items` from `start`."""
     if not len(start):
         none = np.empty(0)
         return Nearest(np.empty(0, np.int64), np.empty(0, np.int64), none, none)
     rows, listed = spread(start, count)
-    segment = items.take(listed)
+    segment = items.take(listed).astype(np.int64)
     away_m, share = segments.project(segment, x_m.take(rows), y_m.take(rows))
     best = first_of_group(away_m, rows, count)
     return Nearest(np.arange(len(start)), segment.take(best), away_m.take(best), share.take(best))
