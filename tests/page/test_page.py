@@ -182,6 +182,9 @@ def test_keyboard_alone_reaches_an_incident(room: Room) -> None:
     page.keyboard.press("Enter")
     expect(room.detail()).to_have_attribute("data-incident", row)
     expect(room.detail().locator("h2").first).to_be_focused()
+    page.locator(f'button[data-incident="{row}"]').focus()
+    page.keyboard.press("Enter")  # on the row of the incident that is open already
+    expect(room.detail().locator("h2").first).to_be_focused()
     page.keyboard.press("Escape")
     expect(room.detail()).to_have_count(0)
     assert page.evaluate("document.activeElement.dataset.incident") == row

@@ -23,6 +23,7 @@ export function App({ desk }: { desk: Desk }) {
 
   const select = (incidentId: string | null) => {
     if (incidentId === null) focusRow(desk.selectedId);
+    else if (incidentId === desk.selectedId) focusDetails(); // opening another one does so by itself
     desk.select(incidentId);
     found.current = desk.incidents.has(incidentId ?? "");
     map.current?.select(desk.incidents.get(incidentId ?? "") ?? null, true);
@@ -95,6 +96,11 @@ export function App({ desk }: { desk: Desk }) {
       </div>
     </div>
   );
+}
+
+/** Put the focus on the title of the incident that is open. */
+function focusDetails(): void {
+  document.querySelector<HTMLHeadingElement>("aside.detail h2")?.focus({ preventScroll: true });
 }
 
 /** Give the focus back to the row that opened what is being closed. */
