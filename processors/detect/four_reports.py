@@ -29,14 +29,16 @@ class FourReportsRule:
 def stopped_vehicles(track: Track, row: IntArray, rule: FourReportsRule) -> Findings:
     """Return where among n rows a vehicle reports for the fourth time running from one position, away from stops.
 
-    Once a run: the report before the four is from elsewhere (score 0.6), or there is none within `run_gap_ms` (0.5).
+    Once a run: the report before the four does not begin four such reports (score 0.6), or there is none within
+    `run_gap_ms` (0.5).
     """
     row = _stood(track, row, rule)
     first = row - STOPPED_REPORTS + 1
     before = np.maximum(first - 1, 0)
+    elsewhere = (distance_m(track, _four(row)[1:], before) > rule.position_m).any(axis=0)
     came = follows(track, row, STOPPED_REPORTS) & (track.at_ms[first] - track.at_ms[before] <= rule.run_gap_ms)
     at_stop = (_four_marks(track, row) & AT_STOP != 0).any(axis=0)
-    new = (~came | (distance_m(track, before, first) > rule.position_m)) & ~at_stop
+    new = (~came | elsewhere) & ~at_stop
     return found("stationary_vehicle", row[new], np.where(came, 0.6, 0.5)[new])
 
 

@@ -31,8 +31,8 @@ class StationaryRule:
 def stationary_vehicles(track: Track, row: IntArray, rule: StationaryRule) -> Findings:
     """Return where among n rows a vehicle reports for the fourth time from one position.
 
-    Once a run: the report before the four, if it is at most `run_gap_ms` older, moves or is from elsewhere. With none
-    of the four at a stop it is a stationary vehicle; the score is 0.6 when there is such a report (it came and
+    Once a run: the report before the four, if it is at most `run_gap_ms` older, does not begin four such reports. With
+    none of the four at a stop it is a stationary vehicle; the score is 0.6 when there is such a report (it came and
     stopped), 0.5 otherwise. In a zone where its class may not stop it is a forbidden stop besides, about that zone. A
     speed that is known must be low. Source: docs/thresholds.md#fleet.
     """
@@ -42,7 +42,9 @@ def stationary_vehicles(track: Track, row: IntArray, rule: StationaryRule) -> Fi
     first = row - REPORTS + 1
     before = np.maximum(first - 1, 0)
     came = follows(track, row, REPORTS) & (track.at_ms[first] - track.at_ms[before] <= rule.run_gap_ms)
-    new = ~came | (marks[before] & STOPPED == 0) | (distance_m(track, before, first) > rule.standing_radius_m)
+    new = ~came | (marks[before] & STOPPED == 0)
+    rest = (~new).nonzero()[0]  # noise may put any of them elsewhere: only four from one position were looked at
+    new[rest] = (distance_m(track, _four(row[rest])[1:], before[rest]) > rule.standing_radius_m).any(axis=0)
     row, came = row[new], came[new]
     stands = _from_one_position(track, row, rule)
     row, came = row[stands], came[stands]

@@ -155,10 +155,9 @@ def _stands(track: list[Fix]) -> Iterator[Found]:
     for at, fix in enumerate(track):
         if not _matters(fix) or not _run(track, at, _stopped):
             continue
-        longer = _window(track, at, 5)
-        came = len(longer) == 5
-        if came and _stopped(longer[0]) and apart_m(longer[0], longer[1]) <= 35:
+        if _run(track, at - 1, _stopped):
             continue
+        came = len(_window(track, at, 5)) == 5
         if not any(map(_at_stop, track[at - 3 : at + 1])):
             yield "stationary_vehicle", fix, 0.6 if came else 0.5
         if _forbidden(fix):

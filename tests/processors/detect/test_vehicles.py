@@ -171,6 +171,12 @@ def test_a_taxi_stands_where_taxis_may_not_until_it_moves_on() -> None:
     ]
 
 
+def test_a_stand_that_noise_hides_at_first_is_claimed_once_four_reports_agree() -> None:
+    north_m = [20.0, 4.0, -16.0, 2.0, 0.0, -4.0, 0.0]  # the third is 36 m from the first
+    told = claims(*(fix(10 * at, north_m=north, speed_mps=0.0) for at, north in enumerate(north_m)))
+    assert told == [("stationary_vehicle", 40)]
+
+
 def test_a_coach_may_stand_there() -> None:
     assert claims(*(fix(10 * at, 50.0, speed_mps=0.0, vehicle_class=VehicleClass.COACH) for at in range(5))) == [
         ("stationary_vehicle", 30)
