@@ -3,7 +3,7 @@
 Read from a folder by processors/city_files.py; every answer is a function of its arguments.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from processors.city_files import CityInvalid, Package, read_package
 from processors.geo import Plane, Segments, points_as_segments
 from processors.hexagons import CellArray, Hexagons
 from processors.line_match import NOT_GIVEN, UNKNOWN, LineMatcher
+from processors.nearby import Nearby
 from processors.network import Bounds, Device, Headway, Line, Pattern, Stop, Unit, Vehicle, Venue, pattern_along
 from processors.outlines import Ring, nested, rings_of
 from processors.place_words import Words
@@ -185,7 +186,8 @@ class City:
         self.streets = Streets(
             self.lines, self.stops, zones, limits_kmh, self.baselines, time_zone, plane, self._squares
         )
-        self._landmarks = _landmarks(self.lines, self.stops, venues, plane)
+        self._stops_nearby = Nearby(self._stop_points)
+        self._landmarks, self._landmark_words = _landmarks(self.lines, self.stops, venues, plane)
 
     def with_devices(
         self,
@@ -247,7 +249,7 @@ class City:
 
     def near_lines(self, latitude_deg: float, longitude_deg: float, within_m: float) -> tuple[NearLine, ...]:
         """Return the lines within a distance, one per line and direction, nearest first."""
-        x_m, y_m = self._plane.xy(np.array([latitude_deg]), np.array([longitude_deg]))
+        x_m, y_m = self._xy(latitude_deg, longitude_deg)
         found = [
             NearLine(self.lines[line].line_id, self.lines[line].name, direction_id, distance_m, offset_m)
             for line, direction_id, distance_m, offset_m in self._matcher.near(x_m, y_m, within_m)
@@ -258,7 +260,7 @@ class City:
         """Return the stops within a distance, nearest first."""
         found = [
             NearStop(self.stops[index].stop_id, self.stops[index].name, distance_m)
-            for index, distance_m in _within(self._stop_points, self._plane, latitude_deg, longitude_deg, within_m)
+            for index, distance_m in _within(self._stops_nearby, *self._xy(latitude_deg, longitude_deg), within_m)
         ]
         return tuple(sorted(found, key=lambda near: (near.distance_m, near.stop_id)))
 
@@ -284,13 +286,21 @@ class City:
         """Return the unit's name, "" if there is no such unit."""
         return self._unit_names.get(unit_code, "")
 
-    def place_in_words(self, latitude_deg: float, longitude_deg: float) -> str:
-        """Say where a point is: "near Kim Mã stop, phường Ngọc Hà"; the landmark is at most 400 m away."""
-        unit = self.unit_name(str(self.locate_units(np.array([latitude_deg]), np.array([longitude_deg]))[0]))
-        points, words = self._landmarks
+    def unit_at(self, latitude_deg: float, longitude_deg: float) -> str:
+        """Return the code of the unit that contains a point, "" = outside all units."""
+        x_m, y_m = self._plane.xy(np.array([latitude_deg]), np.array([longitude_deg]))
+        index = int(self._unit_index(x_m, y_m, self._squares.places(x_m, y_m)[0])[0])
+        return self.units[index].unit_code if index >= 0 else ""
+
+    def place_in_words(self, latitude_deg: float, longitude_deg: float, unit_code: str | None = None) -> str:
+        """Say where a point is: "near Kim Mã stop, phường Ngọc Hà"; the landmark is at most 400 m away.
+
+        unit_code: the unit that contains it, if that is known already.
+        """
+        unit = self.unit_name(self.unit_at(latitude_deg, longitude_deg) if unit_code is None else unit_code)
         near = [
-            (distance_m, words[index])
-            for index, distance_m in _within(points, self._plane, latitude_deg, longitude_deg, WORDS_REACH_M)
+            (distance_m, self._landmark_words[index])
+            for index, distance_m in _within(self._landmarks, *self._xy(latitude_deg, longitude_deg), WORDS_REACH_M)
         ]
         parts = [f"near {min(near)[1]}"] if near else []
         parts += [unit] if unit else []
@@ -306,6 +316,10 @@ class City:
             tuple(UnitPolygon(tuple(self._degrees(ring) for ring in polygon)) for polygon in nested(rings))
             for rings in rings_of(self._areas)
         )
+
+    def _xy(self, latitude_deg: float, longitude_deg: float) -> tuple[float, float]:
+        x_m, y_m = self._plane.xy(latitude_deg, longitude_deg)
+        return float(x_m), float(y_m)
 
     def _degrees(self, ring: Ring) -> tuple[tuple[float, float], ...]:
         return tuple(self._plane.degrees(x_m, y_m) for x_m, y_m in zip(ring[0].tolist(), ring[1].tolist(), strict=True))
@@ -379,15 +393,12 @@ def _points(places: Sequence[Stop | Venue], plane: Plane) -> Segments:
 
 def _landmarks(
     lines: Sequence[Line], stops: Sequence[Stop], venues: Sequence[Venue], plane: Plane
-) -> tuple[Segments, tuple[str, ...]]:
+) -> tuple[Nearby, tuple[str, ...]]:
     stations = {text for line in lines if line.mode == "metro" for way in line.patterns for text in way.stop_ids}
     words = [f"{stop.name} {'station' if stop.stop_id in stations else 'stop'}" for stop in stops]
-    return _points([*stops, *venues], plane), (*words, *(venue.name for venue in venues))
+    return Nearby(_points([*stops, *venues], plane)), (*words, *(venue.name for venue in venues))
 
 
-def _within(
-    points: Segments, plane: Plane, latitude_deg: float, longitude_deg: float, within_m: float
-) -> list[tuple[int, float]]:
-    x_m, y_m = plane.xy(latitude_deg, longitude_deg)
-    distance_m, _ = points.project(np.arange(len(points.x_m)), x_m, y_m)
-    return [(int(index), float(distance_m[index])) for index in np.flatnonzero(distance_m <= within_m)]
+def _within(points: Nearby, x_m: float, y_m: float, within_m: float) -> Iterable[tuple[int, float]]:
+    items, distance_m, _ = points.within(x_m, y_m, within_m)
+    return zip(items.tolist(), distance_m.tolist(), strict=True)

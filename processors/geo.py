@@ -64,8 +64,10 @@ class Segments:
     dx_m: FloatArray
     dy_m: FloatArray
 
-    def project(self, items: IntArray, x_m: FloatArray, y_m: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Project k points on k segments: distance in metres and the share of the segment (0 to 1) passed."""
+    def project(
+        self, items: IntArray, x_m: FloatArray | float, y_m: FloatArray | float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Project k points, or one, on k segments: distance in metres and the share of the segment (0 to 1) passed."""
         dx_m, dy_m = self.dx_m.take(items), self.dy_m.take(items)
         px_m, py_m = x_m - self.x_m.take(items), y_m - self.y_m.take(items)
         square = dx_m * dx_m + dy_m * dy_m

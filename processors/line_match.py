@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 
 from processors.batches import Float32Array, FloatArray, IntArray, SmallArray
-from processors.geo import Plane, Segments, first_of_group
+from processors.geo import Plane, Segments
+from processors.nearby import Nearby
 from processors.network import Line
 from processors.squares import ItemArray, Nearest, NearSegments, Squares, nearest_of, within
 
@@ -67,6 +68,7 @@ class LineMatcher:
         self._course = _either(np.cumsum(counts).reshape(-1, 2) - counts, counts)
         near = NearSegments(self._segments, ANY_LINE_REACH_M, squares)
         self._near, self._own = near, OwnLines(near.block, self._way[near.items], len(lines))
+        self._nearby = Nearby(self._segments)
 
     def match(
         self, x_m: FloatArray, y_m: FloatArray, places: tuple[IntArray, IntArray], line: IntArray, told: SmallArray
@@ -100,23 +102,16 @@ class LineMatcher:
             self._enter(matched, self._nearest(every, own[some], start, count, x_m, y_m, OWN_LINE_REACH_M))
         return matched
 
-    def near(self, x_m: FloatArray, y_m: FloatArray, within_m: float) -> list[tuple[int, int, float, float]]:
-        """List for one point (arrays of 1) the nearest place of each way within: line, direction, distance, offset."""
-        away_m, passed = self._segments.project(np.arange(len(self._way)), x_m, y_m)
-        close = np.flatnonzero(away_m <= within_m)
-        if not len(close):
-            return []
-        _, rows, counts = np.unique(self._way[close], return_inverse=True, return_counts=True)
-        best = close[first_of_group(away_m[close], rows, counts)]
-        return [
-            (
-                int(self._way[item]) // 2,
-                int(self._way[item]) % 2,
-                float(away_m[item]),
-                float(self._offset_m[item] + passed[item] * self._length_m[item]),
-            )
-            for item in best
-        ]
+    def near(self, x_m: float, y_m: float, within_m: float) -> list[tuple[int, int, float, float]]:
+        """List for one point the nearest place of each way within: line, direction, distance, offset."""
+        items, away_m, passed = self._nearby.within(x_m, y_m, within_m)
+        offset_m = self._offset_m.take(items) + passed * self._length_m.take(items)
+        best: dict[int, tuple[float, float]] = {}
+        ways = self._way.take(items).tolist()
+        for way, *found in zip(ways, away_m.tolist(), offset_m.tolist(), strict=True):
+            if way not in best or found[0] < best[way][0]:
+                best[way] = found[0], found[1]
+        return [(way >> 1, way & 1, away, offset) for way, (away, offset) in best.items()]
 
     def _choice(self, line: IntArray, told: SmallArray) -> IntArray:
         """Return where n points with a line may be: line times 3 plus the direction that binds, or 2 = either."""

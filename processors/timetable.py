@@ -4,13 +4,14 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import product
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from processors.batches import IntArray
-from processors.network import Line, Pattern
+from processors.network import Line
 from schemas.records import DueTrip
 
 DAY_S: Final = 86_400
@@ -80,15 +81,26 @@ class Timetable:
         for day, start_s in _service_days(after_ms, within_s, self._longest_s, self._zone):
             from_s = -(-after_ms // 1000) - start_s
             beyond = not self._covered[0] <= day <= self._covered[1]
-            running = {key for key, service in self._services.items() if service.runs_on(day, beyond)}
             for stop_id in stop_ids & self._calls.keys():
                 calls = self._calls[stop_id]
                 first, last = np.searchsorted(calls.due_s, (from_s, from_s + within_s))
                 for due_s, index in zip(calls.due_s[first:last].tolist(), calls.trip[first:last].tolist(), strict=True):
                     trip = self._trips[index]
-                    if trip.line_id in line_ids and (not self._services or trip.service_id in running):
+                    if trip.line_id in line_ids and self._runs_on(trip, day, beyond):
                         found.append(_due_trip(start_s + due_s, trip.direction_id, trip.line_id, stop_id, trip.trip_id))
         return _soonest_first(found)
+
+    def _runs_on(self, trip: Trip, day: date, beyond_feed: bool) -> bool:
+        service = self._services.get(trip.service_id)
+        return not self._services or (service is not None and service.runs_on(day, beyond_feed))
+
+
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """A line by headway: its departures from the first stop, and of each stop the direction and travel time to it."""
+
+    departures_s: tuple[int, ...]
+    calls: Mapping[str, Sequence[tuple[int, int]]]
 
 
 class Headways:
@@ -96,24 +108,24 @@ class Headways:
 
     def __init__(self, lines: Sequence[Line], time_zone: str) -> None:
         """Keep the lines that have headways."""
-        self._lines = {line.line_id: line for line in lines if line.headway_s}
+        self._lines = {line.line_id: _runs_of(line) for line in lines if line.headway_s}
         self._zone = ZoneInfo(time_zone)
+        self._longest_s = max(map(_longest_s, self._lines.values()), default=0)
 
     def due(
         self, stop_ids: frozenset[str], line_ids: frozenset[str], after_ms: int, within_s: int
     ) -> tuple[DueTrip, ...]:
         """Return what is due at those stops on those lines from `after_ms` for `within_s` seconds, soonest first."""
         found = []
+        starts_s = [start_s for _, start_s in _service_days(after_ms, within_s, self._longest_s, self._zone)]
         for line_id in line_ids & self._lines.keys():
             line = self._lines[line_id]
-            departures_s = _departures_s(line)
-            for pattern, stop_id, travel_s in _calls_of(line, stop_ids):
-                longest_s = (departures_s[-1] if departures_s else 0) + travel_s
-                for _, start_s in _service_days(after_ms, within_s, longest_s, self._zone):
+            for stop_id in stop_ids & line.calls.keys():
+                for (direction_id, travel_s), start_s in product(line.calls[stop_id], starts_s):
                     from_s = -(-after_ms // 1000) - start_s - travel_s
-                    for departure_s in _between(departures_s, from_s, from_s + within_s):
+                    for departure_s in _between(line.departures_s, from_s, from_s + within_s):
                         due_s = start_s + departure_s + travel_s
-                        found.append(_due_trip(due_s, pattern.direction_id, line_id, stop_id, ""))
+                        found.append(_due_trip(due_s, direction_id, line_id, stop_id, ""))
         return _soonest_first(found)
 
 
@@ -131,17 +143,20 @@ def seconds_of(time: str) -> int:
     return hours * 3600 + minutes * 60 + seconds
 
 
-def _departures_s(line: Line) -> list[int]:
+def _runs_of(line: Line) -> _Runs:
     spans = ((seconds_of(item.from_time), seconds_of(item.to_time), item.headway_s) for item in line.headway_s)
-    return sorted({departure_s for from_s, to_s, step_s in spans for departure_s in range(from_s, to_s, step_s)})
-
-
-def _calls_of(line: Line, stop_ids: frozenset[str]) -> Iterator[tuple[Pattern, str, int]]:
+    departures_s = {departure_s for from_s, to_s, step_s in spans for departure_s in range(from_s, to_s, step_s)}
     speed_mps = SCHEDULED_SPEED_MPS.get(line.mode, SCHEDULED_SPEED_MPS["bus"])
+    calls: dict[str, list[tuple[int, int]]] = {}
     for pattern in line.patterns:
         for stop_id, offset_m in zip(pattern.stop_ids, pattern.stop_offset_m.tolist(), strict=True):
-            if stop_id in stop_ids:
-                yield pattern, stop_id, round(offset_m / speed_mps)
+            calls.setdefault(stop_id, []).append((pattern.direction_id, round(offset_m / speed_mps)))
+    return _Runs(tuple(sorted(departures_s)), calls)
+
+
+def _longest_s(runs: _Runs) -> int:
+    travels_s = [travel_s for calls in runs.calls.values() for _, travel_s in calls]
+    return max(travels_s, default=0) + (runs.departures_s[-1] if runs.departures_s else 0)
 
 
 def _between(values: Sequence[int], low: int, high: int) -> Sequence[int]:

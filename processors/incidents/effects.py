@@ -11,8 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from processors.city import City
 from processors.incidents.clusters import ground_m
 from processors.incidents.rule_model import Near, Rule
@@ -79,7 +77,7 @@ def evidence_at(claims: Sequence[Observation], latitude_deg: float, longitude_de
 
 def surroundings(city: City, latitude_deg: float, longitude_deg: float, near: Near) -> Surroundings:
     """Ask the city what lies around a place; distances to 0.1 m."""
-    unit_code = str(city.locate_units(np.array([latitude_deg]), np.array([longitude_deg]))[0])
+    unit_code = city.unit_at(latitude_deg, longitude_deg)
     lines = [
         AffectedLine(
             distance_m=round(one.distance_m, 1),
@@ -92,7 +90,7 @@ def surroundings(city: City, latitude_deg: float, longitude_deg: float, near: Ne
     return Surroundings(
         unit_code=unit_code,
         unit_name=city.unit_name(unit_code),
-        place=city.place_in_words(latitude_deg, longitude_deg),
+        place=city.place_in_words(latitude_deg, longitude_deg, unit_code),
         lines=tuple(lines),
         stop_ids=tuple(one.stop_id for one in city.near_stops(latitude_deg, longitude_deg, near.stop_m)),
     )
