@@ -107,20 +107,18 @@ def shards_of(device_ids: Sequence[str]) -> IntArray:
     )
 
 
-def check_clock(at_ms: IntArray, interval: Interval, rule: IngestRule, mistakes: Mistakes) -> None:
-    """Note records from the future of the tick after them and those too late for the tick before them."""
-    after_ms, tick_ms = interval.after_ms, interval.tick_ms
+def check_clock(at_ms: IntArray, after_ms: IntArray, tick_ms: IntArray, rule: IngestRule, mistakes: Mistakes) -> None:
+    """Note records (n,) from the future of the tick after each and those too late for the tick before it."""
     mistakes.note(
         at_ms > tick_ms + rule.future_ms,
         Reason.FUTURE,
-        lambda row: f"at_ms {at_ms[row]} is {int(at_ms[row]) - tick_ms} ms after the tick {tick_ms}",
+        lambda row: f"at_ms {at_ms[row]} is {int(at_ms[row]) - int(tick_ms[row])} ms after the tick {tick_ms[row]}",
     )
-    if after_ms is not None:
-        mistakes.note(
-            at_ms < after_ms - rule.lateness_ms,
-            Reason.LATE,
-            lambda row: f"at_ms {at_ms[row]} is {after_ms - int(at_ms[row])} ms before the tick {after_ms}",
-        )
+    mistakes.note(
+        at_ms < after_ms - rule.lateness_ms,
+        Reason.LATE,
+        lambda row: f"at_ms {at_ms[row]} is {int(after_ms[row]) - int(at_ms[row])} ms before the tick {after_ms[row]}",
+    )
 
 
 def read_messages(

@@ -23,17 +23,18 @@ from processors.ingest import (
     Interval,
     check_clock,
     judged,
-    one_line,
     shards_of,
 )
 from processors.observation_rows import observation_columns
 from processors.outcome import TICK, Forwarded, Gathered, Outcome, Refusal
 from processors.publications import RECORD as PUBLICATION
 from processors.publications import take_publications
-from processors.records_in import KEPT_BYTES, MOST_BYTES, RawRecord, beginning, largest
+from processors.records_in import MOST_BYTES, RawRecord, largest
+from processors.refusals import overlong, rejects_of, strangers
 from processors.registrations import RECORD as REGISTRATION
 from processors.registrations import Registrations
 from processors.rows import RowBuffer, texts
+from processors.stretch import Closing, Stretch
 from processors.watches.contract import TURN_MS, Turn, observed
 from schemas.codec import Codec, schema_ids
 from schemas.dictionary import DictionaryArray
@@ -42,12 +43,8 @@ from schemas.errors import Rejected as Refused
 from schemas.ids import SHARDS
 from schemas.records import (
     DeviceRegistration,
-    Header,
     Observation,
     ObservationBlock,
-    OperatorAction,
-    PublishedRules,
-    Rejected,
 )
 
 REACH_MS: Final = 600_000
@@ -55,10 +52,10 @@ REACH_MS: Final = 600_000
 MISDATED: Final = frozenset({Reason.FUTURE, Reason.LATE})
 """What a record is refused for when nothing but its time is wrong."""
 
+RIVAL: Final = "another record of the same device and time, with other content, is used"
+
 _VALUE: Final = attrgetter("value")
 _OFFSET: Final = attrgetter("offset")
-_KEY: Final = attrgetter("key")
-_HEADERS: Final = attrgetter("headers")
 
 
 class PartitionEngine:
@@ -105,7 +102,6 @@ class PartitionEngine:
         self._sealed_offset = 0
         self._pending: list[RawRecord] = []
         self._pending_ids: list[IntArray] = []
-        self._refused: list[Refusal] = []
         self._unsent: dict[str, bytes] = {}
         self._sent_live: tuple[str, ...] = ()
 
@@ -117,16 +113,23 @@ class PartitionEngine:
         gathered = Gathered()
         self._check_order(records)
         schema_id = schema_ids(list(map(_VALUE, records)))
-        start = 0
+        start, after_ms = 0, self.tick_ms
+        closings: list[Closing] = []
         for at in np.flatnonzero(np.isin(schema_id, self._codec.ids_of(TICK))).tolist():
             tick_ms = self._tick_of(records[at])
-            if tick_ms is not None:
-                self._wait(records[start:at], schema_id[start:at])
-                start = at + 1
-                gathered.counts[TICK] += 1
-                if 0 <= tick_ms < AFTER_LAST_MS and (self.tick_ms is None or tick_ms > self.tick_ms):
-                    self._close(Interval(self.tick_ms, tick_ms), records[at].offset, gathered)
+            if tick_ms is None:
+                continue
+            self._wait(records[start:at], schema_id[start:at])
+            start = at + 1
+            gathered.counts[TICK] += 1
+            if 0 <= tick_ms < AFTER_LAST_MS and (after_ms is None or tick_ms > after_ms):
+                closings.append(self._closing(Interval(after_ms, tick_ms), records[at].offset))
+                after_ms = tick_ms
+                if self._is_due(closings[-1].interval):
+                    self._close(closings, gathered)
+                    closings = []
         self._wait(records[start:], schema_id[start:])
+        self._close(closings, gathered)
         if gathered.checkpoint is not None:
             self._unsent, self._sent_live = {}, gathered.checkpoint.live
         return gathered.outcome()
@@ -179,22 +182,55 @@ class PartitionEngine:
         except Refused:
             return None
 
-    def _by_name(self) -> dict[str, list[RawRecord]]:
-        """Return what waited for the tick by record name, in log order; refuse what belongs to no form."""
-        records, schema_id = self._pending, np.concatenate(self._pending_ids)
+    def _closing(self, interval: Interval, offset: int) -> Closing:
+        """Return an interval with what waited for its tick, which stands at `offset`."""
+        records, schema_id = self._pending, self._pending_ids
         self._pending, self._pending_ids = [], []
-        fits = self._refuse_overlong(records)
+        return Closing(interval, offset, records, np.concatenate([np.zeros(0, np.int64), *schema_id]))
+
+    def _close(self, closings: Sequence[Closing], gathered: Gathered) -> None:
+        """Decide everything that came in intervals of which none but the last leads to more than its records say."""
+        first = 0
+        for at, closing in enumerate(closings):
+            # What is registered changes what the records say that come after it.
+            if at > first and any(self._changes_all(one) for one in closing.schema_ids):
+                self._decide(Stretch(closings[first:at]), gathered)
+                first = at
+        if closings:
+            self._decide(Stretch(closings[first:]), gathered)
+
+    def _decide(self, stretch: Stretch, gathered: Gathered) -> None:
+        """Decide everything that came in a stretch; registrations and publications came in its first interval."""
+        waiting, first = self._by_name(stretch), stretch.closings[0]
+        if REGISTRATION in waiting:
+            self._register(waiting.pop(REGISTRATION), first, gathered)
+        if PUBLICATION in waiting:
+            self._publish(waiting.pop(PUBLICATION), first, gathered)
+        for name, form in self._domain.forms.items():
+            if name in waiting:
+                self._ingest(form, waiting[name], stretch, gathered)
+        for closing in stretch.closings:
+            self._finish(closing, gathered)
+
+    def _by_name(self, stretch: Stretch) -> dict[str, list[RawRecord]]:
+        """Return what came in a stretch by record name, in log order; refuse what belongs to no form."""
+        records = [record for closing in stretch.closings for record in closing.records]
+        fits = overlong(records, stretch.refuse)
+        known = set[int]().union(*(closing.schema_ids for closing in stretch.closings))
+        if len(known) > 1 or fits is not None:
+            schema_id = np.concatenate([closing.schema_id for closing in stretch.closings])
         found: dict[str, list[RawRecord]] = {}
-        for one in np.unique(schema_id).tolist():
-            name = self._codec.name_of(one) or ""
-            rows = np.flatnonzero(fits & (schema_id == one)).tolist()
-            those = records if len(rows) == len(records) else [records[row] for row in rows]
+        for one in sorted(known):
+            name, those = self._codec.name_of(one) or "", records
+            if len(known) > 1 or fits is not None:
+                rows = np.flatnonzero(schema_id == one if fits is None else fits & (schema_id == one)).tolist()
+                those = [records[row] for row in rows]
             if self._takes(name):
                 # Several schema ids may stand for one name; the order of the log decides among their records.
-                known = found.get(name)
-                found[name] = those if known is None else sorted([*known, *those], key=_OFFSET)
+                found[name] = sorted([*found[name], *those], key=_OFFSET) if name in found else those
             else:
-                self._refused += [Refusal(record, *self._stranger(record)) for record in those]
+                for refusal in strangers(those, self._codec, self._topic):
+                    stretch.refuse(refusal)
         return {name: those for name, those in found.items() if those}
 
     def _takes(self, name: str) -> bool:
@@ -202,47 +238,23 @@ class PartitionEngine:
             return self._domain.publishes
         return name in self._histories or (name == REGISTRATION and self._registrations is not None)
 
-    def _stranger(self, record: RawRecord) -> tuple[Reason, tuple[str, ...]]:
-        """Say why a record that no form takes is refused."""
-        try:
-            name, _ = self._codec.decode(record.value)
-        except Refused as refusal:
-            return refusal.reason, refusal.errors
-        return Reason.WRONG_RECORD, (f"{name} does not belong on {self._topic}",)
+    def _changes_all(self, schema_id: int) -> bool:
+        """Tell whether records of that schema are taken before all others of their interval."""
+        name = self._codec.name_of(schema_id)
+        return name in (REGISTRATION, PUBLICATION) and self._takes(name)
 
-    def _refuse_overlong(self, records: Sequence[RawRecord]) -> BoolArray:
-        """Refuse records that are too long and tell which (n,) are not."""
-        size = np.fromiter(map(len, filter(None, map(_VALUE, records))), np.int64)
-        key = np.fromiter(map(len, filter(None, map(_KEY, records))), np.int64)
-        fits = np.ones(len(records), bool)
-        if max(size.max(initial=0), key.max(initial=0)) <= MOST_BYTES and not any(map(_HEADERS, records)):
-            return fits
-        for row, record in enumerate(records):
-            size_bytes = largest(record)
-            if size_bytes > MOST_BYTES:
-                fits[row] = False
-                words = f"{size_bytes} bytes, at most {MOST_BYTES} are taken"
-                words += f"; of key and value the first {KEPT_BYTES} are kept"
-                self._refused.append(Refusal(beginning(record), Reason.OUT_OF_RANGE, (words,)))
-        return fits
-
-    def _close(self, interval: Interval, offset: int, gathered: Gathered) -> None:
-        """Decide everything that came in an interval; the tick that closes it stands at `offset`."""
-        waiting = self._by_name() if self._pending else {}
-        revoked: tuple[str, ...] = ()
-        if REGISTRATION in waiting:
-            revoked = self._register(waiting.pop(REGISTRATION), interval.tick_ms, gathered)
-        published = self._publish(waiting.pop(PUBLICATION), gathered) if PUBLICATION in waiting else ()
-        observations: list[Observation] = []
-        actions: list[OperatorAction] = []
-        for name, form in self._domain.forms.items():
-            if name in waiting:
-                found, used = self._ingest(form, waiting[name], interval, gathered)
-                observations += found
-                actions += used.records() if isinstance(used, ActionBatch) else ()
-        observations += self._watched(interval, offset)
+    def _finish(self, closing: Closing, gathered: Gathered) -> None:
+        """Gather what an interval of which everything is decided led to."""
+        interval, offset = closing.interval, closing.offset
+        for table, columns in closing.rows:
+            self._rows.add(table, columns)
+        observations = closing.observations + self._watched(interval, offset)
         observations.sort(key=lambda observation: (observation.at_ms, observation.observation_id))
-        self._reject(interval.tick_ms, gathered)
+        if closing.refused:
+            rejected, rows = rejects_of(closing.refused, interval.tick_ms, self._topic, self._partition)
+            self._rows.add("rejected", rows)
+            gathered.rejected.extend(rejected)
+        gathered.forwarded.extend(closing.forwarded)
         self._store_observations(observations, interval.tick_ms)
         gathered.blocks.append(
             ObservationBlock(
@@ -250,9 +262,9 @@ class PartitionEngine:
                 source_partition=self._partition,
                 source_topic=self._topic,
                 observations=tuple(observations),
-                actions=tuple(sorted(actions, key=lambda action: (action.at_ms, action.action_id))),
-                revoked=revoked,
-                published=published,
+                actions=tuple(sorted(closing.actions, key=lambda action: (action.at_ms, action.action_id))),
+                revoked=closing.revoked,
+                published=closing.published,
             )
         )
         self.next_offset, self.tick_ms = offset + 1, interval.tick_ms
@@ -266,116 +278,129 @@ class PartitionEngine:
     def _checkpoint_due(self, interval: Interval) -> bool:
         return _turned(interval, self._rule.checkpoint_ms)
 
+    def _is_due(self, interval: Interval) -> bool:
+        """Tell whether an interval leads to more than its records say: by time, or by all records up to its tick."""
+        return _turned(interval, TURN_MS) or self._checkpoint_due(interval)
+
     def _turn(self, tick_ms: int) -> Turn:
         return Turn(tick_ms, tick_ms - self._rule.lateness_ms, self._histories)
 
-    def _watch_misdated(self, form: Form[Any], batch: Batch, rows: IntArray) -> None:
+    def _watch_misdated(self, form: Form[Any], batch: Batch, rows: Sequence[int]) -> None:
         """Show rows of a batch that are refused for their time alone to the watches that look at times."""
         watches = [watch for watch in self._watches if watch.takes_misdated]
-        if len(rows) and watches:
-            shown = batch.take(rows)
+        if rows and watches:
+            shown = batch.take(np.array(sorted(rows), np.int64))
             _, remembered = form.place(shown, self._city)
             for watch in watches:
                 watch.take(form.record, shown, remembered, self._city)
 
     def _watched(self, interval: Interval, offset: int) -> list[Observation]:
         """Return what the watches claim at the tick that closes an interval and stands at `offset`."""
-        if not (_turned(interval, TURN_MS) or self._checkpoint_due(interval)):
+        if not self._is_due(interval):
             return []
         turn = self._turn(interval.tick_ms)
         told = [one for watch in self._watches for one in watch.answer(turn)]
         return [observed(one, offset, self._partition, self._topic) for one in told]
 
-    def _register(self, records: Sequence[RawRecord], tick_ms: int, gathered: Gathered) -> tuple[str, ...]:
-        """Take the registrations of an interval, before its other records; return the devices that they revoke."""
+    def _register(self, records: Sequence[RawRecord], closing: Closing, gathered: Gathered) -> None:
+        """Take the registrations of an interval, before its other records."""
         assert self._registrations is not None
-        messages = self._decoded(records)
+        messages = self._decoded(records, closing)
         device_ids = [message.fields["device_id"] for message in messages]
         rows = [message.raw for message in messages], np.arange(len(messages))
-        astray = self._forward(shards_of(device_ids), *rows, device_ids.__getitem__, tick_ms, gathered)
+        astray = self._forward(shards_of(device_ids), *rows, device_ids.__getitem__, Stretch([closing]), gathered)
         here = [messages[row] for row in np.flatnonzero(~astray).tolist()]
-        taken = self._registrations.take(here, self._package, tick_ms)
-        self._refused += [Refusal(raw, *judged(mistakes)) for raw, mistakes in taken.refused]
-        self._rows.add("device_log", taken.used)
-        self._rows.add("duplicates", taken.duplicates)
+        taken = self._registrations.take(here, self._package, closing.interval.tick_ms)
+        closing.refused += [Refusal(raw, *judged(mistakes)) for raw, mistakes in taken.refused]
+        closing.rows += [("device_log", taken.used), ("duplicates", taken.duplicates)]
         gathered.counts["device_log"] += len(taken.used["source_offset"])
         gathered.counts["duplicates"] += len(taken.duplicates["source_offset"])
         if taken.changed:
             self._city = self._registrations.over(self._package)
-        return taken.revoked
+        closing.revoked = taken.revoked
 
-    def _publish(self, records: Sequence[RawRecord], gathered: Gathered) -> tuple[PublishedRules, ...]:
-        """Take the rule sets published in an interval and return the sound ones."""
-        taken = take_publications(self._decoded(records))
-        self._refused += [Refusal(raw, *judged(mistakes)) for raw, mistakes in taken.refused]
-        self._rows.add("actions", taken.rows)
+    def _publish(self, records: Sequence[RawRecord], closing: Closing, gathered: Gathered) -> None:
+        """Take the rule sets published in an interval: the sound ones."""
+        taken = take_publications(self._decoded(records, closing))
+        closing.refused += [Refusal(raw, *judged(mistakes)) for raw, mistakes in taken.refused]
+        closing.rows.append(("actions", taken.rows))
         gathered.counts["actions"] += len(taken.used)
-        return taken.used
+        closing.published = taken.used
 
-    def _decoded(self, records: Sequence[RawRecord]) -> list[Message]:
+    def _decoded(self, records: Sequence[RawRecord], closing: Closing) -> list[Message]:
         """Return records of one name with their fields; refuse those that are none."""
         messages = []
         for record in records:
             try:
                 messages.append(Message(record, self._codec.decode(record.value)[1]))
             except Refused as refusal:
-                self._refused.append(Refusal(record, refusal.reason, refusal.errors))
+                closing.refused.append(Refusal(record, refusal.reason, refusal.errors))
         return messages
 
-    def _ingest(
-        self, form: Form[Any], records: Sequence[RawRecord], interval: Interval, gathered: Gathered
-    ) -> tuple[list[Observation], Batch]:
-        """Decide the records of one form; return what the used ones change in its claims, and the used ones."""
+    def _ingest(self, form: Form[Any], records: Sequence[RawRecord], stretch: Stretch, gathered: Gathered) -> None:
+        """Decide the records of one form that came in a stretch."""
         history = self._histories[form.record]
         rows = form.read(records, self._codec, history.keys, self._city)
         batch = rows.batch
-        for number, (reason, words) in rows.unread.by_record.items():
-            self._refused.append(Refusal(records[number], reason, words))
+        for place, (reason, words) in rows.unread.by_record.items():
+            stretch.refuse(Refusal(records[place], reason, words))
         device = getattr(batch, form.device_field)
-        astray = self._forward(
-            rows.shard, records, rows.record, lambda row: _text(device, row), interval.tick_ms, gathered
-        )
-        check_clock(batch.at_ms, interval, self._rule, rows.mistakes)
+        astray = self._forward(rows.shard, records, rows.record, lambda row: _text(device, row), stretch, gathered)
+        number = stretch.numbers(batch.offset)
+        check_clock(batch.at_ms, stretch.after_ms[number], stretch.tick_ms[number], self._rule, rows.mistakes)
         misdated: list[int] = []
         for row, found in rows.mistakes.by_row.items():
             if not astray[row]:
-                self._refuse_row(records, rows, row, *judged(found))
+                stretch.refuse(self._refusal(records, rows, row, *judged(found)))
                 misdated += [row] if all(reason in MISDATED for reason, _ in found) else []
-        self._watch_misdated(form, batch, np.array(sorted(misdated), np.int64))
-        wrong = astray.copy()
-        wrong[list(rows.mistakes.by_row)] = True
-        sound = np.flatnonzero(~wrong)
-        batch = batch.take(sound)
-        entries = Entries(form.slots(batch, history.keys), batch.at_ms, form.ties(batch), batch.content_hash)
-        verdict = history.judge(entries)
-        self._store_duplicates(batch.take(verdict == Verdict.DUPLICATE), form, interval.tick_ms, gathered)
-        for row in sound[verdict == Verdict.CONFLICT].tolist():
-            rival = "another record of the same device and time, with other content, is used"
-            self._refuse_row(records, rows, row, Reason.CONFLICT, (rival,))
-        used = np.flatnonzero(verdict == Verdict.USED)
-        batch = batch.take(used)
-        if not len(used):
-            return [], batch
+        self._watch_misdated(form, batch, misdated)
+        astray[list(rows.mistakes.by_row)] = True
+        sound = np.flatnonzero(~astray)
+        if len(sound) < len(batch):
+            batch, number = batch.take(sound), number[sound]
+        slot = form.slots(batch, history.keys)
+        for some in stretch.groups(slot, number, len(history.keys)):
+            part = batch if some.stop - some.start == len(batch) else batch.take(some)
+            entries = Entries(slot[some], part.at_ms, form.ties(part), part.content_hash)
+            verdict = history.judge(entries)
+            if verdict.any():
+                self._store_duplicates(part, form, verdict == Verdict.DUPLICATE, number[some], stretch, gathered)
+                for row in sound[some][verdict == Verdict.CONFLICT].tolist():
+                    stretch.refuse(self._refusal(records, rows, row, Reason.CONFLICT, (RIVAL,)))
+            used = np.flatnonzero(verdict == Verdict.USED)
+            if len(used) == len(part):
+                self._use(form, part, entries, number[some], stretch, gathered)
+            elif len(used):
+                self._use(form, part.take(used), entries.take(used), number[some][used], stretch, gathered)
+
+    def _use(
+        self, form: Form[Any], batch: Batch, entries: Entries, number: IntArray, stretch: Stretch, gathered: Gathered
+    ) -> None:
+        """Store n used records, of which no key has some in several intervals; find what they change in the claims."""
+        history = self._histories[form.record]
         placed, remembered = form.place(batch, self._city)
-        self._rows.add(form.table, placed)
-        gathered.counts[form.table] += len(used)
+        stretch.store(form.table, placed, number)
+        gathered.counts[form.table] += len(batch)
         for watch in self._watches:
             watch.take(form.record, batch, remembered, self._city)
-        entries = entries.take(used)
         candidate = form.candidates(batch, {**remembered, **history.recent(entries.slot)})
-        before, after = history.extend(entries, remembered, batch.offset, form.needs_whole(batch), candidate)
-        return changed_claims(form, history, before, after, self._topic, self._partition), batch
+        offset = np.asarray(placed["source_offset"])
+        before, after = history.extend(entries, remembered, offset, form.needs_whole(batch), candidate)
+        for observation in changed_claims(form, history, before, after, self._topic, self._partition):
+            stretch.at(observation.source_offset).observations.append(observation)
+        if isinstance(batch, ActionBatch):
+            for at, action in zip(batch.offset.tolist(), batch.records(), strict=True):
+                stretch.at(at).actions.append(action)
 
-    def _refuse_row(
+    def _refusal(
         self, records: Sequence[RawRecord], rows: Rows[Any], row: int, reason: Reason, words: tuple[str, ...]
-    ) -> None:
+    ) -> Refusal:
         """Refuse one row: the record that it is, or the row alone where its record holds several."""
         record = records[rows.record[row]]
         if rows.index is None:
-            self._refused.append(Refusal(record, reason, words))
-        else:
-            index = int(rows.index[row])
-            self._refused.append(Refusal(alone(record, index, self._codec), reason, words, index))
+            return Refusal(record, reason, words)
+        index = int(rows.index[row])
+        return Refusal(alone(record, index, self._codec), reason, words, index)
 
     def _forward(
         self,
@@ -383,7 +408,7 @@ class PartitionEngine:
         records: Sequence[RawRecord],
         record: IntArray,
         device: Callable[[int], str],
-        tick_ms: int,
+        stretch: Stretch,
         gathered: Gathered,
     ) -> BoolArray:
         """Set aside the rows that belong to another partition, whatever else may be wrong with them; return which.
@@ -393,70 +418,40 @@ class PartitionEngine:
         """
         target = shard % self._partitions
         astray: BoolArray = (shard >= 0) & (target != self._partition)
-        gone = np.flatnonzero(astray)
-        if not len(gone):
+        if not astray.any():
             return astray
+        gone = np.flatnonzero(astray)
         gathered.counts["forwarded"] += len(gone)
         device_ids = [device(row) for row in gone.tolist()]
-        self._rows.add(
-            "forwarded",
-            {
-                "source_offset": np.array([records[number].offset for number in record[gone].tolist()], dtype=np.int64),
-                "tick_ms": np.full(len(gone), tick_ms),
-                "device_id": texts(device_ids),
-                "to_partition": target[gone],
-            },
-        )
+        offset = np.array([records[place].offset for place in record[gone].tolist()], dtype=np.int64)
+        number = stretch.numbers(offset)
+        columns = {
+            "source_offset": offset,
+            "tick_ms": stretch.tick_ms[number],
+            "device_id": texts(device_ids),
+            "to_partition": target[gone],
+        }
+        stretch.store("forwarded", columns, number)
         _, first = np.unique(record[gone], return_index=True)
         for at in first.tolist():
-            key = device_ids[at].encode()
-            gathered.forwarded.append(Forwarded(int(target[gone[at]]), key, records[record[gone[at]]]))
+            one = Forwarded(int(target[gone[at]]), device_ids[at].encode(), records[record[gone[at]]])
+            stretch.at(one.record.offset).forwarded.append(one)
         return astray
 
-    def _reject(self, tick_ms: int, gathered: Gathered) -> None:
-        """Turn the refusals of an interval into rejects and their rows, in log order."""
-        if not self._refused:
-            return
-        refused, self._refused = sorted(self._refused, key=lambda refusal: (refusal.raw.offset, refusal.index)), []
-        rejected = [self._rejected(refusal, tick_ms) for refusal in refused]
-        self._rows.add(
-            "rejected",
-            {
-                "source_offset": np.array([reject.source_offset for reject in rejected], dtype=np.int64),
-                "source_index": np.array([refusal.index for refusal in refused], np.int32),
-                "tick_ms": np.full(len(rejected), tick_ms),
-                "reason": texts([reject.reason for reject in rejected]),
-                "errors": texts(["\n".join(reject.errors) for reject in rejected]),
-            },
-        )
-        gathered.rejected.extend(rejected)
-
-    def _rejected(self, refusal: Refusal, tick_ms: int) -> Rejected:
-        raw = refusal.raw
-        return Rejected(
-            tick_ms=tick_ms,
-            source_offset=raw.offset,
-            source_index=refusal.index,
-            source_partition=self._partition,
-            source_topic=self._topic,
-            reason=str(refusal.reason),
-            errors=tuple(one_line(words) for words in refusal.errors),
-            key=raw.key,
-            value=raw.value,
-            headers=tuple(Header(name=name, value=value) for name, value in raw.headers),
-        )
-
-    def _store_duplicates(self, batch: Batch, form: Form[Any], tick_ms: int, gathered: Gathered) -> None:
-        columns = batch.columns()
+    def _store_duplicates(
+        self, batch: Batch, form: Form[Any], which: BoolArray, number: IntArray, stretch: Stretch, gathered: Gathered
+    ) -> None:
+        again, number = batch.take(which), number[which]
+        columns = again.columns()
         rows = {
             "source_offset": columns["offset"],
-            "source_index": columns.get("index", np.zeros(len(batch), np.int32)),
+            "source_index": columns.get("index", np.zeros(len(again), np.int32)),
             "at_ms": columns["at_ms"],
-            "tick_ms": np.full(len(batch), tick_ms),
+            "tick_ms": stretch.tick_ms[number],
             "device_id": columns[form.device_field],
         }
-        self._rows.add("duplicates", rows)
-        gathered.counts["duplicates"] += len(batch)
+        stretch.store("duplicates", rows, number)
+        gathered.counts["duplicates"] += len(again)
 
     def _store_observations(self, observations: Sequence[Observation], tick_ms: int) -> None:
         if not observations:
