@@ -37,17 +37,20 @@ class CellIndex:
         self._reach_ms, self._span_ms = reach_s * 1000, 2 * reach_s * 1000
         # Spans first: what is asked for is mostly new, so few squares are looked up again and again.
         self._spans: dict[int, dict[Square, list[Observation]]] = {}
+        self._newest_ms = 0
 
     def empty(self) -> "CellIndex":
         """Return another one that is like it, with nothing in it."""
         other = copy(self)
-        other._spans = {}
+        other._spans, other._newest_ms = {}, 0
         return other
 
     def add(self, one: Observation) -> None:
         """Put an observation in."""
         squares = self._spans.setdefault(one.at_ms // self._span_ms, {})
         squares.setdefault(self._square(one), []).append(one)
+        if one.at_ms > self._newest_ms:
+            self._newest_ms = one.at_ms
 
     def remove(self, one: Observation) -> None:
         """Take one out that was put in."""
@@ -83,6 +86,8 @@ class CellIndex:
 
     def between(self, one: Observation, reach_m: float, from_ms: int, until_ms: int) -> Iterator[Observation]:
         """Yield everything up to `reach_m` from an observation that is of that time, and some others."""
+        if from_ms > self._newest_ms:
+            return
         around = self._within(one, reach_m)
         for span in self._between(from_ms // self._span_ms, until_ms // self._span_ms):
             squares = self._spans[span]

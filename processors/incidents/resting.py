@@ -95,11 +95,13 @@ class RestingClaims:
         """Let units rest."""
         ordered = sorted(units, key=lambda unit: unit[-1][0].at_ms)
         some: list[Unit] = []
+        count = 0
         for unit in ordered:
-            if sum(map(len, some)) + len(unit) > MOST:
+            if count + len(unit) > MOST:
                 self._put(some)
-                some = []
+                some, count = [], 0
             some.append(unit)
+            count += len(unit)
         self._put(some)
 
     def take_named(self, one: Observation) -> list[Unit]:
