@@ -42,11 +42,14 @@ class EvaluationOptions:
     per_hour: float
     vehicles: int
     tick_ms: int
+    only_feeding: bool = False
 
     def requests(self, kinds: tuple[str, ...]) -> list[SeedRequest]:
         """Return the runs, by difficulty and seed."""
         return [
-            SeedRequest(seed, self.hours, kinds, self.per_hour, self.vehicles, difficulty, self.tick_ms)
+            SeedRequest(
+                seed, self.hours, kinds, self.per_hour, self.vehicles, difficulty, self.tick_ms, self.only_feeding
+            )
             for difficulty in self.difficulties
             for seed in self.seeds
         ]
@@ -98,7 +101,7 @@ def _evaluation(
         hours=sum(one.hours for one in results),
         records=sum(one.records for one in results),
         wall_s=wall_s,
-        kinds=tally(results, feeds(rules.rules, city, request.vehicles)),
+        kinds=tally(results, feeds(rules.rules, request.city_of(city, [rules]), request.vehicles)),
     )
 
 

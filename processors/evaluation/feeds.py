@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from processors.city import City
+from processors.city import City, Device
 from processors.incidents.rule_model import Rule
 from processors.observation_kinds import OBSERVATION_KINDS
 
@@ -73,11 +73,25 @@ class Feed:
 
 def feeds(rules: Iterable[Rule], city: City, vehicles: int) -> dict[str, Feed]:
     """Return the devices that feed each kind of incident, by kind."""
+    kinds = _evidence(rules)
+    return {kind: _feed(claims, city, vehicles) for kind, claims in sorted(kinds.items())}
+
+
+def only_feeding(rules: Iterable[Rule], city: City, kinds: Collection[str]) -> City:
+    """Return the city with those cameras and sensors alone that feed one of those kinds of incident."""
+    evidence = _evidence(rules)
+    asked = frozenset[str]().union(*(evidence[kind] for kind in kinds if kind in evidence))
+    cameras = city.cameras if _by_camera(asked) else {}
+    return city.with_devices(cameras, {one.device_id: one for one in _sensors(asked, city)}, city.vehicles)
+
+
+def _evidence(rules: Iterable[Rule]) -> dict[str, set[str]]:
+    """Return the claims of devices that the rules of each kind of incident rest on."""
     kinds: dict[str, set[str]] = {}
     for rule in rules:
         for kind in rule.evidence:
             kinds.setdefault(rule.kind, set()).update(RESTS_ON.get(kind, {kind}))
-    return {kind: _feed(evidence, city, vehicles) for kind, evidence in sorted(kinds.items())}
+    return kinds
 
 
 def _maker(kind: str) -> str:
@@ -85,15 +99,21 @@ def _maker(kind: str) -> str:
     return "" if known is None else WATCHED.get(kind, known.made_by)
 
 
-def _feed(kinds: Collection[str], city: City, vehicles: int) -> Feed:
-    makers = {_maker(kind) for kind in kinds}
-    sensor_kinds = [kind for kind in kinds if _maker(kind) == "sensor"]
-    quantities = [QUANTITIES.get(kind, ANY) for kind in sensor_kinds]
-    sensors = [
+def _by_camera(claims: Iterable[str]) -> bool:
+    return any(_maker(kind) == "camera" for kind in claims)
+
+
+def _sensors(claims: Iterable[str], city: City) -> list[Device]:
+    """Return the sensors that can make one of those claims."""
+    quantities = [QUANTITIES.get(kind, ANY) for kind in claims if _maker(kind) == "sensor"]
+    return [
         one for one in city.sensors.values() if any(some == ANY or some & set(one.quantities) for some in quantities)
     ]
+
+
+def _feed(claims: Collection[str], city: City, vehicles: int) -> Feed:
     return Feed(
-        cameras=len(city.cameras) if "camera" in makers else 0,
-        sensors=len(sensors),
-        vehicles=vehicles if "fleet" in makers else 0,
+        cameras=len(city.cameras) if _by_camera(claims) else 0,
+        sensors=len(_sensors(claims, city)),
+        vehicles=vehicles if any(_maker(kind) == "fleet" for kind in claims) else 0,
     )

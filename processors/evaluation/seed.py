@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from processors.city import City, Device
+from processors.evaluation.feeds import only_feeding
 from processors.evaluation.pipeline import Concluder, Observers
 from processors.geo import haversine_m
 from processors.incidents.rules import RuleSet
@@ -22,7 +23,11 @@ CLOSING_MS: Final = 5_000
 
 @dataclass(frozen=True, slots=True)
 class SeedRequest:
-    """What is simulated. per_hour: of each kind. tick_ms: a tick closes so much time, a multiple of 250 ms."""
+    """What is simulated.
+
+    per_hour: of each kind. tick_ms: a tick closes so much time, a multiple of 250 ms. only_feeding: with those cameras
+    and sensors alone that feed one of the kinds.
+    """
 
     seed: int
     hours: float
@@ -31,6 +36,13 @@ class SeedRequest:
     vehicles: int = 200
     difficulty: float = 1.0
     tick_ms: int = 1_000
+    only_feeding: bool = False
+
+    def city_of(self, city: City, rule_sets: Iterable[RuleSet]) -> City:
+        """Return the city as it is simulated for those rules."""
+        if not self.only_feeding:
+            return city
+        return only_feeding([rule for rules in rule_sets for rule in rules.rules], city, self.kinds)
 
     def simulation_rule(self) -> SimulationRule:
         """Return the simulator's rule; kinds not asked for do not happen."""
@@ -114,6 +126,7 @@ def run_seed(
 
     on_hours: is told how many hours of event time are done, every simulated minute.
     """
+    city = request.city_of(city, rule_sets.values())
     until_ms = START_MS + round(request.hours * 3_600_000)
     simulation = Simulation(city, request.seed, START_MS, request.simulation_rule(), until_ms)
     observers = Observers(city, codec)

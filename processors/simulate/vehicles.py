@@ -121,6 +121,8 @@ class Fleet:
 
     def step(self, tick_ms: int, local_hour: float) -> None:
         """Drive up to a tick and send the fixes that fall before it; local_hour: time of day, 0 <= local_hour < 24."""
+        if not self.ids:  # a city of cameras and sensors alone
+            return
         self.dispatch.plan(local_hour)
         self._drive(tick_ms, traffic_at(local_hour))
         rows = np.flatnonzero(self._fix_ms < tick_ms)

@@ -37,11 +37,12 @@ def seed_list(_context: click.Context, _parameter: click.Parameter, value: str) 
 @click.command()
 @click.option("--seeds", default="11,12", show_default=True, callback=seed_list, help="Seeds, with commas.")
 @click.option("--kinds", default="", help="Kinds of incidents that happen, with commas; without it all of the rules.")
+@click.option("--only-feeding", is_flag=True, help="Leave out cameras and sensors that feed none of the kinds.")
 @click.option("--for", "for_s", default="50h", show_default=True, type=SECONDS, help="Event time of each seed.")
 @click.option("--difficulty", default=1.0, show_default=True, type=click.FloatRange(0, 5), help="How hard it is.")
 @click.option("--curve", is_flag=True, help=f"At difficulties {', '.join(map(str, CURVE))}; the report is a picture.")
 @click.option("--per-hour", default=4.0, show_default=True, type=click.FloatRange(0.1, 120), help="Of each kind.")
-@click.option("--vehicles", default=200, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("--vehicles", default=200, show_default=True, type=click.IntRange(0, 100_000))
 @click.option("--tick", "tick_s", default="1s", show_default=True, type=SECONDS, help="A multiple of 250ms.")
 @click.option("--rules", type=FOLDER, help="A folder of rules instead of the configured one.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a report: .md or .html.")
@@ -49,6 +50,7 @@ def seed_list(_context: click.Context, _parameter: click.Parameter, value: str) 
 def evaluate(
     seeds: tuple[int, ...],
     kinds: str,
+    only_feeding: bool,
     for_s: float,
     difficulty: float,
     curve: bool,
@@ -68,6 +70,7 @@ def evaluate(
     Example:
       cityops evaluate --seeds 11,12 --for 50h --report evaluation.md
       cityops evaluate --seeds 11 --for 2h --kinds crash,fire
+      cityops evaluate --seeds 11 --for 100h --kinds gas_leak --only-feeding --vehicles 0
       cityops evaluate --curve --for 10h --report difficulty.svg
     """
     from streams.evaluation import EvaluationOptions, evaluate_rules
@@ -84,6 +87,7 @@ def evaluate(
         per_hour=per_hour,
         vehicles=vehicles,
         tick_ms=ticks_of(tick_s),
+        only_feeding=only_feeding,
     )
     folder = rules or settings.rules or settings.city / "rules"
     found = evaluate_rules(settings, {"rules": folder}, options, terminal(stderr=True))["rules"]

@@ -1,7 +1,7 @@
 """Which devices feed a kind of incident."""
 
 from processors.city import City, Device
-from processors.evaluation.feeds import QUANTITIES, RESTS_ON, WATCHED, Feed, feeds
+from processors.evaluation.feeds import QUANTITIES, RESTS_ON, WATCHED, Feed, feeds, only_feeding
 from processors.incidents.rule_model import Rule
 from processors.network import Bounds
 from processors.observation_kinds import OBSERVATION_KINDS
@@ -67,3 +67,15 @@ def test_every_kind_of_observation_is_traced_to_devices() -> None:
     assert derived <= RESTS_ON.keys()
     assert watched <= WATCHED.keys()
     assert QUANTITIES.keys() | WATCHED.keys() | RESTS_ON.keys() <= OBSERVATION_KINDS.keys()
+
+
+def test_only_devices_that_feed_a_kind_are_left_and_they_feed_it_as_before() -> None:
+    rules = [rule("crash", "camera_crash", "impact_sound"), rule("fire", "smoke", "heat", "fire_alarm")]
+    fire = only_feeding(rules, city(), ("fire",))
+    assert (fire.cameras, sorted(fire.sensors)) == ({}, ["b", "c"])
+    crash = only_feeding(rules, city(), ("crash",))
+    assert (sorted(crash.cameras), sorted(crash.sensors)) == (["x", "y", "z"], ["a", "b"])
+    for kind, left in (("fire", fire), ("crash", crash)):
+        assert feeds(rules, left, 5)[kind] == feeds(rules, city(), 5)[kind]
+    both = only_feeding(rules, city(), ("fire", "crash"))
+    assert (sorted(both.cameras), sorted(both.sensors)) == (["x", "y", "z"], ["a", "b", "c"])

@@ -94,3 +94,15 @@ def test_witnesses_in_reach_counts_poles_once() -> None:
     assert witnesses_in_reach(far, city) == 0
     other = Truth(at_ms=START_MS, latitude_deg=10.0, longitude_deg=105.0, truth_id="t", kind="crowd")
     assert witnesses_in_reach(other, city) == -1
+
+
+def test_kinds_are_found_as_before_where_only_the_devices_that_feed_them_are_simulated() -> None:
+    every = load_rules(PROJECT / "cities" / "hanoi" / "rules")
+    request = SeedRequest(4, 0.2, ("gas_leak",), per_hour=60.0, vehicles=0, tick_ms=5_000, only_feeding=True)
+    left = request.city_of(hanoi(), [every])
+    assert {quantity for one in left.sensors.values() for quantity in one.quantities} >= {"co", "ch4"}
+    assert (len(left.cameras), 0 < len(left.sensors) < len(hanoi().sensors) / 4) == (0, True)
+    found = run_seed(request, {"live": every}, hanoi(), CODEC)["live"]
+    assert len(found.truths) >= 3
+    assert all(truth.detected for truth in found.truths)
+    assert found.false.get("gas_leak", 0) == 0
