@@ -21,6 +21,10 @@ _ODD: Final = tuple(np.uint64(secrets.randbits(64) | 1) for _ in range(64))
 They decide where a word is found, never which number it has.
 """
 
+_ODDS: Final = np.array(_ODD)
+FEW: Final = 128
+"""Up to so many words it is faster to look at all bytes of all of them than at one column after the other."""
+
 
 class Dictionary:
     """Distinct words (UTF-8 bytes that do not end in NUL), numbered from 0 in the order they first came.
@@ -31,17 +35,18 @@ class Dictionary:
 
     def __init__(self, words: Sequence[bytes] | BytesArray = ()) -> None:
         """Number the words from 0; a repeated one keeps its first number."""
-        self._bytes = np.zeros((64, 1), np.uint64)
+        self._bytes = np.zeros((0, 1), np.uint64)
         self._count = 0
-        self._table = np.full(256, -1, np.int32)
+        self._table = np.zeros(0, np.int32)
         self._placed = 0
-        self.numbers(words)
+        if len(words):
+            self.numbers(words)
 
     @classmethod
     def of_distinct(cls, words: BytesArray) -> "Dictionary":
         """Number words (m,) that are known to be distinct, without looking."""
         dictionary = cls()
-        dictionary._append(dictionary._as_integers(words))
+        dictionary._bytes, dictionary._count = dictionary._as_integers(words), len(words)
         return dictionary
 
     def __len__(self) -> int:
@@ -61,11 +66,11 @@ class Dictionary:
 
     def numbers(self, words: Sequence[bytes] | BytesArray) -> npt.NDArray[np.int32]:
         """Return the numbers (n,) of n words; new ones are added in the order in which they come."""
-        wanted = self._as_integers(words)
-        if not len(wanted):
+        if not len(words):
             return np.zeros(0, np.int32)
+        wanted = self._as_integers(words)
         number = self._look_up(wanted)
-        missing = np.flatnonzero(number < 0)
+        missing = (number < 0).nonzero()[0]
         while len(missing):
             fresh, before = wanted[missing], self._count
             _, first = np.unique(_hashed(fresh), return_index=True)
@@ -90,18 +95,22 @@ class Dictionary:
         width = -(-array.itemsize // WORD_BYTES)
         have = self._bytes.shape[1]
         if width > have:
-            self._bytes = np.pad(self._bytes, ((0, 0), (0, width - have)))
+            wider = np.zeros((len(self._bytes), width), np.uint64)
+            wider[:, :have] = self._bytes
+            self._bytes = wider
         padded = np.ascontiguousarray(array, dtype=f"S{WORD_BYTES * max(width, have)}")
         return padded.view(np.uint64).reshape(len(padded), max(width, have))
 
     def _look_up(self, wanted: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
         """Return the numbers (n,) of n words, -1 = absent."""
+        if not self._count:
+            return np.full(len(wanted), -1, np.int32)
         if self._placed < self._count:
             self._place_new()
         last = len(self._table) - 1
         place = (_hashed(wanted) & np.uint64(last)).astype(np.int64)
         number = self._table[place]
-        astray = np.flatnonzero((number >= 0) & self._differ(number, wanted))
+        astray = ((number >= 0) & self._differ(number, wanted)).nonzero()[0]
         while len(astray):
             place[astray] = (place[astray] + 1) & last
             number[astray] = found = self._table[place[astray]]
@@ -109,7 +118,9 @@ class Dictionary:
         return number
 
     def _differ(self, number: npt.NDArray[np.int32], wanted: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-        """Say which (n,) of the words of those numbers are not the n wanted ones; by column, which is fast."""
+        """Say which (n,) of the words of those numbers are not the n wanted ones."""
+        if len(number) <= FEW:
+            return np.asarray((self._bytes[number] != wanted).any(axis=1))
         differ: npt.NDArray[np.bool_] = self._bytes[number, 0] != wanted[:, 0]
         for column in range(1, wanted.shape[1]):
             differ |= self._bytes[number, column] != wanted[:, column]
@@ -128,7 +139,7 @@ class Dictionary:
     def _place_new(self) -> None:
         """Put new words into the table: of several that want one free place the last wins, the others look further."""
         if 2 * self._count > len(self._table):
-            self._table = np.full(4 << self._count.bit_length(), -1, np.int32)
+            self._table = np.full(max(4 << self._count.bit_length(), 64), -1, np.int32)
             self._placed = 0
         numbers = np.arange(self._placed, self._count, dtype=np.int32)
         self._placed, last = self._count, len(self._table) - 1
@@ -204,6 +215,10 @@ def narrowed(words: BytesArray) -> BytesArray:
 
 def _hashed(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """Return a hash (n,) of the bytes (n, k) of n words that zeros at their end do not change."""
+    if len(words) <= FEW and words.shape[1] <= len(_ODD):
+        each = (words ^ (words >> np.uint64(31))) * _ODDS[: words.shape[1]]
+        mixed: npt.NDArray[np.uint64] = each.sum(axis=1, dtype=np.uint64)
+        return mixed ^ (mixed >> np.uint64(29))
     mixed = np.zeros(len(words), np.uint64)
     for column, odd in zip(words.T, itertools.cycle(_ODD)):
         mixed += (column ^ (column >> np.uint64(31))) * odd
@@ -211,9 +226,10 @@ def _hashed(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 
 
 def dictionary_array(texts: Iterable[str]) -> DictionaryArray:
-    """Return texts as a dictionary array over a dictionary of their own."""
-    dictionary = Dictionary()
-    return DictionaryArray(dictionary.numbers([text.encode() for text in texts]), dictionary)
+    """Return texts that do not end in NUL as a dictionary array over a dictionary of their own."""
+    number: dict[str, int] = {}
+    numbers = np.array([number.setdefault(text, len(number)) for text in texts], np.int32)
+    return DictionaryArray(numbers, Dictionary.of_distinct(np.array([text.encode() for text in number], np.bytes_)))
 
 
 def joined(pieces: Sequence[DictionaryArray]) -> DictionaryArray:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from processors.city import City
 from processors.domain import KEY_SEPARATOR
@@ -29,6 +30,7 @@ MOST_OPEN_PARTS: Final = 32
 """Then one part takes the place of all of them."""
 SPARE: Final = 1024
 SOUND_UNIT: Final = "dB"
+NO_HOUR: Final = 1 << 62
 
 
 class OpenPart(msgspec.Struct, frozen=True):
@@ -47,9 +49,14 @@ class HourWatch:
     def __init__(self, rule: HourRule, time_zone: str) -> None:
         self._rule, self._zone = rule, ZoneInfo(time_zone)
         self._keys = Dictionary()
-        self._pending: list[SumArray] = []
+        self._pending: list[tuple[npt.NDArray[Any], ...]] = []
+        """The columns of the readings since the last turn."""
         self._unsealed: list[SumArray] = []
+        self._added = 0
+        """How many of them are in the open hours."""
         self._open = np.zeros(0, SUMS)
+        self._first_hour = NO_HOUR
+        """The first of the open hours, those that are not added yet among them."""
         self._closed = ClosedHours()
         self._fresh: list[tuple[int, Hour, int]] = []
         """Hours that were closed since the last seal, with their gauge and what is said of it since."""
@@ -66,23 +73,21 @@ class HourWatch:
         """Take n used readings."""
         if record != "SensorReading":
             return
-        gauges = zip(batch.sensor_id.tolist(), batch.quantity.tolist(), batch.measure_unit.tolist(), strict=True)
-        key = self._keys.numbers([KEY_SEPARATOR.join(gauge).encode() for gauge in gauges])
-        sound = np.array([unit == SOUND_UNIT for unit in batch.measure_unit.tolist()], bool)
         place = (np.asarray(remembered[name]) for name in ("latitude_e7", "longitude_e7"))
-        limits_db = self._rule.loud_by_day_db, self._rule.loud_by_night_db
-        self._pending.append(sums_of(Readings(key, batch.at_ms, batch.value, sound, *place), *limits_db))
+        told = (batch.sensor_id, batch.quantity, batch.measure_unit, batch.at_ms, batch.value, *place)
+        self._pending.append(told)
 
     def answer(self, turn: Turn) -> list[Told]:
         """Return what the hours say that are over for good."""
         over = turn.late_ms // HOUR_MS
         if self._pending:
-            self._unsealed.append(joined(np.concatenate(self._pending)))
-            self._pending = []
-            self._open = joined(np.concatenate([self._open, self._unsealed[-1]]))
-        if not len(self._open) or self._open["hour"][0] >= over:
+            self._unsealed.append(self._sums())
+            self._first_hour = min([self._first_hour, *self._unsealed[-1]["hour"][:1].tolist()])
+        if self._first_hour >= over:
             return []
+        self._add_up()
         ready, self._open = self._open[self._open["hour"] < over], self._open[self._open["hour"] >= over]
+        self._first_hour = min(self._open["hour"][:1].tolist(), default=NO_HOUR)
         self._closed.make_room(len(self._keys))
         return [Told(claim) for row in ready for claim in self._close(row)]
 
@@ -97,8 +102,8 @@ class HourWatch:
             self._fresh = []
         self._closed_parts = {name: last for name, last in self._closed_parts.items() if last >= over - DAY_HOURS}
         self._open_parts = {name: last for name, last in self._open_parts.items() if last >= over}
-        came = joined(np.concatenate([np.zeros(0, SUMS), *self._unsealed]))
-        self._unsealed = []
+        self._add_up()
+        came, self._unsealed, self._added = joined(np.concatenate([np.zeros(0, SUMS), *self._unsealed])), [], 0
         if len(self._open_parts) >= MOST_OPEN_PARTS:
             came, self._open_parts = self._open, {}
         came = came[came["hour"] >= over]
@@ -126,6 +131,24 @@ class HourWatch:
                     self._closed.put(key, hour, state)
         found = joined(np.concatenate(sums))
         self._open = found[found["hour"] >= over]
+        self._first_hour = min(self._open["hour"][:1].tolist(), default=NO_HOUR)
+
+    def _sums(self) -> SumArray:
+        """Return what the readings since the last turn add up to."""
+        sensor_id, quantity, unit, *rest = (np.concatenate(pieces) for pieces in zip(*self._pending, strict=True))
+        self._pending = []
+        gauges = zip(sensor_id.tolist(), quantity.tolist(), unit.tolist(), strict=True)
+        key = self._keys.numbers([KEY_SEPARATOR.join(gauge).encode() for gauge in gauges])
+        sound = np.array([one == SOUND_UNIT for one in unit.tolist()], bool)
+        at_ms, value, *place = rest
+        limits_db = self._rule.loud_by_day_db, self._rule.loud_by_night_db
+        return sums_of(Readings(key, at_ms, value, sound, *place), *limits_db)
+
+    def _add_up(self) -> None:
+        """Add what came to the open hours."""
+        if self._added < len(self._unsealed):
+            self._open = joined(np.concatenate([self._open, *self._unsealed[self._added :]]))
+            self._added = len(self._unsealed)
 
     def _close(self, row: Any) -> list[WatchClaim]:
         """Keep an hour that is over; return what it says."""

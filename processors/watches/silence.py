@@ -5,8 +5,8 @@ hole, and so do the newest one and the tick. What lies in no hole leaves no trac
 the holes that a late record may still fill.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -18,9 +18,10 @@ from processors.city import City
 from processors.domain import KEY_SEPARATOR
 from processors.rows import Columns
 from processors.watches.contract import NEVER_MS, UNPLACED_E7, Told, Turn, WatchClaim, changes
+from processors.watches.silence_rule import SilenceRule
 from processors.watches.words import NumberArray, OwnWords
 from schemas import columns as wire
-from schemas.dictionary import DictionaryArray
+from schemas.dictionary import DictionaryArray, joined
 from schemas.ids import murmur2_of_words
 from schemas.records import Column
 
@@ -37,24 +38,8 @@ SEEN: Final = np.dtype(
 )
 """What a claim repeats of the record after which nothing came; of several of one time the greatest counts."""
 _ORDER: Final = tuple(reversed(SEEN.names or ()))
-
-
-@dataclass(frozen=True, slots=True)
-class SilenceRule:
-    """Which devices are judged; the limit's source is in docs/thresholds.md#silent-devices.
-
-    records: the record types that a device is heard by, and the field of each that names it.
-    beat: the record type that a device must have sent to be judged; empty = none.
-    watched: tells of n records, by what their history remembers, after which of them a silence counts.
-    """
-
-    silent: str
-    heard: str
-    limit_ms: int
-    records: Mapping[str, str]
-    beat: str
-    watched: Callable[[Columns], BoolArray]
-    remember_ms: int = 86_400_000
+TOLD: Final = ("latitude_e7", "longitude_e7", "marks", "word")
+"""The columns of a history that tell it, where it has them."""
 
 
 class Hole(NamedTuple):
@@ -105,8 +90,11 @@ class SilenceWatch:
         self._tick_ms = LONG_AGO_MS
         self._due_from_ms = LONG_AGO_MS
         """No device falls silent before."""
-        self._pending: list[_Heard] = []
+        self._pending: dict[str, list[tuple[Any, IntArray, Columns]]] = {}
+        """The records since the last turn, by type: devices, times and what is remembered of them."""
         self._parts: dict[int, tuple[str, bytes]] = {}
+        self._sealed: dict[int, tuple[Any, ...]] = {}
+        """What the content of each part is a function of."""
 
     @property
     def live(self) -> tuple[str, ...]:
@@ -117,16 +105,15 @@ class SilenceWatch:
         """Take n used records of one type."""
         field = self._rule.records.get(record)
         if field is not None:
-            device = self._devices.numbers(record, getattr(batch, field))
-            self._pending.append(self._heard(record, device, batch.at_ms, remembered))
+            self._pending.setdefault(record, []).append((getattr(batch, field), batch.at_ms, remembered))
 
     def answer(self, turn: Turn) -> list[Told]:
         """Return what the records taken since the last turn and the time say of silences."""
         told: list[Told] = []
         alone = np.zeros(0, np.int32)
         if self._pending:
+            heard, self._pending = self._came(), {}
             self._make_room()
-            heard, self._pending = _joined(self._pending), []
             odd = self._is_odd(heard)
             if odd.any():
                 alone = np.unique(heard.device[odd])
@@ -152,11 +139,16 @@ class SilenceWatch:
         parts = {}
         for number in range(BUCKETS) if len(kept) + len(holes) + len(self._parts) else ():
             rows, holed = kept[kept_in == number], holes[holes_in == number].tolist()
-            content = self._part(rows, untold, fresh, holed) if len(rows) or holed else b""
-            was = self._parts.get(number)
-            if not content:
+            if not len(rows) and not holed:
                 self._parts.pop(number, None)
-            elif was is None or was[1] != content:
+                continue
+            told = self._told(rows, untold, fresh, holed)
+            was = self._parts.get(number)
+            if was is not None and self._sealed.get(number) == told:
+                continue
+            content = self._part(rows, untold, fresh, holed)
+            self._sealed[number] = told
+            if was is None or was[1] != content:
                 name = f"{self.name}/{number}/{first_offset}"
                 self._parts[number] = name, content
                 parts[name] = content
@@ -179,6 +171,17 @@ class SilenceWatch:
             self._load_part(name, content)
         self._tick_ms, self._due_from_ms = turn.tick_ms, LONG_AGO_MS
         self._forget(turn.late_ms)
+
+    def _came(self) -> _Heard:
+        """Return the records since the last turn."""
+        found = []
+        for record, pieces in self._pending.items():
+            devices, times, remembered = zip(*pieces, strict=True)
+            names = [name for name in TOLD if name in remembered[0]]
+            columns = {name: _end_to_end([one[name] for one in remembered]) for name in names}
+            device = self._devices.numbers(record, _end_to_end(devices))
+            found.append(self._heard(record, device, _end_to_end(times), columns))
+        return _joined(found)
 
     def _heard(self, record: str, device: NumberArray, at_ms: IntArray, columns: Columns) -> _Heard:
         seen = np.zeros(len(at_ms), SEEN)
@@ -368,6 +371,14 @@ class SilenceWatch:
     def _bucket(self, device: NumberArray) -> NumberArray:
         return (murmur2_of_words(self._devices.dictionary.words[device]) % BUCKETS).astype(np.int32)
 
+    def _told(self, device: NumberArray, untold: BoolArray, fresh: BoolArray, holed: Sequence[int]) -> tuple[Any, ...]:
+        """Return what the part of devices (n,) and of the holes of some is a function of."""
+        dictionaries = self._devices.dictionary, self._words.dictionary
+        silent, new = device[untold[device]], device[fresh[device]]
+        columns = device, self._beat_ms[device], silent, self._newest_ms[silent], self._seen[silent]
+        content = (column.tobytes() for column in (*columns, new, self._first_ms[new]))
+        return (*dictionaries, *content, *((one, tuple(self._holes[one])) for one in holed))
+
     def _part(self, device: NumberArray, untold: BoolArray, fresh: BoolArray, holed: Sequence[int]) -> bytes:
         """Return devices (n,) and the holes of some on the wire, by name; of those the histories tell only the rest."""
         device = device[np.argsort(self._devices.dictionary.words[device])]
@@ -425,6 +436,13 @@ def _joined(pieces: Sequence[_Heard]) -> _Heard:
     if not pieces:
         return _Heard(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, SEEN), np.zeros(0, bool))
     return _Heard(*(np.concatenate(columns) for columns in zip(*pieces, strict=True)))
+
+
+def _end_to_end(pieces: Sequence[Any]) -> Any:
+    """Return arrays, of texts by dictionary or not, as one."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return joined(pieces) if isinstance(pieces[0], DictionaryArray) else np.concatenate(pieces)
 
 
 def _class_and_line(word: bytes) -> bytes:

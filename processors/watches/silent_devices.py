@@ -8,7 +8,8 @@ from processors.batches import BoolArray
 from processors.city import City
 from processors.rows import Columns
 from processors.watches.contract import WatchMaker
-from processors.watches.silence import SilenceRule, SilenceWatch
+from processors.watches.silence import SilenceWatch
+from processors.watches.silence_rule import SilenceRule
 
 
 def _always(columns: Columns) -> BoolArray:

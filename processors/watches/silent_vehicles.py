@@ -7,7 +7,7 @@ import numpy as np
 from processors.batches import BoolArray
 from processors.marks import IGNITION_OFF, STOPPED
 from processors.rows import Columns
-from processors.watches.silence import SilenceRule
+from processors.watches.silence_rule import SilenceRule
 
 
 def _moves(columns: Columns) -> BoolArray:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from schemas import dictionary
 from schemas.columns import pack, unpack
-from schemas.dictionary import Dictionary, DictionaryArray, dictionary_array, joined
+from schemas.dictionary import FEW, Dictionary, DictionaryArray, dictionary_array, joined
 
 WORDS = st.lists(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=12), max_size=60)
 
@@ -32,6 +32,20 @@ def test_many_words_grow_the_table_and_keep_their_numbers() -> None:
     longer = b"a name longer than any before it"
     assert dictionary.numbers([longer, words[7]]).tolist() == [50_000, 7]
     assert dictionary.word(50_000) == longer.decode()
+
+
+@pytest.mark.parametrize("width", [3, 20, 900])
+def test_few_words_are_found_as_many_are(width: int) -> None:
+    words = [str(number).encode() * (width // 3) for number in range(100, 100 + 3 * FEW)]
+    many = Dictionary(words)
+    assert [many.numbers(words[at : at + FEW // 3]).tolist() for at in (0, 5, 2 * FEW)] == [
+        list(range(at, at + FEW // 3)) for at in (0, 5, 2 * FEW)
+    ]
+    few = Dictionary()
+    for at in range(0, len(words), 16):
+        few.numbers(words[at : at + 16])
+    assert few.numbers(words).tolist() == list(range(len(words)))
+    assert few.find(b"absent") is None
 
 
 def test_words_of_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
