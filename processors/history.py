@@ -4,7 +4,7 @@ What counts is a function of the retained records alone; how they are held is no
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Final
 
@@ -15,7 +15,9 @@ import numpy.typing as npt
 from processors.batches import BoolArray, HashArray, IntArray
 from processors.key_blocks import BLOCK, KeyBlocks, RowArray, SlotArray
 from processors.packing import SPARE, TIE, Packing
+from processors.retained import Retained, equal_neighbours, joined, starts_of
 from processors.rows import Columns
+from processors.shelves import Shelves
 from processors.tracks import Track
 from schemas import columns as wire
 from schemas.dictionary import Dictionary, DictionaryArray
@@ -28,7 +30,11 @@ assert DEPTH <= BLOCK
 EMPTY_MS: Final = np.iinfo(np.int64).min
 PART_FORMAT: Final = 3
 SWEEP_MS: Final = 8_000
-"""How often `seal` looks at every key for records that no longer matter."""
+"""How often `seal` looks at every key for records that no longer matter, or that hardly ever will."""
+AT_HAND_MS: Final = 60_000
+"""Few records come later than that: what is older may be packed."""
+FEW_BLOCKS: Final = 16_384
+"""So many are not worth packing: two megabytes."""
 LOADED_ROWS: Final = 1 << 18
 """Rows that are sorted at once when parts are loaded."""
 
@@ -67,35 +73,15 @@ class Part(msgspec.Struct, frozen=True):
     columns: tuple[Column, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """n packed records of some slots."""
-
-    slot: SlotArray
-    at_ms: IntArray
-    row: RowArray
-    offset: IntArray
-    anchor: BoolArray
-
-    def take(self, rows: npt.NDArray[Any]) -> "_Rows":
-        """Return those rows."""
-        return _Rows(self.slot[rows], self.at_ms[rows], self.row[rows], self.offset[rows], self.anchor[rows])
-
-
-def _joined(pieces: Sequence[_Rows]) -> _Rows:
-    if len(pieces) == 1:
-        return pieces[0]
-    return _Rows(*(np.concatenate([getattr(piece, one.name) for piece in pieces]) for one in fields(_Rows)))
-
-
 class History:
     """The retained records of one record type in one partition.
 
     dtypes: the columns that detectors need, by name; DictionaryArray = text; `tie` where records can have one.
     whole_ms: how far back of a record that needs the whole history of its key any record may count.
+    few_blocks: up to so many blocks of records nothing is packed away.
     """
 
-    def __init__(self, record: str, dtypes: Mapping[str, Any], whole_ms: int = 0) -> None:
+    def __init__(self, record: str, dtypes: Mapping[str, Any], whole_ms: int = 0, few_blocks: int = FEW_BLOCKS) -> None:
         self.record = record
         self.keys = Dictionary()
         """The keys; slots are numbers in it. Only `seal` puts another one in its place."""
@@ -104,6 +90,11 @@ class History:
         self._whole_ms = whole_ms
         self._packing = Packing(dtypes)
         self._blocks = KeyBlocks(self._packing.dtype)
+        self._shelves = None if whole_ms or self._packing.has_tie else Shelves(self._packing.dtype)
+        """Older rows of keys whose newer ones are in blocks; ties and whole histories would want them all the time."""
+        self._few_blocks = few_blocks
+        self._asked = np.zeros(0, bool)
+        """Keys of which somebody wanted all rows since the last sweep: they stay at hand."""
         self._begin_ms = EMPTY_MS
         """Where `order`, the time in a row, begins; it moves so that whoever may still come fits in."""
         self._newest_ms = np.zeros(0, np.int64)
@@ -133,7 +124,7 @@ class History:
         if len(often):
             new = entries.take(often)
             order = np.lexsort((new.content_hash, new.tie, new.at_ms, new.slot))
-            repeats = _equal_neighbours(new.slot[order], new.at_ms[order], new.tie[order])
+            repeats = equal_neighbours(new.slot[order], new.at_ms[order], new.tie[order])
             first = np.maximum.accumulate(np.where(repeats, 0, np.arange(len(order))))
             hashes = new.content_hash[order]
             same = np.where(hashes == hashes[first], Verdict.DUPLICATE, Verdict.CONFLICT)
@@ -167,7 +158,7 @@ class History:
         row = np.flatnonzero(plain)
         asked = np.flatnonzero(plain & candidate)
         after = [self._in_order(entries.take(asked), rows[asked], offset[asked])]
-        before = _Rows(entries.slot[:0], entries.at_ms[:0], rows[:0], offset[:0], whole[:0])
+        before = Retained(entries.slot[:0], entries.at_ms[:0], rows[:0], offset[:0], whole[:0])
         self._blocks.append(entries.slot[row], None, rows[row])
         self._newest_ms[entries.slot[row]] = entries.at_ms[row]
         if self._packing.has_marks:
@@ -243,11 +234,13 @@ class History:
         self._move_begin(at_ms)
         self._packing.order(rows)[:] = self._order(at_ms)
         order = self._by_time(slot, rows)
-        starts = _starts(slot[order])
+        starts = starts_of(slot[order])
+        self._bring_back(slot[order][starts], at_ms[order][starts])
         self._add(slot[order], at_ms[order], rows[order], starts)
         self._drop_before(slot[order][starts], late_ms)
+        self._put_away()
 
-    def _in_order(self, entries: Entries, rows: RowArray, offset: IntArray) -> _Rows:
+    def _in_order(self, entries: Entries, rows: RowArray, offset: IntArray) -> Retained:
         """Return n rows that are alone and newest of their slots, each behind the newest that is retained of its."""
         position, there = self._blocks.newest(entries.slot, DEPTH)
         table = np.concatenate([self._blocks.rows.take(position), rows[:, None]], axis=1)
@@ -262,16 +255,18 @@ class History:
             offsets.ravel(),
             offsets.ravel() >= 0,
         )
-        return _Rows(*columns if there.all() else (column[there] for column in columns))
+        return Retained(*columns if there.all() else (column[there] for column in columns))
 
     def _inserted(
         self, entries: Entries, rows: RowArray, offset: IntArray, whole: BoolArray, candidate: BoolArray
-    ) -> tuple[_Rows, _Rows]:
+    ) -> tuple[Retained, Retained]:
         """Remember sorted rows of which a slot may have several, and late ones; return what to compare, as `extend`."""
-        slot, starts = entries.slot, _starts(entries.slot)
+        slot, starts = entries.slot, starts_of(entries.slot)
         touched, first_ms = slot[starts], entries.at_ms[starts]
         late = first_ms <= self._newest_ms[touched]
-        deep = late | np.logical_or.reduceat(whole, starts)
+        in_whole = np.logical_or.reduceat(whole, starts)
+        deep = late | in_whole
+        self._bring_back(touched[deep], np.where(in_whole, EMPTY_MS, first_ms)[deep])
         asked = deep | np.logical_or.reduceat(candidate, starts)
         position, owner = self._blocks.all(touched[deep])
         old = self._retained(touched[deep][owner], position)
@@ -279,24 +274,26 @@ class History:
         position, there = self._blocks.newest(near, DEPTH)
         near_rows = self._retained(np.repeat(near, DEPTH)[there.ravel()], position[there])
         wanted = asked[np.searchsorted(touched, slot)]
-        new = _Rows(slot[wanted], entries.at_ms[wanted], rows[wanted], offset[wanted], wanted[wanted])
+        new = Retained(slot[wanted], entries.at_ms[wanted], rows[wanted], offset[wanted], wanted[wanted])
         follows = old.take(late[deep][owner])
         self._add(slot, entries.at_ms, rows, starts)
         return self._compared([follows], touched, first_ms), self._compared([old, near_rows, new], touched, first_ms)
 
-    def _kept(self, slot: SlotArray) -> _Rows:
+    def _kept(self, slot: SlotArray) -> Retained:
         self._make_room()
+        self._asked[slot] = True
+        self._bring_back(slot, np.full(len(slot), EMPTY_MS))
         position, owner = self._blocks.all(slot)
         return self._retained(slot[owner], position)
 
-    def _retained(self, slot: SlotArray, position: IntArray) -> _Rows:
+    def _retained(self, slot: SlotArray, position: IntArray) -> Retained:
         """Return the retained rows of slots in those positions."""
         row = self._blocks.rows.take(position)
-        return _Rows(slot, self._times(row), row, np.full(len(row), -1), np.zeros(len(row), bool))
+        return Retained(slot, self._times(row), row, np.full(len(row), -1), np.zeros(len(row), bool))
 
-    def _compared(self, pieces: Sequence[_Rows], touched: SlotArray, first_ms: IntArray) -> _Rows:
+    def _compared(self, pieces: Sequence[Retained], touched: SlotArray, first_ms: IntArray) -> Retained:
         """Return rows by slot and time, as anchors those not before the first new one of their slot."""
-        rows = _joined(pieces)
+        rows = joined(pieces)
         tie = (rows.row.view(self._packing.dtype)[TIE],) if self._packing.has_tie else ()
         rows = rows.take(np.lexsort((*tie, rows.at_ms, rows.slot)))
         return replace(rows, anchor=rows.at_ms >= first_ms[np.searchsorted(touched, rows.slot)])
@@ -318,6 +315,7 @@ class History:
 
     def _known(self, entries: Entries) -> npt.NDArray[np.int8]:
         """Return the Verdict (n,) of records by those of earlier intervals alone."""
+        self._bring_back(entries.slot, entries.at_ms)
         slot, owner = np.unique(entries.slot, return_inverse=True)
         position, whose = self._blocks.all(slot)
         found = self._blocks.rows.take(position).view(self._packing.dtype)
@@ -356,8 +354,8 @@ class History:
             return np.lexsort((rows.view(self._packing.dtype)[TIE], order, slot))
         return np.argsort(slot.astype(np.int64) << 32 | order)
 
-    def _track(self, pieces: Sequence[_Rows]) -> Track:
-        rows = _joined(pieces)
+    def _track(self, pieces: Sequence[Retained]) -> Track:
+        rows = joined(pieces)
         columns, texts = self._packing.columns(rows.row), self._packing.texts(rows.row)
         return Track(rows.slot, rows.at_ms, columns, texts, rows.offset, rows.anchor)
 
@@ -395,7 +393,10 @@ class History:
             self._newest_ms = np.concatenate([self._newest_ms, np.full(more, EMPTY_MS)])
             self._mark = np.zeros(len(self._newest_ms), np.int32)
             self._recent = np.concatenate([self._recent, np.zeros(more, np.uint32)])
+            self._asked = np.concatenate([self._asked, np.zeros(more, bool)])
             self._blocks.make_room(len(self._newest_ms))
+            if self._shelves is not None:
+                self._shelves.make_room(len(self._newest_ms))
 
     def _forget(self, horizon_ms: int, late_ms: int) -> None:
         self._make_room()
@@ -404,9 +405,13 @@ class History:
         self._blocks.drop(dead)
         newest_ms[dead] = EMPTY_MS
         self._recent[dead] = 0
+        if self._shelves is not None:
+            self._shelves.forget(dead)
         if late_ms - self._swept_ms >= SWEEP_MS:
             self._swept_ms = late_ms
             self._drop_before(np.flatnonzero(newest_ms != EMPTY_MS).astype(np.int32), late_ms)
+            self._put_away()
+            self._asked[:] = False
         alive = newest_ms != EMPTY_MS
         if len(self.keys) > 2 * np.count_nonzero(alive) + SPARE:
             kept = np.flatnonzero(alive).astype(np.int32)
@@ -415,21 +420,46 @@ class History:
             self._newest_ms = self._newest_ms[kept]
             self._mark = self._mark[kept]
             self._recent = self._recent[kept]
-        self._packing.forget_words(self._blocks.rows)
+            self._asked = self._asked[kept]
+            if self._shelves is not None:
+                self._shelves.keep_slots(kept)
+        self._forget_words()
 
     def _drop_before(self, slot: SlotArray, late_ms: int) -> None:
         order = late_ms - self._whole_ms - self._begin_ms
         if order > 0:
             self._blocks.drop_before(slot, order)
+            if self._shelves is not None:
+                self._shelves.drop_before(late_ms)
 
+    def _put_away(self) -> None:
+        """Pack what hardly any record that is still to come will be compared with."""
+        if self._shelves is None or self._blocks.used <= self._few_blocks:
+            return
+        newest_ms = self._newest_ms[: len(self.keys)]
+        order = int(newest_ms.max()) - AT_HAND_MS - self._begin_ms
+        if order > 0:
+            slot = np.flatnonzero((newest_ms != EMPTY_MS) & ~self._asked[: len(self.keys)]).astype(np.int32)
+            self._shelves.put(self._blocks.cut_before(slot, order), self._begin_ms)
 
-def _starts(slot: SlotArray) -> IntArray:
-    """Return the first row of each slot in rows that are sorted by it."""
-    return np.flatnonzero(np.diff(slot, prepend=-1))
+    def _bring_back(self, slot: SlotArray, at_ms: IntArray) -> None:
+        """Have at hand what records (n,) may be compared with: all rows from their time on, and BLOCK before it."""
+        shelves = self._shelves
+        if shelves is None:
+            return
+        left = np.flatnonzero(shelves.may_hold(slot))
+        while len(left):
+            last_ms = self._times(self._blocks.rows.take(self._blocks.oldest_full(slot[left])))
+            left = left[at_ms[left] <= last_ms]
+            if len(left):
+                found, rows = shelves.take(np.unique(slot[left]), self._begin_ms)
+                if len(found):
+                    self._blocks.put_before(found, rows)
+                left = left[shelves.may_hold(slot[left])]
 
-
-def _equal_neighbours(*columns: npt.NDArray[Any]) -> BoolArray:
-    """Tell for each row whether it equals the one before it in every column."""
-    equal = np.zeros(len(columns[0]), bool)
-    equal[1:] = np.logical_and.reduce([values[1:] == values[:-1] for values in columns])
-    return equal
+    def _forget_words(self) -> None:
+        if self._packing.has_many_words:
+            away = [] if self._shelves is None else self._shelves.all_rows()
+            self._packing.forget_words([self._blocks.rows, *away])
+            if self._shelves is not None:
+                self._shelves.change_rows(away)

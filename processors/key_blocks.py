@@ -3,6 +3,8 @@
 A row that is added costs one write. A key takes about half a block more than it needs, and blocks are used again.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +23,18 @@ BLOCK: Final = 5
 FEW: Final = 32
 """Up to so many slots it is faster to follow chains one by one."""
 NONE: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """m full blocks of slots, those of one slot in their order.
+
+    follows: the `order` of the last row of the block that follows each (m,). rows: (m * BLOCK,).
+    """
+
+    slot: SlotArray
+    follows: npt.NDArray[np.uint32]
+    rows: RowArray
 
 
 class KeyBlocks:
@@ -99,18 +113,55 @@ class KeyBlocks:
         position = np.arange(int(rows.sum())) + np.repeat(block.astype(np.int64) * BLOCK - before, rows)
         return position, np.repeat(owner, rows)
 
+    @property
+    def used(self) -> int:
+        """Return how many blocks hold rows."""
+        return len(self._newer) - self._free_blocks
+
     def drop_before(self, slot: SlotArray, order: int) -> None:
         """Drop the oldest blocks of slots while the one that follows is full, of rows before `order`, and not the head.
 
         So only older rows are dropped, and BLOCK or more of the older ones stay.
         """
+        for _, old, _ in self._oldest_before(slot, order):
+            self._give_back(old)
+
+    def cut_before(self, slot: SlotArray, order: int) -> Cut:
+        """Drop what `drop_before` does, and return it."""
+        found = [*self._oldest_before(slot, order)]
+        slot, block, follows = (np.concatenate(pieces) for pieces in zip(*found, strict=True))
+        by_slot = np.argsort(slot, kind="stable")
+        slot, block, follows = slot[by_slot], block[by_slot], follows[by_slot]
+        rows = self.rows.reshape(-1, BLOCK)[block].ravel()
+        self._give_back(block)
+        return Cut(slot, follows, rows)
+
+    def put_before(self, slot: SlotArray, rows: RowArray) -> None:
+        """Put full blocks (m * BLOCK rows) before the oldest of slots that have any; slot (m,) rises."""
+        block = self._taken_blocks(len(slot))
+        self.rows.reshape(-1, BLOCK)[block] = rows.reshape(-1, BLOCK)
+        first = np.flatnonzero(np.diff(slot, prepend=NONE))
+        self._newer[block[:-1]] = block[1:]
+        self._newer[block[np.append(first[1:], len(slot)) - 1]] = self._oldest[slot[first]]
+        self._oldest[slot[first]] = block[first]
+
+    def oldest_full(self, slot: SlotArray) -> IntArray:
+        """Return the positions (n,) of the last rows of the oldest blocks of slots that have more than one."""
+        return self._oldest[slot].astype(np.int64) * BLOCK + BLOCK - 1
+
+    def _oldest_before(
+        self, slot: SlotArray, order: int
+    ) -> Iterator[tuple[SlotArray, BlockArray, npt.NDArray[np.uint32]]]:
+        """Unhang what `drop_before` drops, the oldest first: slots, blocks, and the last `order` of the next ones."""
         old = self._oldest[slot]
         slot, old = slot[old >= 0], old[old >= 0]
-        while len(slot):
+        while True:
             then = self._newer[old]
             last = self.rows.take(then.astype(np.int64) * BLOCK + BLOCK - 1).view(self._dtype)["order"]
             gone = (then >= 0) & (then != self._head[slot]) & (last < order)
-            self._give_back(old[gone])
+            yield slot[gone], old[gone], last[gone]
+            if not gone.any():
+                return
             slot, old = slot[gone], then[gone]
             self._oldest[slot] = old
 

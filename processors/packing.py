@@ -1,6 +1,6 @@
 """Packing: what a history remembers of a record as a few bytes, with texts by number."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -67,12 +67,20 @@ class Packing:
         marks: npt.NDArray[np.uint16] = rows.view(self.dtype)[MARKS]
         return marks
 
-    def forget_words(self, rows: RowArray) -> None:
+    @property
+    def has_many_words(self) -> bool:
+        """Whether there may be words that nobody tells any more."""
+        return any(len(words) > self._limits[name] for name, words in self._words.items())
+
+    def forget_words(self, pieces: Sequence[RowArray]) -> None:
         """Drop the words that none of all the rows tells any more, so that invented ones do not fill the memory."""
-        for name, told in self.texts(rows).items():
-            if len(told.dictionary) > self._limits[name]:
-                place, words = told.compact()
-                rows.view(self.dtype)[name] = place
+        for name, dictionary in list(self._words.items()):
+            if len(dictionary) > self._limits[name]:
+                numbers = [rows.view(self.dtype)[name] for rows in pieces]
+                place, words = DictionaryArray(np.concatenate(numbers), dictionary).compact()
+                ends = np.cumsum([len(own) for own in numbers])
+                for own, new in zip(numbers, np.split(place, ends[:-1]), strict=True):
+                    own[:] = new
                 self._words[name] = Dictionary.of_distinct(words)
                 self._others.pop(name, None)
                 self._limits[name] = 2 * len(words) + SPARE

@@ -21,8 +21,10 @@ USED, DUPLICATE, CONFLICT = Verdict.USED, Verdict.DUPLICATE, Verdict.CONFLICT
 class Kept:
     """A history with one remembered column, fed with (key, at_ms, hash) or (key, at_ms, hash, tie)."""
 
-    def __init__(self, whole_ms: int = 0) -> None:
-        self.history = History("Thing", {"tie": np.uint64, "note": DictionaryArray}, whole_ms)
+    def __init__(self, whole_ms: int = 0, *, packs: bool = False) -> None:
+        """packs: what is older is packed away; only what has no tie is."""
+        columns: dict[str, Any] = {"note": DictionaryArray} if packs else {"tie": np.uint64, "note": DictionaryArray}
+        self.history = History("Thing", columns, whole_ms, few_blocks=0)
         self.offset = 0
 
     def entries(self, *told: Any) -> Entries:
@@ -146,10 +148,18 @@ def test_texts_that_nothing_tells_any_more_are_forgotten() -> None:
 
 
 @settings(max_examples=10, deadline=None)
-@given(st.integers(0, 1 << 32), st.sampled_from([0, 30_000]))
-def test_every_record_finds_what_matters_however_late_and_after_any_restart(seed: int, whole_ms: int) -> None:
+@given(st.integers(0, 1 << 32), st.sampled_from([0, 30_000]), st.booleans())
+def test_every_record_finds_what_matters_however_late_and_after_any_restart(
+    seed: int, whole_ms: int, packs: bool
+) -> None:
     """Against plain lists of all that ever was; the lateness bound is 100 s, what is 300 s old is forgotten."""
-    chance, kept, told = random.Random(seed), Kept(whole_ms), defaultdict[str, list[int]](list)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("processors.history.AT_HAND_MS", 10_000)
+        check_against_lists(seed, whole_ms, packs=packs)
+
+
+def check_against_lists(seed: int, whole_ms: int, *, packs: bool) -> None:
+    chance, kept, told = random.Random(seed), Kept(whole_ms, packs=packs), defaultdict[str, list[int]](list)
     parts: dict[str, bytes] = {}
     start_ms = chance.choice([0, 1_790_000_000_000])
     for now_ms in range(start_ms, start_ms + 900_000, 5_000):
@@ -183,7 +193,7 @@ def test_every_record_finds_what_matters_however_late_and_after_any_restart(seed
             parts |= kept.history.seal(kept.offset, late_ms - 200_000, late_ms)
             parts = {name: parts[name] for name in kept.history.live}
             if chance.random() < 0.1:
-                offset, kept = kept.offset, Kept(whole_ms)
+                offset, kept = kept.offset, Kept(whole_ms, packs=packs)
                 kept.offset = offset
                 kept.history.load(list(parts.items()), late_ms)
     assert len(kept.history._blocks.rows) <= 1025 * BLOCK

@@ -24,7 +24,7 @@ def test_words_are_told_in_any_dictionary_and_forgotten_when_no_row_tells_them()
     invented = [f"X{number}" for number in range(2 * SPARE)]
     rows = np.concatenate([packed(["L1", "", "L2"], told), packed(["L2", "L1"], Dictionary([b"L9", b"L1"]))])
     assert texts(packed(invented, told)) == invented
-    packing.forget_words(rows)
+    packing.forget_words([rows])
     assert texts(rows) == ["L1", "", "L2", "L2", "L1"]
     assert packing.texts(rows)["line_id"].dictionary.words.tolist() == [b"L1", b"", b"L2"]
     assert texts(packed(["X1", "L2", "L1"], told)) == ["X1", "L2", "L1"]
