@@ -48,7 +48,7 @@ class Concerned:
     def _may_concern(self, kind: str, vehicle_class: str, unit_code: str) -> Iterable[tuple[int, Conditions | None]]:
         """Yield the rules that such a claim may concern, and what is still to be asked of it."""
         for number, one in self._of_kind[kind]:
-            if kind in one.ending_kinds:
+            if one.may_end(kind, vehicle_class):
                 yield number, None
             elif one.may_weigh(kind, vehicle_class, unit_code):
                 yield number, one

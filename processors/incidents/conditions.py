@@ -6,11 +6,13 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from processors.city import City
+from processors.incidents.endings import is_by_own_device
 from processors.incidents.place_kinds import Places
 from processors.incidents.rule_model import Areas, Rule, When, Where
 from processors.timetable import seconds_of
 from schemas.records import Observation
 
+UNKNOWN_CLASSES: Final = ("", "UNKNOWN")
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -24,6 +26,7 @@ class Conditions:
             kind for kinds in (rule.resolve_on, *(story.absent.kinds for story in rule.stories if story.absent))
             for kind in kinds
         )  # fmt: skip
+        self._ends_own_device = rule.by == "device" or is_by_own_device(rule)
         self._rule, self._city = rule, city
         self._subject_of = rule.parting
         self._zone = ZoneInfo(city.time_zone)
@@ -52,11 +55,22 @@ class Conditions:
             return False
         if where is None:
             return True
-        if (where.vehicle_class and vehicle_class not in where.vehicle_class) or (
-            vehicle_class in where.not_vehicle_class
-        ):
+        if not _is_of_class(vehicle_class, where):
             return False
         return not self.asks_for_unit or where.in_ is None or self._is_of(unit_code, where.in_)
+
+    def may_end(self, kind: str, vehicle_class: str) -> bool:
+        """Tell whether a claim of that kind may end something, by a vehicle of that class.
+
+        Where nobody but the device that claimed something ends it, a vehicle known to be of a class that the rule does
+        not weigh has claimed nothing.
+        """
+        where = self._rule.where
+        if kind not in self.ending_kinds:
+            return False
+        if where is None or not self._ends_own_device or vehicle_class in UNKNOWN_CLASSES:
+            return True
+        return _is_of_class(vehicle_class, where)
 
     @property
     def asks_for_unit(self) -> bool:
@@ -72,7 +86,7 @@ class Conditions:
 
     def end(self, one: Observation) -> bool:
         """Tell whether a claim may end an incident or rule out a story, evidence or not."""
-        return one.kind in self.ending_kinds and self._has_subject(one)
+        return self.may_end(one.kind, one.vehicle_class) and self._has_subject(one)
 
     def expected(self, kind: str, at: Observation, over_s: int) -> float | None:
         """Return how many claims of a kind the baseline expects around a claim, in its unit, in so many seconds."""
@@ -84,9 +98,7 @@ class Conditions:
         return self._subject_of is None or self._subject_of(one) != ""
 
     def _is_there(self, one: Observation, where: Where) -> bool:
-        if where.vehicle_class and one.vehicle_class not in where.vehicle_class:
-            return False
-        if one.vehicle_class in where.not_vehicle_class:
+        if not _is_of_class(one.vehicle_class, where):
             return False
         place = one.latitude_deg, one.longitude_deg
         return (
@@ -122,6 +134,12 @@ class Conditions:
     def _is_day_of(self, local: datetime, names: Collection[str]) -> bool:
         calendars = self._city.calendars
         return any(calendars[name].has(local.date()) for name in names if name in calendars)
+
+
+def _is_of_class(vehicle_class: str, where: Where) -> bool:
+    if where.vehicle_class and vehicle_class not in where.vehicle_class:
+        return False
+    return vehicle_class not in where.not_vehicle_class
 
 
 def _seconds(period: str) -> tuple[int, int]:

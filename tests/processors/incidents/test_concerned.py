@@ -65,7 +65,7 @@ def test_a_claim_goes_to_the_rules_that_weigh_it_or_that_it_may_end_and_to_no_ot
     for block in rule_load(CITY, 60, 60.0).blocks:
         concerned.prepare(block.observations)
         for one in block.observations:
-            ends = {number for number, each in conditions.items() if one.kind in each.ending_kinds}
+            ends = {number for number, each in conditions.items() if each.end(one)}
             weigh = {number for number, each in conditions.items() if each.weigh(one)}
             if one.withdrawn:
                 assert set(concerned.of(one)) >= ends | weigh

@@ -128,6 +128,17 @@ def test_where_says_which_claims_are_evidence(where: dict[str, Any], heard: list
     assert sorted(int(one.incident.evidence[0].device_id[1:]) for one in changes) == heard
 
 
+@pytest.mark.parametrize(("vehicle_class", "ends"), [("BUS", True), ("UNKNOWN", True), ("", True), ("TAXI", False)])
+def test_a_vehicle_known_to_be_of_another_class_ends_nothing_of_its_own(vehicle_class: str, ends: bool) -> None:
+    went = replace(claim("moved_on", "B1", 20), vehicle_class=vehicle_class)
+    where = {"vehicle_class": ["BUS"]}
+    resolved = told(rule_of(where=where, resolve_on=["moved_on"]), stands("B1", 1, vehicle_class="BUS"), went)
+    assert (resolved[-1].incident.state is IncidentState.RESOLVED) == ends
+    beside = rule_of(where=where, resolve_on=["moved_on"], **BY_PLACE)
+    resolved = told(beside, stands("B1", 1, vehicle_class="BUS"), went)
+    assert resolved[-1].incident.state is IncidentState.RESOLVED
+
+
 # T0_MS is Monday, 21 September 2026, 21:13:20 in Hà Nội.
 @pytest.mark.parametrize(
     ("when", "holds"),
