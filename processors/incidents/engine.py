@@ -26,7 +26,7 @@ from processors.incidents.parties import Listener
 from processors.incidents.rows import log_columns
 from processors.incidents.rule_versions import RuleVersions, part_of
 from processors.incidents.rules import RuleSet, rules_of
-from processors.incidents.rules_at_work import RulesAtWork, Terms
+from processors.incidents.rules_at_work import Parts, RulesAtWork, Terms
 from processors.observation_rows import observation_columns
 from processors.rows import RowBuffer
 from schemas.ids import is_exercise
@@ -196,24 +196,25 @@ class IncidentEngine:
         if self._merge.repeats(block):
             return []
         stalled = self._is_stalled()
-        if stalled:
-            self._rules.wait(_parted(block))
+        parts = _parted(block) if stalled else None
+        if parts is not None:
+            self._rules.wait(parts)
         changes: list[IncidentChange] = []
         for tick in self._merge.push(block):
             changes += self._advance(tick)
         if self._is_stalled():
-            changes += self._look_ahead(block if stalled else None)
+            changes += self._look_ahead(parts)
         elif stalled:
             self._rules.stall_over()
         return changes
 
-    def _look_ahead(self, block: ObservationBlock | None) -> list[IncidentChange]:
+    def _look_ahead(self, parts: Parts | None) -> list[IncidentChange]:
         """Return what a block during a stall makes of life-safety rules; None: the stall begins."""
-        if block is None:
+        if parts is None:
             self._wait_again()
         fastest_ms = self._merge.fastest_ms
         assert fastest_ms is not None
-        return self._rules.look_ahead(fastest_ms, None if block is None else _parted(block))
+        return self._rules.look_ahead(fastest_ms, parts)
 
     def _advance(self, tick: MergedTick) -> list[IncidentChange]:
         self._switch(tick)
@@ -316,8 +317,10 @@ class IncidentEngine:
 
 def _parted(one: Observed) -> tuple[Observed, Observed]:
     """Return it with its real observations alone, and with those of exercises."""
+    if not one.observations:
+        return one, one
     drill = tuple(each for each in one.observations if is_exercise(each.device_id))
-    real = one.observations
-    if drill:
-        real = tuple(each for each in real if not is_exercise(each.device_id))
+    if not drill:
+        return one, replace(one, observations=())
+    real = tuple(each for each in one.observations if not is_exercise(each.device_id))
     return replace(one, observations=real), replace(one, observations=drill)

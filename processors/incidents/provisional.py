@@ -13,6 +13,7 @@ from processors.incidents.clusters import conclude, firm_linked, left_linked
 from processors.incidents.conditions import Conditions
 from processors.incidents.drafts import Drafter
 from processors.incidents.muting import Muting
+from processors.incidents.prospects import Prospects
 from processors.incidents.standing import StandingClaims
 from processors.incidents.verdict import Verdict, judge
 from processors.incidents.words import Fates
@@ -45,6 +46,7 @@ class Lookout:
         """latitude_deg: see CellIndex."""
         self.pending: dict[str, Early] = {}
         self._drafter, self._conditions, self._muting = drafter, conditions, muting
+        self._prospects = Prospects(drafter.rule)
         within, parting = drafter.rule.within, drafter.rule.parting
         self._firm = CellIndex(2 * within.reach_m, within.quiet_s, latitude_deg, parting)
         self._passing = CellIndex(within.reach_m, within.quiet_s, latitude_deg, parting)
@@ -79,9 +81,12 @@ class Lookout:
 
         known: ids of the observations that ordered incidents rest on.
         """
-        waiting = [one.observation for one in self._waiting.values() if one.observation is not None]
-        if block is not None:
-            waiting = [one for one in block.observations if self._concerns(one)]
+        if block is None:
+            came = [one.observation for one in self._waiting.values() if one.observation is not None]
+        else:
+            came = [one for one in block.observations if self._concerns(one)]
+        known_ms, firm = claims.circumstances.tick_ms, (claims.firm, self._firm)
+        waiting = [one for one in came if self._prospects.has(one, known_ms, firm)]
         if not waiting:
             return []
         rule = self._drafter.rule
@@ -148,5 +153,8 @@ class Lookout:
             around = one, reach_m, one.at_ms - reach_s * 1000, one.at_ms + reach_s * 1000
             near = (*claims.passing_around(*around), *self._passing.between(*around))
             found.update((other.observation_id, other) for other in near if linked(one, other, rule))
-        taken_back = {name for name, one in self._waiting.items() if one.observation is None}
-        return [one for name, one in found.items() if name not in taken_back and self._muting.counts(one)]
+        return [one for name, one in found.items() if not self._is_taken_back(name) and self._muting.counts(one)]
+
+    def _is_taken_back(self, observation_id: str) -> bool:
+        waiting = self._waiting.get(observation_id)
+        return waiting is not None and waiting.observation is None

@@ -168,7 +168,7 @@ class RulesAtWork:
 
     def wait(self, parts: Parts) -> None:
         """Take note of a block that waits for the merge during a stall."""
-        for evaluator in self._urgent:
+        for evaluator in self._urgent_about(parts):
             evaluator.wait(parts[evaluator.exercise])
 
     def stall_over(self) -> None:
@@ -179,11 +179,16 @@ class RulesAtWork:
     def look_ahead(self, fastest_ms: int, parts: Parts | None) -> list[IncidentChange]:
         """Return what a block during a stall makes of life-safety rules; None: the stall begins."""
         changes: list[IncidentChange] = []
-        for evaluator in self._urgent:
+        for evaluator in self._urgent if parts is None else self._urgent_about(parts):
             changes += evaluator.look_ahead(fastest_ms, None if parts is None else parts[evaluator.exercise])
         for number in range(len(self._evaluators) if changes else 0):
             self._had_turn(number)
         return changes
+
+    def _urgent_about(self, parts: Parts) -> list[RuleEvaluator]:
+        """Return the evaluators of life-safety rules that a block has claims for."""
+        kinds = [{one.kind for one in block.observations} for block in parts]
+        return [one for one in self._urgent if not kinds[one.exercise].isdisjoint(one.rule.evidence)]
 
     # --- state ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,105 @@
+"""Passing claims that wait in a stall: what is not looked at would have made nothing."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processors.incidents.cells import CellIndex
+from processors.incidents.engine import CorrelationRule
+from processors.incidents.prospects import Prospects
+from processors.incidents.rule_model import Rule, Story, Suspected
+from schemas.records import IncidentState, Observation
+from tests.processors.incidents.builders import (
+    ACTIONS,
+    CRASH,
+    DETECTIONS,
+    FIRE,
+    LATITUDE_DEG,
+    POSITIONS,
+    READINGS,
+    T0_MS,
+    Run,
+    block,
+    claim,
+)
+from tests.processors.incidents.test_engine_properties import (
+    EARLY,
+    LENGTH_S,
+    Arrival,
+    arrivals,
+    encoded,
+    held_back,
+    log_of,
+    stalls,
+)
+
+BRAKED = claim("hard_stop", "TX-1", 100.0)
+BANG = claim("impact_sound", "MIC-1", 104.0, x_m=120)
+
+
+def index_of(*claims: Observation) -> CellIndex:
+    index = CellIndex(2 * CRASH.within.reach_m, CRASH.within.quiet_s, LATITUDE_DEG)
+    for one in claims:
+        index.add(one)
+    return index
+
+
+def has(rule: Rule, one: Observation, *firm: Observation, known_s: float = 90.0) -> bool:
+    return Prospects(rule).has(one, T0_MS + round(known_s * 1000), [index_of(), index_of(*firm)])
+
+
+@pytest.mark.parametrize(
+    ("firm", "matters"),
+    [
+        ([], False),
+        ([BANG], True),
+        ([claim("impact_sound", "MIC-1", 104.0, x_m=401)], False),  # no story is wider than twice 200 m
+        ([claim("camera_crash", "CAM-1", 220.0)], True),
+        ([claim("camera_crash", "CAM-1", 221.0)], False),  # nor longer than twice 60 s
+        ([claim("impact_sound", "MIC-1", 104.0, x_m=401), claim("camera_crash", "CAM-1", -20.0)], True),
+    ],
+)
+def test_a_passing_claim_matters_near_a_firm_one(firm: list[Observation], matters: bool) -> None:
+    assert has(CRASH, BRAKED, *firm) is matters
+    assert has(CRASH, claim("hard_stop", "TX-1", 100.0, withdrawn=True), *firm) is matters
+
+
+@pytest.mark.parametrize(("known_s", "matters"), [(159.9, False), (160.0, True)])
+def test_it_matters_alone_when_what_must_be_absent_is_known_to_be(known_s: float, matters: bool) -> None:
+    assert has(CRASH, BRAKED, known_s=known_s) is matters
+
+
+def test_it_matters_where_passing_claims_tell_a_story_at_once() -> None:
+    braked_both = Story.model_validate({"claims": {"hard_stop": 2}, "distance_m": 30, "apart_s": 15})
+    told = CRASH.suspected.model_copy(update={"any_of": (*CRASH.suspected.any_of, braked_both)})
+    assert has(CRASH.model_copy(update={"suspected": told}), BRAKED)
+    assert has(CRASH.model_copy(update={"suspected": Suspected(score=0.1)}), BRAKED)
+
+
+def test_every_firm_claim_matters() -> None:
+    assert has(CRASH, BANG)
+    assert has(FIRE, claim("heat", "P-1", 100.0))
+
+
+@pytest.mark.parametrize("last", [BRAKED, BANG])
+def test_a_crash_is_seen_in_a_stall_whichever_claim_comes_last(last: Observation) -> None:
+    run = Run(CorrelationRule())
+    run.push([block(source, 90.0) for source in (POSITIONS, READINGS, DETECTIONS, ACTIONS)])
+    first = BANG if last is BRAKED else BRAKED
+    sources = {BRAKED: POSITIONS, BANG: READINGS}
+    assert run.push([block(ACTIONS, 105.0), block(sources[first], 105.0, [first])]) == []
+    (told,) = run.push([block(sources[last], 105.0, [last])])
+    assert (told.incident.provisional, told.incident.state) == (True, IncidentState.SUSPECTED)
+    assert {one.observation_id for one in told.incident.evidence} == {BRAKED.observation_id, BANG.observation_id}
+
+
+@settings(max_examples=10, deadline=None)
+@given(arrivals(), st.data())
+def test_what_is_not_looked_at_would_have_made_nothing(arrived: list[Arrival], data: st.DataObject) -> None:
+    blocks = held_back(held_back(log_of(arrived, LENGTH_S), data.draw(stalls())), data.draw(stalls()))
+    run, thorough = Run(EARLY), Run(EARLY)
+    run.push(blocks)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Prospects, "has", lambda *_: True)
+        thorough.push(blocks)
+    assert encoded(run.changes) == encoded(thorough.changes)
