@@ -9,18 +9,29 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from processors.batches import PositionBatch
+from processors.batches import BoolArray, IntArray, PositionBatch
 from processors.city import City
-from processors.marks import Marked
+from processors.marks import FAST, FORBIDDEN, OWN_STOP, SLOW, Marked
 from processors.streets import CLASSES
-from schemas.dictionary import Dictionary, DictionaryArray
+from schemas.dictionary import Dictionary, DictionaryArray, IndexArray
 
 SEPARATOR: Final = "\x1f"
 """No sound id holds a control character."""
 
+TELLING: Final = OWN_STOP | FORBIDDEN | FAST | SLOW
+"""Marks of which words tell what they are about: a stop and a trip, a zone, a limit, a way and its usual speed."""
+
+CLASS_NUMBERS: Final = 16
+"""Room for the numbers of classes."""
+assert len(CLASSES) <= CLASS_NUMBERS
+
 MOST_WORDS: Final = 1 << 18
 """Different ones that are kept; then they are put together anew."""
+
+WordArray = npt.NDArray[np.int32]
+"""Numbers of words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,37 +71,65 @@ class VehicleWords:
         self._start_over(DictionaryArray(np.zeros(0, np.int32), Dictionary()), DictionaryArray(
             np.zeros(0, np.int32), Dictionary()), None)  # fmt: skip
 
+    def _start_over(self, line_id: DictionaryArray, trip_id: DictionaryArray, city: City | None) -> None:
+        self._lines, self._trips = line_id.dictionary, trip_id.dictionary
+        self._streets = None if city is None else city.streets
+        self._keys, self._words = Dictionary(), Dictionary()
+        self._told: WordArray = np.zeros(0, np.int32)
+        """The words of keys, by the keys' numbers."""
+        self._plain: WordArray = np.zeros(0, np.int32)
+        """Those of a line's number and a class, -1 = not put together yet."""
+
     def of(self, batch: PositionBatch, found: Marked, city: City) -> DictionaryArray:
         """Return the words (n,) of n positions with those marks."""
         known = self._lines is batch.line_id.dictionary and self._trips is batch.trip_id.dictionary
         if not known or self._streets is not city.streets or len(self._keys) > MOST_WORDS:
             self._start_over(batch.line_id, batch.trip_id, city)
-        key = np.empty((len(batch), 2), np.uint64)
-        key[:, 0] = batch.line_id.numbers.astype(np.uint64) << np.uint64(32)
-        served = found.stop >= 0
-        key[:, 0] |= np.where(served, batch.trip_id.numbers, 0).astype(np.uint64)
-        place = np.where(served, found.stop + 1, found.normal_cm_s)  # who is slow is at no stop
-        rest = batch.vehicle_class.numbers | (found.way + 1) << 4 | place << 24 | (found.zone + 1) << 42
-        key[:, 1] = (rest | found.limit_kmh << 52).astype(np.uint64)
+        tells = (found.marks & TELLING) != 0
+        plain = batch.line_id.numbers * CLASS_NUMBERS + batch.vehicle_class.numbers
+        number = self._plain_words(plain, tells, batch, found, city)
+        row = tells.nonzero()[0]
+        if len(row):
+            number[row] = self._told_words(row, batch, found, city)
+        return DictionaryArray(number, self._words)
+
+    def _plain_words(
+        self, plain: IndexArray, tells: BoolArray, batch: PositionBatch, found: Marked, city: City
+    ) -> WordArray:
+        """Return the words (n,) of those that say no more than a line and a class, -1 where others alone say these."""
+        more = len(self._lines) * CLASS_NUMBERS - len(self._plain)
+        if more > 0:
+            self._plain = np.pad(self._plain, (0, more), constant_values=-1)
+        number: WordArray = self._plain.take(plain)
+        new = ((number < 0) & ~tells).nonzero()[0]
+        if len(new):
+            place, first = np.unique(plain.take(new), return_index=True)
+            self._plain[place] = self._put_together(new.take(first), batch, found, city)
+            number = self._plain.take(plain)
+        return number
+
+    def _told_words(self, row: IntArray, batch: PositionBatch, found: Marked, city: City) -> WordArray:
+        """Return the words (k,) of those rows, which say more."""
+        stop, way, normal_cm_s = found.stop.take(row), found.way.take(row), found.normal_cm_s.take(row)
+        key = np.empty((len(row), 2), np.uint64)
+        key[:, 0] = batch.line_id.numbers.take(row).astype(np.uint64) << np.uint64(32)
+        served = stop >= 0
+        key[:, 0] |= np.where(served, batch.trip_id.numbers.take(row), 0).astype(np.uint64)
+        place = np.where(served, stop + 1, normal_cm_s)  # who is slow is at no stop
+        rest = batch.vehicle_class.numbers.take(row) | (way + 1) << 4 | place << 24 | (found.zone.take(row) + 1) << 42
+        key[:, 1] = (rest | found.limit_kmh.take(row) << 52).astype(np.uint64)
         number = self._keys.numbers(key.view("S16")[:, 0])
-        if len(self._keys) > len(self._word):
-            self._put_together(number, batch, found, city)
-        return DictionaryArray(self._word[number], self._words)
+        have = len(self._told)
+        if len(self._keys) > have:
+            new = (number >= have).nonzero()[0]
+            _, first = np.unique(number.take(new), return_index=True)
+            fresh = self._put_together(row.take(new.take(first)), batch, found, city)
+            self._told = np.concatenate([self._told, fresh])
+        return self._told.take(number)
 
-    def _start_over(self, line_id: DictionaryArray, trip_id: DictionaryArray, city: City | None) -> None:
-        self._lines, self._trips = line_id.dictionary, trip_id.dictionary
-        self._streets = None if city is None else city.streets
-        self._keys, self._words = Dictionary(), Dictionary()
-        self._word = np.zeros(0, np.int32)
-
-    def _put_together(
-        self, number: np.ndarray[tuple[int], np.dtype[np.int32]], batch: PositionBatch, found: Marked, city: City
-    ) -> None:
-        """Put the words of new keys together, each from the first position that has it."""
-        new, first = np.unique(number, return_index=True)
-        rows = first[new >= len(self._word)].tolist()
-        texts = [_word(row, batch, found, city).text().encode() for row in rows]
-        self._word = np.concatenate([self._word, self._words.numbers(texts)])
+    def _put_together(self, rows: IntArray, batch: PositionBatch, found: Marked, city: City) -> WordArray:
+        """Put the words of some positions together."""
+        return self._words.numbers([_word(row, batch, found, city).text().encode() for row in rows.tolist()])
 
 
 def _word(row: int, batch: PositionBatch, found: Marked, city: City) -> VehicleWord:
