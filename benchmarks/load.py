@@ -8,7 +8,7 @@ records come late and a few twice; crashes and fires are scripted, with what cam
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Final, Self
 
 import numpy as np
@@ -155,7 +155,7 @@ class Load:
         scenes = self._stage.begin_scenes(tick_ms)
         now = self._driven(tick_ms)
         now.append(self._stage.wrecks(tick_ms))
-        fresh = _joined(now)
+        fresh = _as_told(_joined(now))
         fresh = fresh.take(np.argsort(fresh.at_ms, kind="stable"))
         fresh, again = self._disturbed(fresh)
         late = self._later.pop(tick_ms, [])
@@ -412,6 +412,17 @@ def _gateways(shard: IntArray) -> tuple[IntArray, IntArray]:
 def _wrecks(rule: LoadRule) -> int:
     """Return how many wrecks there have to be: each is one for 75 s, and then another one's."""
     return 2 * (16 + int(rule.scenes_per_s * 2 * (WRECK_UNTIL_MS - WRECK_FROM_MS) / 1000))
+
+
+def _as_told(fixes: Fixes) -> Fixes:
+    """Return fixes as receivers tell them: places to 1e-7 degrees, speeds to a mm/s, courses to a hundredth."""
+    return replace(
+        fixes,
+        latitude_deg=fixes.latitude_deg.round(7),
+        longitude_deg=fixes.longitude_deg.round(7),
+        speed_mps=fixes.speed_mps.round(3),
+        bearing_deg=fixes.bearing_deg.round(2),
+    )
 
 
 def _joined(pieces: Sequence[Fixes]) -> Fixes:

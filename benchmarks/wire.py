@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from benchmarks.load import Claim, Fixes, Fleet
 from processors.batches import IntArray
+from processors.frame_columns import written
+from processors.framing import base_of
 from schemas import records
 from schemas.codec import HEADER_BYTES, Codec
 from schemas.ids import shard_of
@@ -120,25 +122,30 @@ class Wire:
         if known is None:
             known = self._gateways[gateway] = self._gateway(gateway)
         place = self._fleet.place[fixes.vehicle]
+        base_ms = base_of(fixes.at_ms.tolist())
+        told = {
+            "at_ms": (fixes.at_ms - base_ms).astype("<i8"),
+            "latitude_deg": fixes.latitude_deg.astype("<f8"),
+            "longitude_deg": fixes.longitude_deg.astype("<f8"),
+            "speed_mps": fixes.speed_mps.astype("<f4"),
+            "bearing_deg": fixes.bearing_deg.astype("<f4"),
+            "vehicle_class": self._fleet.vehicle_class[fixes.vehicle],
+            "vehicle_index": place.astype("<u4"),
+            "line_index": known.line[place],
+        }
         return b"".join(
             (
                 self._head("VehicleFrame"),
                 _number(len(fixes)),
-                _bytes(fixes.at_ms.astype("<i8")),
-                _bytes(fixes.latitude_deg.astype("<f8")),
-                _bytes(fixes.longitude_deg.astype("<f8")),
-                _bytes(fixes.speed_mps.astype("<f4")),
-                _bytes(fixes.bearing_deg.astype("<f4")),
-                _bytes(self._fleet.vehicle_class[fixes.vehicle]),
-                _bytes(place.astype("<u4")),
-                _bytes(known.line[place]),
+                *(_column(name, values) for name, values in told.items()),
                 known.name,
-                _bytes(fixes.direction_id.astype("i1")),
-                _bytes(np.full(len(fixes), ACCURACY_M, "<f4")),
+                _column("direction_id", fixes.direction_id.astype("i1")),
+                _column("accuracy_m", np.full(len(fixes), ACCURACY_M, "<f4")),
                 b"\0\0\0",  # ignition, door, sos: unknown
-                _bytes(known.trip[place]),
+                _column("trip_index", known.trip[place]),
                 b"\0",  # operators: unknown
                 known.words,
+                _number(base_ms),
             )
         )
 
@@ -229,8 +236,11 @@ def _number(value: int) -> bytes:
     return bytes(out)
 
 
-def _bytes(column: npt.NDArray[np.generic]) -> bytes:
-    content = column.tobytes()
+def _column(name: str, values: npt.NDArray[np.generic]) -> bytes:
+    return _bytes(written(name, values))
+
+
+def _bytes(content: bytes) -> bytes:
     return _number(len(content)) + content
 
 
@@ -249,7 +259,7 @@ def _indices(items: Sequence[str]) -> tuple[npt.NDArray[np.int32], list[str]]:
 def _dictionary(words: Sequence[str]) -> bytes:
     """Return the words of a frame, padded to one width, and that width."""
     padded = np.array([word.encode() for word in words], np.bytes_)
-    return _bytes(padded) + _number(padded.itemsize) if words else b"\0\0"
+    return _bytes(padded.tobytes()) + _number(padded.itemsize) if words else b"\0\0"
 
 
 _MODEL: Final = _string(MODEL) + _string("") + _string("")

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from processors.batches import IntArray, PositionBatch
 from processors.domain import Mistakes, Unread
-from processors.framing import DICTIONARIES, DTYPES, UNKNOWN, key_of, row_of
+from processors.frame_columns import DTYPES, read, widths_of
+from processors.framing import DICTIONARIES, key_of, row_of
 from processors.ingest import TEXT_CHARACTERS
 from processors.positions_in import CLASSES, PerWord, Vocabulary
 from processors.records_in import RawRecord
@@ -31,12 +32,7 @@ MOST_WIDTH: Final = 4 * TEXT_CHARACTERS
 MET_BYTES: Final = 8_000_000
 """Of frames' dictionaries that are remembered; then one begins anew."""
 
-_WIDTHS: Final = {name: np.dtype(dtype).itemsize for name, dtype in DTYPES.items()}
-
-_LAYOUT: Final = {
-    name: (np.dtype(dtype), np.array(UNKNOWN.get(name, 0), dtype).tobytes()) for name, dtype in DTYPES.items()
-}
-"""Column -> type of its values, and the bytes of an unknown one."""
+_WIDTHS: Final = {name: widths_of(name) for name in DTYPES}
 
 _SYMBOLS: Final = {"vehicle_class": len(CLASSES), "ignition": len(Switch), "door": len(Switch), "sos": len(Switch)}
 
@@ -71,7 +67,7 @@ class SoundFrames:
         """of each frame; their sum is n"""
 
     def column(self, name: str) -> npt.NDArray[Any]:
-        """Return a column (n,) of DTYPES as it was sent, unknown where a frame leaves it empty."""
+        """Return a column (n,) of DTYPES in its own type, unknown where a frame leaves it empty."""
         return _end_to_end(name, self._frames)
 
     def texts(self, name: str) -> DictionaryArray:
@@ -206,9 +202,12 @@ def _no_symbol(name: str, values: npt.NDArray[Any], end: int, row: int) -> str:
 def frame_mistakes(fields: Mapping[str, Any]) -> list[str]:
     """Return everything by which the columns of a decoded frame do not fit together."""
     mistakes, rows = _shape_mistakes(fields), fields["rows"]
+    if not 1 <= rows <= MOST_ROWS:
+        return mistakes
     for column, name in DICTIONARIES.items():
-        if len(fields[column]) == rows * 4 <= 4 * MOST_ROWS and rows > 0 and not _words_mistake(fields, name):
-            index, words = np.frombuffer(fields[column], DTYPES[column]), _word_count(fields, name)
+        width, over = divmod(len(fields[column]), rows)
+        if width and not over and width in _WIDTHS[column] and not _words_mistake(fields, name):
+            index, words = read(column, [fields[column]], [rows], [0]), _word_count(fields, name)
             last, first = int(index.max()), int(index.min())
             if last >= words or first < -1:
                 mistakes.append(f"{column} points to {last if last >= words else first}, there are {words} words")
@@ -221,10 +220,11 @@ def _shape_mistakes(fields: Mapping[str, Any]) -> list[str]:
     if not 1 <= rows <= MOST_ROWS:
         return [f"rows is {rows}, a frame has 1 to {MOST_ROWS}"]
     mistakes = []
-    for name, width in _WIDTHS.items():
-        have = len(fields[name])
-        if have != rows * width and not (have == 0 and name in UNKNOWN):
-            mistakes.append(f"{name} has {have} bytes instead of {rows * width}")
+    for name, widths in _WIDTHS.items():
+        width, over = divmod(len(fields[name]), rows)
+        if over or width not in widths:
+            wanted = " or ".join(str(rows * one) for one in reversed(widths))
+            mistakes.append(f"{name} has {len(fields[name])} bytes instead of {wanted}")
     return mistakes + [wrong for name in DICTIONARIES.values() if (wrong := _words_mistake(fields, name))]
 
 
@@ -258,9 +258,8 @@ def alone(record: RawRecord, index: int, codec: Codec) -> RawRecord:
 
 def _end_to_end(name: str, frames: Sequence[_Sound]) -> npt.NDArray[Any]:
     """Return one column of all frames, unknown where a frame leaves it empty."""
-    dtype, blank = _LAYOUT[name]
-    content = b"".join([frame.fields[name] or blank * frame.rows for frame in frames])
-    return np.frombuffer(content, dtype).astype(dtype.newbyteorder("="), copy=False)
+    contents = [frame.fields[name] for frame in frames]
+    return read(name, contents, [frame.rows for frame in frames], [frame.fields["base_ms"] for frame in frames])
 
 
 def _joined(numbers: Sequence[npt.NDArray[np.int32]]) -> npt.NDArray[np.int32]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from processors.frame_columns import DTYPES, read, widths_of, written
 from schemas.codec import Codec
 from schemas.dictionary import storable
 from schemas.errors import Rejected
@@ -20,37 +21,14 @@ from schemas.records import Switch, VehicleClass, VehicleFrame, VehiclePosition
 FRAME_BYTES: Final = 900_000
 """A frame is closed before it holds more: Kafka takes messages of about 1 MB."""
 
-TIME_BYTES: Final = 8
 ROW_BYTES: Final = 57
-"""Of a row in all columns, its texts aside."""
+"""Of a row in all columns at most, its texts aside."""
 
-DTYPES: Final = {
-    "at_ms": "<i8",
-    "latitude_deg": "<f8",
-    "longitude_deg": "<f8",
-    "speed_mps": "<f4",
-    "bearing_deg": "<f4",
-    "vehicle_class": "u1",
-    "vehicle_index": "<u4",
-    "line_index": "<i4",
-    "direction_id": "i1",
-    "accuracy_m": "<f4",
-    "ignition": "u1",
-    "door": "u1",
-    "sos": "u1",
-    "trip_index": "<i4",
-    "operator_index": "<i4",
-}
-"""Column of a frame -> type of its values, little-endian."""
+MOST_AFTER_MS: Final = 2**32 - 1
+"""The latest time of a frame after its base_ms, where times are narrow."""
 
 DICTIONARIES: Final = {f"{name}_index": name for name in ("vehicle", "line", "trip", "operator")}
 """Column of indices -> what its words are of: NAME_words holds them, each NAME_width bytes wide."""
-
-UNKNOWN: Final = {
-    "direction_id": -1, "accuracy_m": np.nan, "ignition": 0, "door": 0, "sos": 0,
-    "trip_index": -1, "operator_index": -1,
-}  # fmt: skip
-"""Column that may be left empty -> what all its values are then."""
 
 _CLASSES: Final = tuple(VehicleClass)
 _SWITCHES: Final = tuple(Switch)
@@ -122,8 +100,8 @@ class Framer:
 def frame_of(positions: Sequence[VehiclePosition], gateway_id: str = "") -> VehicleFrame:
     """Return one or more positions, which must be of one virtual shard, as a frame.
 
-    A column that says nothing of any of them is left empty. A direction_id beyond a byte becomes the nearest that is
-    one: it is out of range all the same.
+    A column that says nothing of any of them is left empty, and every other is as narrow as its values allow. A
+    direction_id beyond a byte becomes the nearest that is one: it is out of range all the same.
     """
     assert positions
     texts = {
@@ -141,17 +119,24 @@ def frame_of(positions: Sequence[VehiclePosition], gateway_id: str = "") -> Vehi
     with np.errstate(over="ignore"):  # what no float32 can hold becomes infinite, which is refused
         columns = {name: np.array(told, DTYPES[name]) for name, told in numbers.items()}
     columns |= {column: index for column, (index, _) in texts.items()}
-    fields: dict[str, Any] = {"rows": len(positions), "gateway_id": gateway_id}
+    base_ms = base_of([one.at_ms for one in positions])
+    columns["at_ms"] -= base_ms
+    fields: dict[str, Any] = {"rows": len(positions), "gateway_id": gateway_id, "base_ms": base_ms}
     for column, (_, words) in texts.items():
         fields |= packed_words(DICTIONARIES[column], words)
-    for name, values in columns.items():
-        fields[name] = b"" if name in UNKNOWN and _all_are(values, UNKNOWN[name]) else values.tobytes()
+    fields |= {name: written(name, values) for name, values in columns.items()}
     return VehicleFrame(**fields)
+
+
+def base_of(at_ms: Sequence[int]) -> int:
+    """Return the base_ms of a frame of those times: the first one; 0 where they are too far apart to be narrow."""
+    first = min(at_ms)
+    return first if max(at_ms) - first <= MOST_AFTER_MS else 0
 
 
 def positions_of(frame: VehicleFrame) -> list[VehiclePosition]:
     """Return the positions of a sound frame, one of `frame_of` for example."""
-    columns = {name: _column(frame, name) for name in DTYPES}
+    columns = {name: read(name, [getattr(frame, name)], [frame.rows], [frame.base_ms]) for name in DTYPES}
     texts = {f"{name}_id": _texts(columns.pop(column), words_of(frame, name)) for column, name in DICTIONARIES.items()}
     classes = [_CLASSES[index] for index in columns.pop("vehicle_class").tolist()]
     switches = {
@@ -164,16 +149,16 @@ def positions_of(frame: VehicleFrame) -> list[VehiclePosition]:
 
 def row_of(frame: VehicleFrame, row: int) -> VehicleFrame:
     """Return the frame of one row of a well-formed frame, every value as its bytes were."""
-    told: dict[str, Any] = {"rows": 1, "gateway_id": frame.gateway_id}
-    for name, dtype in DTYPES.items():
-        width = np.dtype(dtype).itemsize
+    told: dict[str, Any] = {"rows": 1, "gateway_id": frame.gateway_id, "base_ms": frame.base_ms}
+    for name in DTYPES:
+        width = len(getattr(frame, name)) // frame.rows
         value = getattr(frame, name)[row * width : (row + 1) * width]
         if name in DICTIONARIES:
             at = int.from_bytes(value, "little", signed=name != "vehicle_index") if value else -1
             told |= packed_words(
                 DICTIONARIES[name], words_of(frame, DICTIONARIES[name])[at : at + 1] if at >= 0 else ()
             )
-            value = np.array(0, dtype).tobytes() if at >= 0 else value
+            value = bytes(width) if at >= 0 else value
         told[name] = value
     return VehicleFrame(**told)
 
@@ -184,12 +169,14 @@ def rows_in(codec: Codec, value: bytes | None) -> int:
         frame = codec.read(value or b"", VehicleFrame)
     except Rejected:
         return 1
-    return frame.rows if frame.rows > 0 and len(frame.at_ms) == TIME_BYTES * frame.rows else 1
+    whole = frame.rows > 0 and len(frame.at_ms) in [width * frame.rows for width in widths_of("at_ms")]
+    return frame.rows if whole else 1
 
 
 def key_of(frame: VehicleFrame) -> str:
     """Return the key of a well-formed frame: the id of its first vehicle."""
-    return words_of(frame, "vehicle")[int.from_bytes(frame.vehicle_index[:4], "little")]
+    width = len(frame.vehicle_index) // frame.rows
+    return words_of(frame, "vehicle")[int.from_bytes(frame.vehicle_index[:width], "little")]
 
 
 def packed_words(name: str, words: Sequence[str]) -> dict[str, Any]:
@@ -214,23 +201,12 @@ def _indices(items: Sequence[str], name: str) -> tuple[npt.NDArray[Any], tuple[s
     return np.array(index, dtype), tuple(numbers)[first:]
 
 
-def _all_are(column: npt.NDArray[Any], unknown: float) -> bool:
-    return bool(np.isnan(column).all() if np.isnan(unknown) else (column == unknown).all())
-
-
-def _column(frame: VehicleFrame, name: str) -> npt.NDArray[Any]:
-    content = getattr(frame, name)
-    if content or not frame.rows:
-        return np.frombuffer(content, DTYPES[name])
-    return np.full(frame.rows, UNKNOWN[name], DTYPES[name])
-
-
 def _texts(index: npt.NDArray[Any], words: Sequence[str]) -> list[str]:
     return [words[at] if at >= 0 else "" for at in index.tolist()]
 
 
 def _size(position: VehiclePosition) -> int:
-    """Return at least the bytes that a position adds to a frame."""
+    """Return at least the bytes that a position may add to a frame."""
     texts = position.vehicle_id, position.line_id, position.trip_id, position.operator_id
     return ROW_BYTES + sum(3 + len(text.encode()) for text in texts)
 

@@ -135,6 +135,7 @@ class VehicleFrame:
     trip_width: int = 0
     operator_words: bytes = b""
     operator_width: int = 0
+    base_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

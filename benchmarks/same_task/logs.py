@@ -13,7 +13,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks.answer import reference
 from benchmarks.fleet import IntArray, Positions, positions
-from processors.framing import packed_words, words_of
+from processors.frame_columns import DTYPES, written
+from processors.framing import base_of, packed_words, words_of
 from schemas.codec import Codec, local_codec
 from schemas.errors import CityopsError
 from schemas.records import VehicleClass, VehicleFrame, VehiclePosition
@@ -234,26 +235,30 @@ def _frame(found: Positions, rows: IntArray, number: int, vehicles: IntArray, li
     vehicle_index, line_index = place[found.vehicle[rows]], np.searchsorted(lines, found.line[rows])
     line_ids = tuple(found.line_ids[line] for line in lines.tolist())
     count = len(rows)
-    return VehicleFrame(
-        rows=count,
-        at_ms=found.at_ms[rows].astype("<i8").tobytes(),
-        latitude_deg=found.latitude_deg[rows].astype("<f8").tobytes(),
-        longitude_deg=found.longitude_deg[rows].astype("<f8").tobytes(),
-        speed_mps=found.speed_mps[rows].astype("<f4").tobytes(),
-        bearing_deg=found.bearing_deg[rows].astype("<f4").tobytes(),
-        vehicle_class=np.full(count, BUS, np.uint8).tobytes(),
-        vehicle_index=vehicle_index.astype("<u4").tobytes(),
-        line_index=line_index.astype("<i4").tobytes(),
-        **packed_words("vehicle", [found.vehicle_ids[vehicle] for vehicle in vehicles.tolist()]),
-        **packed_words("line", line_ids),
-        gateway_id=f"gateway-{number}",
-        direction_id=np.zeros(count, np.int8).tobytes(),
-        accuracy_m=np.full(count, 5.0, "<f4").tobytes(),
-        trip_index=line_index.astype("<i4").tobytes(),
-        **packed_words("trip", list(map(_trip, line_ids))),
-        operator_index=np.zeros(count, "<i4").tobytes(),
-        **packed_words("operator", [OPERATOR]),
-    )
+    base_ms = base_of(found.at_ms[rows].tolist())
+    columns = {
+        "at_ms": found.at_ms[rows] - base_ms,
+        "latitude_deg": found.latitude_deg[rows],
+        "longitude_deg": found.longitude_deg[rows],
+        "speed_mps": found.speed_mps[rows],
+        "bearing_deg": found.bearing_deg[rows],
+        "vehicle_class": np.full(count, BUS),
+        "vehicle_index": vehicle_index,
+        "line_index": line_index,
+        "direction_id": np.zeros(count),
+        "accuracy_m": np.full(count, 5.0),
+        "trip_index": line_index,
+        "operator_index": np.zeros(count),
+    }
+    fields: dict[str, Any] = {name: written(name, told.astype(DTYPES[name])) for name, told in columns.items()}
+    for name, words in {
+        "vehicle": [found.vehicle_ids[vehicle] for vehicle in vehicles.tolist()],
+        "line": line_ids,
+        "trip": list(map(_trip, line_ids)),
+        "operator": [OPERATOR],
+    }.items():
+        fields |= packed_words(name, words)
+    return VehicleFrame(rows=count, base_ms=base_ms, gateway_id=f"gateway-{number}", **fields)
 
 
 def _trip(line_id: str) -> str:

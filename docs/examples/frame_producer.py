@@ -37,14 +37,16 @@ def send(rows: list[dict[str, Any]]) -> None:
     """Send positions of one virtual shard as one frame; its key is the first vehicle."""
     frame: dict[str, Any] = dict.fromkeys(columns, b"")  # empty = unknown, where that may be
     frame |= {"rows": len(rows), "vehicle_class": bytes([1] * len(rows))}  # 1 = bus
-    for name, dtype in (("vehicle", "<u4"), ("line", "<i4")):
+    for name, dtype in (("vehicle", "<u2"), ("line", "<i2")):
         number = {text: place for place, text in enumerate(dict.fromkeys(one[f"{name}_id"] for one in rows))}
         index = np.array([number[one[f"{name}_id"]] for one in rows], dtype).tobytes()
         words = np.array([text.encode() for text in number], np.bytes_)  # each padded with NUL to the longest
         frame |= {f"{name}_words": words.tobytes(), f"{name}_width": words.itemsize, f"{name}_index": index}
-    for name, dtype in (("at_ms", "<i8"), ("latitude_deg", "<f8"), ("longitude_deg", "<f8"), ("speed_mps", "<f4")):
-        frame[name] = np.array([one[name] for one in rows], dtype).tobytes()
-    frame["bearing_deg"] = np.full(len(rows), np.nan, "<f4").tobytes()  # NaN = unknown
+    frame["base_ms"] = min(one["at_ms"] for one in rows)  # docs/frames.md, Narrow columns
+    frame["at_ms"] = np.array([one["at_ms"] - frame["base_ms"] for one in rows], "<u4").tobytes()
+    for name, dtype, unit in (("latitude_deg", "<i4", 1e7), ("longitude_deg", "<i4", 1e7), ("speed_mps", "<u2", 1e3)):
+        frame[name] = np.rint([one[name] * unit for one in rows]).astype(dtype).tobytes()
+    frame["bearing_deg"] = np.full(len(rows), 65_535, "<u2").tobytes()  # 65535 = unknown
     out = BytesIO(b"\0" + registered["id"].to_bytes(4, "big"))  # Confluent's wire format: 0, schema id, Avro
     out.seek(5)
     fastavro.schemaless_writer(out, schema, frame)

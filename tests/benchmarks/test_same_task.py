@@ -20,7 +20,7 @@ from benchmarks.report import markdown, report_of
 from benchmarks.same_task.logs import Form, Logs, messages, remove_all
 from benchmarks.same_task.variants import Size, run_child, same_task_variants
 from benchmarks.variant import Measured, WrongAnswer
-from processors.framing import words_of
+from processors.framing import positions_of, words_of
 from schemas.codec import local_codec
 from schemas.errors import CityopsError
 from schemas.ids import shard_of
@@ -91,15 +91,10 @@ def rows_of(form: Form, value: bytes) -> list[tuple[str, str, int, float, float,
     frame = CODEC.read(value, VehicleFrame)
     assert 0 < frame.rows <= 750
     assert len({shard_of(vehicle) for vehicle in words_of(frame, "vehicle")}) == 1
-    vehicles = [words_of(frame, "vehicle")[at] for at in np.frombuffer(frame.vehicle_index, "<u4")]
-    lines = [words_of(frame, "line")[at] for at in np.frombuffer(frame.line_index, "<i4")]
-    numbers = [
-        np.frombuffer(column, dtype).tolist()
-        for column, dtype in (
-            (frame.at_ms, "<i8"), (frame.latitude_deg, "<f8"), (frame.longitude_deg, "<f8"), (frame.speed_mps, "<f4"),
-        )
-    ]  # fmt: skip
-    return list(zip(vehicles, lines, *numbers, strict=True))
+    return [
+        (one.vehicle_id, one.line_id, one.at_ms, one.latitude_deg, one.longitude_deg, one.speed_mps)
+        for one in positions_of(frame)
+    ]
 
 
 @dataclass

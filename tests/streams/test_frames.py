@@ -177,7 +177,8 @@ def test_a_position_refused_alone_is_a_frame_of_one_row_byte_for_byte(framed: Fr
     sent = framed.frames["island"]
     assert (island.source_index, island.reason, island.key) == (1, "null_island", key_of(row).encode())
     assert (row.rows, words_of(row, "vehicle")) == (1, words_of(sent, "vehicle")[1:])
-    assert (row.at_ms, row.latitude_deg, row.speed_mps) == (sent.at_ms[8:], sent.latitude_deg[8:], sent.speed_mps[4:])
+    assert (row.at_ms, row.latitude_deg, row.speed_mps) == (sent.at_ms[2:], sent.latitude_deg[4:], sent.speed_mps[2:])
+    assert row.base_ms == sent.base_ms
     assert positions_of(row)[0].longitude_deg == 0.0
 
 
