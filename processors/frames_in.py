@@ -4,7 +4,7 @@ A frame whose columns do not fit together is refused whole, with every reason; d
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -60,9 +60,11 @@ class _Words:
 class SoundFrames:
     """The columns of sound frames end to end, n rows in log order; each is made when it is asked for."""
 
-    def __init__(self, frames: Sequence[_Sound], words: Vocabulary, numbers: Mapping[str, Sequence[_Words]]) -> None:
-        """numbers: of each column of DICTIONARIES the words of each frame."""
-        self._frames, self._words, self._numbers = frames, words, numbers
+    def __init__(
+        self, frames: Sequence[_Sound], words: Vocabulary, named: Callable[[Sequence[_Sound], str], list[_Words]]
+    ) -> None:
+        """named: of frames and one kind of DICTIONARIES the words of each frame."""
+        self._frames, self._words, self._named = frames, words, named
         self.rows: IntArray = np.array([frame.rows for frame in frames], np.int64)
         """of each frame; their sum is n"""
 
@@ -72,11 +74,10 @@ class SoundFrames:
 
     def texts(self, name: str) -> DictionaryArray:
         """Return the texts (n,) of one kind of DICTIONARIES: vehicle, line, trip or operator."""
-        column = f"{name}_index"
-        numbers = [words.numbers for words in self._numbers[column]]
+        numbers = [words.numbers for words in self._named(self._frames, name)]
         sizes = np.array([len(one) for one in numbers], np.int64)
         first = np.cumsum(sizes) - sizes + 1
-        at = np.repeat(first, self.rows) + self.column(column)
+        at = np.repeat(first, self.rows) + self.column(f"{name}_index")
         return DictionaryArray(_joined(numbers)[at], self._words.dictionary(name))
 
     def record(self) -> IntArray:
@@ -142,34 +143,39 @@ class FramePositions:
             else:
                 frames.append(frame)
         frames = self._of_one_shard(_pointing_to_words(frames, unread), shards, unread)
-        numbers = {
-            column: [self._word_numbers(frame, name, shards) for frame in frames]
-            for column, name in DICTIONARIES.items()
-        }
-        return SoundFrames(frames, self._words, numbers), unread
+        return SoundFrames(frames, self._words, partial(self._named, shards)), unread
 
     def _of_one_shard(self, frames: list[_Sound], shards: PerWord, unread: Unread) -> list[_Sound]:
         """Return the frames whose sound vehicles share a shard; the others are refused whole."""
         kept = []
-        for frame in frames:
-            mixed = self._word_numbers(frame, "vehicle", shards).mixed
-            if mixed:
-                unread.note(frame.record, Reason.BAD_ID, f"the vehicles of a frame share a shard, these are of {mixed}")
+        for frame, words in zip(frames, self._named(shards, frames, "vehicle"), strict=True):
+            if words.mixed:
+                told = f"the vehicles of a frame share a shard, these are of {words.mixed}"
+                unread.note(frame.record, Reason.BAD_ID, told)
             else:
                 kept.append(frame)
         return kept
 
-    def _word_numbers(self, frame: _Sound, name: str, shards: PerWord) -> _Words:
-        """Return what is known of a frame's words; a gateway names its vehicles alike in every frame."""
-        packed, width = frame.fields[f"{name}_words"], frame.fields[f"{name}_width"]
-        known = self._met.get((name, packed, width))
-        if known is None:
-            words = np.frombuffer(packed, f"S{width}") if packed else np.zeros(0, "S1")
-            numbers = self._words.dictionary(name).numbers(words)
-            mixed = _mixed_shards(shards.of(numbers)) if name == "vehicle" else ""
-            known = self._met[name, packed, width] = _Words(np.concatenate([np.zeros(1, np.int32), numbers]), mixed)
-            self._met_bytes += len(packed) + known.numbers.nbytes
-        return known
+    def _named(self, shards: PerWord, frames: Sequence[_Sound], name: str) -> list[_Words]:
+        """Return what is known of each frame's words; a gateway names its vehicles alike in every frame."""
+        keys = [(name, frame.fields[f"{name}_words"], frame.fields[f"{name}_width"]) for frame in frames]
+        unmet = [key for key in dict.fromkeys(keys) if key not in self._met]
+        if unmet:
+            self._meet(unmet, name, shards)
+        return [self._met[key] for key in keys]
+
+    def _meet(self, unmet: Sequence[tuple[str, bytes, int]], name: str, shards: PerWord) -> None:
+        """Number the words of several dictionaries at once."""
+        words = [np.frombuffer(packed, f"S{width}") if packed else np.zeros(0, "S1") for _, packed, width in unmet]
+        numbers = self._words.dictionary(name).numbers(np.concatenate(words))
+        shard = shards.of(numbers) if name == "vehicle" else numbers[:0]
+        start = 0
+        for key, of_key in zip(unmet, words, strict=True):
+            end = start + len(of_key)
+            behind_empty = np.concatenate([np.zeros(1, np.int32), numbers[start:end]])
+            self._met[key] = _Words(behind_empty, _mixed_shards(shard[start:end]))
+            self._met_bytes += len(key[1]) + behind_empty.nbytes
+            start = end
 
 
 def _mixed_shards(shards: npt.NDArray[Any]) -> str:
