@@ -63,7 +63,7 @@ def target_in_words(target: Target) -> str:
     """Say what must be reached."""
     words = [f"{'confirmed' if target.confirmed else 'detected'} {target.share:.0%}"]
     words += [f"within {target.within_m:g} m"] if target.within_m is not None else []
-    words += [f"of those that {target.witnesses} devices could notice"] if target.witnesses else []
+    words += [f"of those with {target.witnesses} witnesses"] if target.witnesses else []
     words += [f"median {target.median_s:g} s"] if target.median_s is not None else []
     words += [f"false < {target.false:g}"] if target.false is not None else []
     return ", ".join(words)

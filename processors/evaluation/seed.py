@@ -6,6 +6,7 @@ from typing import Final
 
 from processors.city import City, Device
 from processors.evaluation.feeds import only_feeding
+from processors.evaluation.heard import Sounds
 from processors.evaluation.pipeline import Concluder, Observers
 from processors.geo import haversine_m
 from processors.incidents.rules import RuleSet
@@ -62,7 +63,8 @@ class TruthResult:
     """What became of one truth.
 
     delay_s: until its incident opened. away_m: of that incident's last revision. confirmed: at any time.
-    witnesses: how many independent devices are so near that they could notice it, -1 = nobody counted.
+    witnesses: how many independent devices are so near that they could notice it, or, of an explosion, heard it; -1 =
+    nobody counted.
     """
 
     kind: str
@@ -132,11 +134,13 @@ def run_seed(
     observers = Observers(city, codec)
     concluders = {name: Concluder(rules, city, observers.sources) for name, rules in rule_sets.items()}
     kept = {name: _Kept() for name in rule_sets}
+    sounds = Sounds(city)
     truths: list[Truth] = []
     records, tick_ms = 0, START_MS
 
     def close(at_ms: int) -> None:
         blocks = observers.tick(at_ms)
+        sounds.take(blocks)
         for name, concluder in concluders.items():
             kept[name].take(concluder.take(blocks))
 
@@ -151,14 +155,18 @@ def run_seed(
         if tick_ms % 60_000 == 0:
             on_hours((tick_ms - START_MS) / 3_600_000)
     close(tick_ms + CLOSING_MS)
+    witnesses = {
+        truth.truth_id: sounds.heard_by(truth) if truth.kind == "explosion" else witnesses_in_reach(truth, city)
+        for truth in truths
+    }
     return {
-        name: SeedResult(request.seed, request.hours, records, *_judged(truths, kept[name], tick_ms, city))
+        name: SeedResult(request.seed, request.hours, records, *_judged(truths, kept[name], tick_ms, witnesses))
         for name in rule_sets
     }
 
 
 def _judged(
-    truths: Sequence[Truth], kept: _Kept, end_ms: int, city: City
+    truths: Sequence[Truth], kept: _Kept, end_ms: int, witnesses: Mapping[str, int]
 ) -> tuple[tuple[TruthResult, ...], dict[str, int], dict[str, int]]:
     """Return what became of every truth whose time to be detected ended with the records, and what was false."""
     results: list[TruthResult] = []
@@ -166,7 +174,7 @@ def _judged(
     confirmed: dict[str, int] = {}
     for kind, found in detections(truths, kept.changes()).items():
         results += [
-            _result(truth, found.detected.get(name), kept, city)
+            _result(truth, found.detected.get(name), kept, witnesses[name])
             for name, truth in found.truths.items()
             if detectable_until_ms(truth) <= end_ms
         ]
@@ -182,8 +190,8 @@ def detectable_until_ms(truth: Truth) -> int:
     return ends_ms + round(bounds.after_s * 1000)
 
 
-def _result(truth: Truth, detection: Detection | None, kept: _Kept, city: City) -> TruthResult:
-    told = TruthResult(truth.kind, truth.truth_id, witnesses=witnesses_in_reach(truth, city))
+def _result(truth: Truth, detection: Detection | None, kept: _Kept, witnesses: int) -> TruthResult:
+    told = TruthResult(truth.kind, truth.truth_id, witnesses=witnesses)
     if detection is None:
         return told
     last = kept.last[detection.case_id].incident
@@ -198,7 +206,6 @@ def _result(truth: Truth, detection: Detection | None, kept: _Kept, city: City) 
 
 REACH_M: Final[Mapping[str, tuple[float, float, frozenset[str]]]] = {
     "fire": (120.0, 60.0, frozenset({"fire_alarm", "smoke_obscuration", "temperature"})),
-    "explosion": (0.0, 1_500.0, frozenset({"sound_level"})),
 }
 """Kind -> how far cameras see it and sensors feel it in the simulator, and the quantities of those sensors."""
 

@@ -49,7 +49,7 @@ class Target:
     """What a kind must reach.
 
     share: of the truths that count. confirmed: whether they must be confirmed. witnesses: only truths that so many
-    independent devices could notice count. within_m: and the incident must end up so near.
+    independent devices could notice, or heard, count (TruthResult). within_m: and the incident must end up so near.
     median_s: time to detect. false: at most so many incidents per 10,000 sensor-hours.
     """
 
