@@ -11,8 +11,8 @@ from schemas.errors import Retryable
 from schemas.records import DeviceRegistration
 from streams import topics
 from streams.admin import ensure_topics
-from streams.feed import produce
 from streams.outbox import producer_settings
+from streams.producing import produce
 from streams.settings import Settings
 from streams.tail import Tail
 from streams.watching import ERRORS_ONLY

@@ -12,8 +12,8 @@ from schemas.errors import Retryable, UsageError
 from schemas.ids import shard_of
 from schemas.records import IncidentChange
 from streams import topics
-from streams.feed import produce
 from streams.outbox import producer_settings
+from streams.producing import produce
 from streams.reading import LogReader, Vector
 from streams.settings import Settings
 from streams.span import load_span

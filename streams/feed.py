@@ -13,6 +13,7 @@ from schemas.codec import Codec
 from schemas.ids import shard_of
 from streams import topics
 from streams.outbox import producer_settings
+from streams.producing import produce
 from streams.sending import SendingRule
 from streams.settings import Settings
 from streams.topics import Topic
@@ -117,13 +118,3 @@ class Feeder:
 
     def _produce(self, topic: Topic, key: str, record: object, partition: int) -> None:
         produce(self._producer, self._settings.topic(topic), key.encode(), self._codec.encode(record), partition)
-
-
-def produce(producer: Producer, topic: str, key: bytes, value: bytes, partition: int) -> None:
-    """Queue one message; waits while the queue is full."""
-    while True:
-        try:
-            producer.produce(topic, value, key, partition=partition)
-            return
-        except BufferError:
-            producer.poll(0.1)

@@ -17,8 +17,8 @@ from schemas.records import PublishedRules
 from streams import topics
 from streams.admin import ensure_topics
 from streams.estate import SEND_WITHIN_S
-from streams.feed import produce
 from streams.outbox import producer_settings
+from streams.producing import produce
 from streams.settings import Settings
 from streams.span import Span, load_span
 from streams.tail import Tail
