@@ -33,6 +33,7 @@ from streams.checkpoints import CheckpointStore, Loaded, unreadable
 from streams.estate_before import load_before
 from streams.health import Health
 from streams.log_facts import place_of
+from streams.lookahead import Lookahead
 from streams.outbox import Deliveries, Outbox
 from streams.pace import Pace
 from streams.registrar import Registrar, registered_in
@@ -92,6 +93,7 @@ class Engine:
         self._domains: dict[str, Callable[[], Domain]] = {}
         self._sources: dict[TP, Source] = {}
         self._durable: dict[TP, int] = {}
+        self._lookahead = app.lookahead = Lookahead()
         self._unknown_until_s: dict[int, float] = {}
         self._codec: Codec | None = None
         self._outbox: Outbox | None = None
@@ -153,6 +155,7 @@ class Engine:
         await self._saved()
         self._sources.clear()
         self._durable.clear()
+        self._lookahead.start_over()
         engines = {tp: self._by_name[tp.topic] for tp in assigned if tp.topic in self._by_name}
         kept = {tp: topic for tp, topic in engines.items() if topic.ticked or topic is topics.OBSERVATIONS}
         assert self._store is not None
@@ -270,6 +273,8 @@ class Engine:
             return
         source.expected = max(source.expected, poll.next_position)
         source.trouble = 0
+        if source.observer is not None:
+            self._lookahead.reached(source.tp, source.observer.tick_ms, more=source.expected < poll.highwater)
         self.health.advanced(source.key, source.expected, poll.highwater)
 
     async def _start_over(self, source: Source) -> None:
@@ -277,6 +282,7 @@ class Engine:
         source.trouble += 1
         log.exception("%s: attempt %d failed; going back to its checkpoint", source.tp, source.trouble)
         self.health.troubled(source.key, source.trouble)
+        self._lookahead.reached(source.tp, None, more=False)
         await asyncio.sleep(min(60.0, BUG_PAUSE_S * source.trouble))
         if not self._owns(source):
             return

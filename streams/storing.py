@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 INSERTS: Final = 3
 """At once, a thread and a connection each: an insert mostly waits for the server."""
 
-HELD_BYTES: Final = 64_000_000
+HELD_BYTES: Final = 16_000_000
 """Frames in memory that are not stored. Beyond it no poll is taken, and the transport pauses the partitions."""
 
 AHEAD: Final = 256

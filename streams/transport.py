@@ -29,6 +29,7 @@ from faust.types import TP
 
 from processors.records_in import RawRecord
 from streams.fetched import fills_a_poll, poll_size, read_whole_batches
+from streams.lookahead import Lookahead
 
 WRITTEN_FOR: Final = "0.15.3"
 PAUSE_S: Final = 0.025
@@ -37,7 +38,7 @@ FETCH_WAIT_MS: Final = 100
 FETCH_TIMEOUT_S: Final = 0.5
 BACKLOG_TIMEOUT_S: Final = 0.005
 """The same while records wait for an agent: its queue must not run dry."""
-QUEUED_POLLS: Final = 16
+QUEUED_POLLS: Final = 8
 """What may wait in the queue of one agent. Beyond it the partitions of its topic pause and every other goes on."""
 RETRY_S: Final = 2
 
@@ -245,7 +246,9 @@ class BatchConsumer(driver.Consumer):
         return more
 
     def _has_room(self, tp: TP) -> bool:
-        """Say whether the agent of a topic keeps up."""
+        """Say whether the agent of a topic keeps up, and the partition does not run ahead of others."""
+        if self.app.lookahead is not None and self.app.lookahead.runs_ahead(tp):
+            return False
         return all(channel.queue.qsize() < QUEUED_POLLS for channel in self.app.topics._tp_index[tp])
 
     async def _hand_on_held(self) -> None:
@@ -313,10 +316,14 @@ class BatchTransport(driver.Transport):
 
 
 class BatchApp(faust.App):
-    """A Faust app on the batch transport; `positions` is set by whoever builds it, `pacing` where records wait."""
+    """A Faust app on the batch transport; `positions` is set by whoever builds it.
+
+    pacing: where records wait until they are due. lookahead: where partitions wait for slower ones.
+    """
 
     positions: Positions
     pacing: Pacing | None = None
+    lookahead: Lookahead | None = None
     bulk: frozenset[str] = frozenset()
     """Topics that come after the others when there is much to hand on."""
 

@@ -120,7 +120,7 @@ def _build_app(settings: Settings) -> CityApp:
         topic_allow_declare=False,
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=settings.worker_id,
-        consumer_max_fetch_size=4_194_304,
+        consumer_max_fetch_size=1_048_576,  # a partition; a larger message comes alone
         broker_max_poll_interval=86_400.0,  # an agent that waits for ClickHouse is no dead worker
         broker_session_timeout=SESSION_TIMEOUT_S,
         broker_heartbeat_interval=3.0,
