@@ -9,7 +9,7 @@ from typing import Final
 
 from faust.types import TP
 
-AHEAD_MS: Final = 120_000
+AHEAD_MS: Final = 60_000
 
 
 class Lookahead:
