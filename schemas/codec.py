@@ -1,11 +1,9 @@
 """Records to bytes and back: Avro in Confluent's wire format (0, schema id as 4 bytes big-endian, Avro body)."""
 
-import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from io import BytesIO
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -22,6 +20,9 @@ HEADER_BYTES: Final = 5
 
 NAMES: Final = tuple(sorted(path.stem for path in SCHEMA_FOLDER.glob("*.avsc")))
 """Short names of all records."""
+
+_BYTES: Final = (bytes, bytearray, memoryview)
+"""What goes into an Avro field of bytes as it is."""
 
 T = TypeVar("T")
 
@@ -98,7 +99,8 @@ class Codec:
         name = type(record).__name__
         out = BytesIO()
         out.write(b"\0" + self._ids[name].to_bytes(4, "big"))
-        fastavro.schemaless_writer(out, parsed_schema(name), _plain(record))
+        fields = msgspec.to_builtins(record, builtin_types=_BYTES, enc_hook=_from_numpy)
+        fastavro.schemaless_writer(out, parsed_schema(name), fields)
         return out.getvalue()
 
     def decode(self, value: bytes | None) -> tuple[str, dict[str, Any]]:
@@ -141,6 +143,13 @@ def local_codec() -> Codec:
     return Codec(ids, {number: schema_text(name) for name, number in ids.items()})
 
 
+def _from_numpy(value: Any) -> Any:
+    """Return a value of numpy as one of Python."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"no field of a record holds a {type(value).__name__}")
+
+
 def _parse(text: str) -> dict[str, Any]:
     plain = _without_logical_types(json.loads(text))
     parsed = fastavro.parse_schema(plain, named_schemas={})
@@ -155,35 +164,3 @@ def _without_logical_types(schema: Any) -> Any:
     if isinstance(schema, list):
         return [_without_logical_types(item) for item in schema]
     return schema
-
-
-_LAYOUTS: Final[dict[type, tuple[tuple[str, ...], Callable[[Any], Any], tuple[str, ...]]]] = {}
-
-
-def _layout(kind: type) -> tuple[tuple[str, ...], Callable[[Any], Any], tuple[str, ...]]:
-    """Return a record's field names, a getter of all their values, and the fields that hold records."""
-    names = tuple(field.name for field in dataclasses.fields(kind))
-    plain = {str, int, float, bool, bytes, bytes | None}
-    holders = tuple(
-        field.name
-        for field in dataclasses.fields(kind)
-        if not (field.type in plain or (isinstance(field.type, type) and issubclass(field.type, str)))
-    )
-    return names, attrgetter(*names) if len(names) > 1 else lambda one: (getattr(one, names[0]),), holders
-
-
-def _plain(record: Any) -> dict[str, Any]:
-    kind = type(record)
-    if kind not in _LAYOUTS:
-        _LAYOUTS[kind] = _layout(kind)
-    names, values, holders = _LAYOUTS[kind]
-    fields = dict(zip(names, values(record), strict=True))
-    for name in holders:
-        fields[name] = _unwrapped(fields[name])
-    return fields
-
-
-def _unwrapped(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_unwrapped(item) for item in value]
-    return _plain(value) if dataclasses.is_dataclass(value) else value

@@ -124,7 +124,7 @@ class RulesAtWork:
 
     def knows(self, incident_id: str) -> bool:
         """Tell whether it is an incident of a rule that is published, or may be again."""
-        return any(one.knows(incident_id) for one in self._evaluators)
+        return any(self._evaluators[number].knows(incident_id) for number in self._occupied)
 
     # --- ticks ------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@ import typing
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,6 +57,23 @@ def reason_of(value: bytes | None, reader: Codec = CODEC) -> Reason:
 def test_what_was_encoded_is_read_back(name: str, data: st.DataObject) -> None:
     record = data.draw(strategy_of(resolved(name)))
     assert CODEC.read(CODEC.encode(record), type(record)) == record
+
+
+def test_numbers_of_numpy_and_any_bytes_are_written_as_those_of_python() -> None:
+    tick = records.Tick(at_ms=np.int64(1_790_000_000_000))  # type: ignore[arg-type]
+    assert CODEC.read(CODEC.encode(tick), records.Tick) == records.Tick(at_ms=1_790_000_000_000)
+    for values in (b"\x00\xff", bytearray(b"\x00\xff"), memoryview(b"\x00\xff")):
+        column = records.Column(name=np.str_("a"), dtype="u1", values=values)  # type: ignore[arg-type]
+        assert CODEC.read(CODEC.encode(column_frame(column)), records.RowFrame).columns[0].values == b"\x00\xff"
+    with pytest.raises(TypeError, match="holds a object"):
+        CODEC.encode(records.Tick(at_ms=object()))  # type: ignore[arg-type]
+
+
+def column_frame(column: records.Column) -> records.RowFrame:
+    return records.RowFrame(
+        tick_ms=0, first_offset=0, last_offset=0, source_partition=0, rows=2, source_topic="t", table="t",
+        columns=(column,),
+    )  # fmt: skip
 
 
 def test_wire_format_is_confluents() -> None:
