@@ -50,6 +50,7 @@ class CameraRule:
 
 
 CAMERA_RULE: Final = CameraRule()
+NO_PICTURE: Final = Dictionary([b""])
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +94,15 @@ class DetectionForm:
 
     def slots(self, batch: DetectionBatch, keys: Dictionary) -> SlotArray:
         """Return the numbers of camera and kind, and of the track where it is a thing of its own."""
-        cameras = zip(batch.camera_id.tolist(), batch.kind.tolist(), strict=True)
-        told = [f"{camera_id}{KEY_SEPARATOR}{kind}" for camera_id, kind in cameras]
-        tracked = [index for index, rule in enumerate(self.rule.claims) if rule.by_track]
-        own = np.flatnonzero(np.isin(_claims(batch), [*tracked, PARKED]))
-        tracks = text_hashes(batch.track_id[own].tolist()).tolist()
-        for row, track in zip(own.tolist(), tracks, strict=True):
-            told[row] += f"{KEY_SEPARATOR}{track:x}"
-        return keys.numbers([key.encode() for key in told])
+        own = {PARKED, *(index for index, rule in enumerate(self.rule.claims) if rule.by_track)}
+        columns = (batch.camera_id, batch.kind, batch.object_class, batch.track_id)
+        told = []
+        for camera_id, kind, object_class, track_id in zip(*(column.tolist() for column in columns), strict=True):
+            key = f"{camera_id}{KEY_SEPARATOR}{kind}"
+            if _claim(kind, object_class) in own:
+                key += f"{KEY_SEPARATOR}{text_hashes([track_id]).item():x}"
+            told.append(key.encode())
+        return keys.numbers(told)
 
     def ties(self, batch: DetectionBatch) -> HashArray:
         """Return the tracks as numbers."""
@@ -135,7 +137,7 @@ class DetectionForm:
             "longitude_e7": degrees_e7(batch.longitude_deg),
             "confidence": batch.confidence,
             "claim": claim.astype(np.int8),
-            "snapshot_url": dictionary_array(np.where(claim == NO_CLAIM, "", batch.snapshot_url).tolist()),
+            "snapshot_url": _snapshots(batch, claim),
         }
         return rows, remembered
 
@@ -169,6 +171,14 @@ def camera_domain(rule: CameraRule = CAMERA_RULE) -> Domain:
     """Return what camera.detections.v1 is made of."""
     watches = (silence_of(SILENT_CAMERA), clocks_of(CAMERA_CLOCK))
     return domain_of(DetectionForm(rule), HEARTBEAT_FORM, devices=DeviceKind.CAMERA, watches=watches)
+
+
+def _snapshots(batch: DetectionBatch, claim: IntArray) -> DictionaryArray:
+    """Return the pictures of n detections of those claims, those that claim something alone."""
+    told = (claim != NO_CLAIM) & (batch.snapshot_url != "")
+    if not told.any():
+        return DictionaryArray(np.zeros(len(batch), np.int32), NO_PICTURE)
+    return dictionary_array(np.where(told, batch.snapshot_url, "").tolist())
 
 
 def _claims(batch: DetectionBatch) -> IntArray:

@@ -42,7 +42,7 @@ class Mistakes:
 
     def note(self, rows: npt.NDArray[Any], reason: Reason, words: Callable[[int], str]) -> None:
         """Note a mistake of the rows in a mask (n,); words(row) says what is wrong."""
-        for row in np.flatnonzero(rows).tolist():
+        for row in rows.nonzero()[0].tolist():
             self.by_row.setdefault(row, []).append((reason, words(row)))
 
 

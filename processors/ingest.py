@@ -246,6 +246,8 @@ def read_times(told: Sequence[Mapping[str, Any]], mistakes: Mistakes) -> IntArra
 
 
 def _check_times(at_ms: IntArray, mistakes: Mistakes) -> None:
+    if not len(at_ms) or (at_ms.min() >= 0 and at_ms.max() < AFTER_LAST_MS):
+        return
     wrong = (at_ms < 0) | (at_ms >= AFTER_LAST_MS)
     mistakes.note(wrong, Reason.OUT_OF_RANGE, lambda row: f"at_ms {at_ms[row]} is not between the years 1970 and 2100")
 
@@ -276,6 +278,8 @@ def _check_range(
     name: str, values: npt.NDArray[Any], low: float, high: float, mistakes: Mistakes, *, known: bool = False
 ) -> None:
     """Note values outside low to high, and unknown ones (NaN) where they have to be known."""
+    if not len(values) or (values.min() >= low and values.max() <= high):  # never so with NaN among them
+        return
     wrong = (values < low) | (values > high)
     if known:
         wrong |= np.isnan(values)
@@ -288,6 +292,8 @@ def _check_place(latitude_deg: FloatArray, longitude_deg: FloatArray, city: City
     def words(row: int) -> str:
         return f"({latitude_deg[row]:.5f}, {longitude_deg[row]:.5f})"
 
+    if len(latitude_deg) and _all_inside(latitude_deg, longitude_deg, city):
+        return
     mistakes.note(np.isinf(latitude_deg), Reason.NOT_FINITE, lambda row: f"latitude_deg is {latitude_deg[row]}")
     mistakes.note(np.isinf(longitude_deg), Reason.NOT_FINITE, lambda row: f"longitude_deg is {longitude_deg[row]}")
     on_earth = (np.abs(latitude_deg) <= 90.0) & (np.abs(longitude_deg) <= 180.0)
@@ -299,6 +305,15 @@ def _check_place(latitude_deg: FloatArray, longitude_deg: FloatArray, city: City
     in_city &= (longitude_deg >= city.west_deg) & (longitude_deg <= city.east_deg)
     outside = on_earth & ~null_island & ~in_city
     mistakes.note(outside, Reason.OUT_OF_CITY, lambda row: f"{words(row)} is outside {city.name}")
+
+
+def _all_inside(latitude_deg: FloatArray, longitude_deg: FloatArray, city: City) -> bool:
+    """Tell whether all places are certainly in the city, and none may be null island; never so with NaN among them."""
+    south_deg, north_deg = latitude_deg.min(), latitude_deg.max()
+    west_deg, east_deg = longitude_deg.min(), longitude_deg.max()
+    inside = south_deg >= max(city.south_deg, -90.0) and north_deg <= min(city.north_deg, 90.0)
+    inside = inside and west_deg >= max(city.west_deg, -180.0) and east_deg <= min(city.east_deg, 180.0)
+    return bool(inside and (min(abs(south_deg), abs(north_deg)) > NULL_ISLAND_DEG) and south_deg * north_deg > 0.0)
 
 
 def _places(

@@ -10,12 +10,12 @@ from typing import Any, Final
 import numpy as np
 
 from processors.actions import ActionBatch
+from processors.astray import forward_rows, store_duplicates
 from processors.batches import Batch, BoolArray, IntArray
 from processors.checkpoint import Checkpoint
 from processors.city import City
 from processors.claims import changed_claims
-from processors.domain import Domain, Form, Message, Rows
-from processors.frames_in import alone
+from processors.domain import Domain, Form, Message
 from processors.history import Entries, History, Verdict
 from processors.ingest import (
     AFTER_LAST_MS,
@@ -26,14 +26,14 @@ from processors.ingest import (
     shards_of,
 )
 from processors.observation_rows import observation_columns
-from processors.outcome import TICK, Forwarded, Gathered, Outcome, Refusal
+from processors.outcome import TICK, Gathered, Outcome, Refusal
 from processors.publications import RECORD as PUBLICATION
 from processors.publications import take_publications
 from processors.records_in import MOST_BYTES, RawRecord, largest
-from processors.refusals import overlong, rejects_of, strangers
+from processors.refusals import overlong, refusal_of, rejects_of, strangers
 from processors.registrations import RECORD as REGISTRATION
 from processors.registrations import Registrations
-from processors.rows import RowBuffer, texts
+from processors.rows import RowBuffer
 from processors.stretch import Closing, Stretch
 from processors.watches.contract import TURN_MS, Turn, observed
 from schemas.codec import Codec, schema_ids
@@ -115,7 +115,10 @@ class PartitionEngine:
         schema_id = schema_ids(list(map(_VALUE, records)))
         start, after_ms = 0, self.tick_ms
         closings: list[Closing] = []
-        for at in np.flatnonzero(np.isin(schema_id, self._codec.ids_of(TICK))).tolist():
+        ticks = np.zeros(len(records), bool)
+        for tick_id in self._codec.ids_of(TICK):
+            ticks |= schema_id == tick_id
+        for at in ticks.nonzero()[0].tolist():
             tick_ms = self._tick_of(records[at])
             if tick_ms is None:
                 continue
@@ -159,13 +162,11 @@ class PartitionEngine:
         self._sent_live = tuple(live)
 
     def _check_order(self, records: Sequence[RawRecord]) -> None:
-        offsets = np.fromiter(map(_OFFSET, records), np.int64, len(records))
-        back = np.flatnonzero(np.diff(offsets, prepend=self._seen_offset) <= 0)
+        offsets = np.array([self._seen_offset, *map(_OFFSET, records)], np.int64)
+        back = (offsets[1:] <= offsets[:-1]).nonzero()[0]
         if len(back):
-            before = offsets[back[0] - 1] if back[0] else self._seen_offset
-            raise ValueError(f"offset {offsets[back[0]]} came after {before}")
-        if len(offsets):
-            self._seen_offset = int(offsets[-1])
+            raise ValueError(f"offset {offsets[back[0] + 1]} came after {offsets[back[0]]}")
+        self._seen_offset = int(offsets[-1])
 
     def _wait(self, records: Sequence[RawRecord], schema_id: IntArray) -> None:
         """Keep records of those schema ids (n,) until their tick."""
@@ -308,7 +309,7 @@ class PartitionEngine:
         messages = self._decoded(records, closing)
         device_ids = [message.fields["device_id"] for message in messages]
         rows = [message.raw for message in messages], np.arange(len(messages))
-        astray = self._forward(shards_of(device_ids), *rows, device_ids.__getitem__, Stretch([closing]), gathered)
+        astray = self._astray(shards_of(device_ids), *rows, device_ids.__getitem__, Stretch([closing]), gathered)
         here = [messages[row] for row in np.flatnonzero(~astray).tolist()]
         taken = self._registrations.take(here, self._package, closing.interval.tick_ms)
         closing.refused += [Refusal(raw, *judged(mistakes)) for raw, mistakes in taken.refused]
@@ -345,13 +346,13 @@ class PartitionEngine:
         for place, (reason, words) in rows.unread.by_record.items():
             stretch.refuse(Refusal(records[place], reason, words))
         device = getattr(batch, form.device_field)
-        astray = self._forward(rows.shard, records, rows.record, lambda row: _text(device, row), stretch, gathered)
+        astray = self._astray(rows.shard, records, rows.record, lambda row: _text(device, row), stretch, gathered)
         number = stretch.numbers(batch.offset)
         check_clock(batch.at_ms, stretch.after_ms[number], stretch.tick_ms[number], self._rule, rows.mistakes)
         misdated: list[int] = []
         for row, found in rows.mistakes.by_row.items():
             if not astray[row]:
-                stretch.refuse(self._refusal(records, rows, row, *judged(found)))
+                stretch.refuse(refusal_of(records, rows, row, *judged(found), self._codec))
                 misdated += [row] if all(reason in MISDATED for reason, _ in found) else []
         self._watch_misdated(form, batch, misdated)
         astray[list(rows.mistakes.by_row)] = True
@@ -364,9 +365,10 @@ class PartitionEngine:
             entries = Entries(slot[some], part.at_ms, form.ties(part), part.content_hash)
             verdict = history.judge(entries)
             if verdict.any():
-                self._store_duplicates(part, form, verdict == Verdict.DUPLICATE, number[some], stretch, gathered)
+                again = verdict == Verdict.DUPLICATE
+                gathered.counts["duplicates"] += store_duplicates(part, again, form.device_field, number[some], stretch)
                 for row in sound[some][verdict == Verdict.CONFLICT].tolist():
-                    stretch.refuse(self._refusal(records, rows, row, Reason.CONFLICT, (RIVAL,)))
+                    stretch.refuse(refusal_of(records, rows, row, Reason.CONFLICT, (RIVAL,), self._codec))
             used = np.flatnonzero(verdict == Verdict.USED)
             if len(used) == len(part):
                 self._use(form, part, entries, number[some], stretch, gathered)
@@ -392,17 +394,7 @@ class PartitionEngine:
             for at, action in zip(batch.offset.tolist(), batch.records(), strict=True):
                 stretch.at(at).actions.append(action)
 
-    def _refusal(
-        self, records: Sequence[RawRecord], rows: Rows[Any], row: int, reason: Reason, words: tuple[str, ...]
-    ) -> Refusal:
-        """Refuse one row: the record that it is, or the row alone where its record holds several."""
-        record = records[rows.record[row]]
-        if rows.index is None:
-            return Refusal(record, reason, words)
-        index = int(rows.index[row])
-        return Refusal(alone(record, index, self._codec), reason, words, index)
-
-    def _forward(
+    def _astray(
         self,
         shard: IntArray,
         records: Sequence[RawRecord],
@@ -413,45 +405,13 @@ class PartitionEngine:
     ) -> BoolArray:
         """Set aside the rows that belong to another partition, whatever else may be wrong with them; return which.
 
-        shard (n,): -1 = no sound device id and so no right partition. record (n,): the record of each row; the rows
-        of one record share a shard. device: the device id of a row.
+        shard (n,): -1 = no sound device id and so no right partition. record, device: as forward_rows takes them.
         """
         target = shard % self._partitions
         astray: BoolArray = (shard >= 0) & (target != self._partition)
-        if not astray.any():
-            return astray
-        gone = np.flatnonzero(astray)
-        gathered.counts["forwarded"] += len(gone)
-        device_ids = [device(row) for row in gone.tolist()]
-        offset = np.array([records[place].offset for place in record[gone].tolist()], dtype=np.int64)
-        number = stretch.numbers(offset)
-        columns = {
-            "source_offset": offset,
-            "tick_ms": stretch.tick_ms[number],
-            "device_id": texts(device_ids),
-            "to_partition": target[gone],
-        }
-        stretch.store("forwarded", columns, number)
-        _, first = np.unique(record[gone], return_index=True)
-        for at in first.tolist():
-            one = Forwarded(int(target[gone[at]]), device_ids[at].encode(), records[record[gone[at]]])
-            stretch.at(one.record.offset).forwarded.append(one)
+        if astray.any():
+            gathered.counts["forwarded"] += forward_rows(astray.nonzero()[0], target, records, record, device, stretch)
         return astray
-
-    def _store_duplicates(
-        self, batch: Batch, form: Form[Any], which: BoolArray, number: IntArray, stretch: Stretch, gathered: Gathered
-    ) -> None:
-        again, number = batch.take(which), number[which]
-        columns = again.columns()
-        rows = {
-            "source_offset": columns["offset"],
-            "source_index": columns.get("index", np.zeros(len(again), np.int32)),
-            "at_ms": columns["at_ms"],
-            "tick_ms": stretch.tick_ms[number],
-            "device_id": columns[form.device_field],
-        }
-        stretch.store("duplicates", rows, number)
-        gathered.counts["duplicates"] += len(again)
 
     def _store_observations(self, observations: Sequence[Observation], tick_ms: int) -> None:
         if not observations:

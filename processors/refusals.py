@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from processors.batches import BoolArray
+from processors.domain import Rows
+from processors.frames_in import alone
 from processors.ingest import one_line
 from processors.outcome import Refusal
 from processors.records_in import KEPT_BYTES, MOST_BYTES, RawRecord, beginning, largest
@@ -47,6 +49,17 @@ def strangers(records: Iterable[RawRecord], codec: Codec, topic: str) -> Iterato
             yield Refusal(record, refusal.reason, refusal.errors)
         else:
             yield Refusal(record, Reason.WRONG_RECORD, (f"{name} does not belong on {topic}",))
+
+
+def refusal_of(
+    records: Sequence[RawRecord], rows: Rows[Any], row: int, reason: Reason, words: tuple[str, ...], codec: Codec
+) -> Refusal:
+    """Refuse one row: the record that it is, or the row alone where its record holds several."""
+    record = records[rows.record[row]]
+    if rows.index is None:
+        return Refusal(record, reason, words)
+    index = int(rows.index[row])
+    return Refusal(alone(record, index, codec), reason, words, index)
 
 
 def rejects_of(refused: Sequence[Refusal], tick_ms: int, topic: str, partition: int) -> tuple[list[Rejected], Columns]:

@@ -8,12 +8,14 @@ import numpy.typing as npt
 
 from processors.batches import TextArray
 from schemas.columns import Packable, pack
-from schemas.dictionary import DictionaryArray, joined
+from schemas.dictionary import Dictionary, DictionaryArray, joined
 from schemas.records import RowFrame
 from schemas.tables import TABLES, Table, TableColumn
 
 FRAME_BYTES: Final = 6_000_000
 """A frame with more packed bytes is split: the topic takes 16 MiB, and a stopped ticker makes long intervals."""
+
+MOST_WORDS: Final = 16_384
 
 TEXT_DTYPES: Final = ("utf8", "list")
 
@@ -25,6 +27,20 @@ def texts(items: Sequence[str]) -> TextArray:
     array = np.empty(len(items), dtype=object)
     array[:] = items
     return array
+
+
+class OwnTexts:
+    """Texts by the numbers of one dictionary, as long as that is small. What it keeps only saves time."""
+
+    def __init__(self) -> None:
+        """Know none."""
+        self._words = Dictionary()
+
+    def array(self, words: Sequence[bytes]) -> DictionaryArray:
+        """Return n texts, UTF-8 that does not end in NUL."""
+        if len(self._words) > MOST_WORDS:
+            self._words = Dictionary()
+        return DictionaryArray(self._words.numbers(words), self._words)
 
 
 class RowBuffer:

@@ -1,7 +1,7 @@
 """Sensors: what the readings of one sensor say: a quantity has just risen over its threshold."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -14,14 +14,14 @@ from processors.heartbeat import HEARTBEAT_FORM
 from processors.ingest import read_messages, read_readings
 from processors.key_blocks import SlotArray
 from processors.records_in import RawRecord
-from processors.rows import Columns
+from processors.rows import Columns, OwnTexts
 from processors.tracks import Track, degrees_e7
 from processors.watches.hour_rules import HourRule
 from processors.watches.hours import hours_of
 from processors.watches.levels import NO_LEVEL, LevelRule, levels_of
 from processors.watches.silent_devices import SILENT_SENSOR, silence_of
 from schemas.codec import Codec
-from schemas.dictionary import Dictionary, DictionaryArray, dictionary_array
+from schemas.dictionary import Dictionary, DictionaryArray
 from schemas.records import DeviceKind
 
 
@@ -73,6 +73,7 @@ class ReadingForm:
     record: str = "SensorReading"
     table: str = "readings"
     device_field: str = "sensor_id"
+    witnesses: OwnTexts = field(default_factory=OwnTexts, compare=False)
 
     @property
     def remembered(self) -> dict[str, Any]:
@@ -138,7 +139,7 @@ class ReadingForm:
             "value": batch.value,
             "edge": np.array([edges.get(pair, NO_EDGE) for pair in measured], dtype=np.int8),
             "level": np.array([levels.get(pair, NO_LEVEL) for pair in measured], dtype=np.int8),
-            "witness_id": dictionary_array([witness(sensor_id, host, city) for sensor_id, host in hosts]),
+            "witness_id": self.witnesses.array([witness(sensor_id, host, city).encode() for sensor_id, host in hosts]),
         }
         return rows, remembered
 

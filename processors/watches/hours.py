@@ -52,9 +52,10 @@ class HourWatch:
         self._pending: list[tuple[npt.NDArray[Any], ...]] = []
         """The columns of the readings since the last turn."""
         self._unsealed: list[SumArray] = []
-        self._added = 0
-        """How many of them are in the open hours."""
+        self._unadded: list[SumArray] = []
+        """What is not added to the open hours yet: nobody asks for these before one of them is over."""
         self._open = np.zeros(0, SUMS)
+        self._forgot_hour = 0
         self._first_hour = NO_HOUR
         """The first of the open hours, those that are not added yet among them."""
         self._closed = ClosedHours()
@@ -81,8 +82,10 @@ class HourWatch:
         """Return what the hours say that are over for good."""
         over = turn.late_ms // HOUR_MS
         if self._pending:
-            self._unsealed.append(self._sums())
-            self._first_hour = min([self._first_hour, *self._unsealed[-1]["hour"][:1].tolist()])
+            came = self._sums()
+            self._unsealed.append(came)
+            self._unadded.append(came)
+            self._first_hour = min([self._first_hour, *came["hour"][:1].tolist()])
         if self._first_hour >= over:
             return []
         self._add_up()
@@ -102,9 +105,9 @@ class HourWatch:
             self._fresh = []
         self._closed_parts = {name: last for name, last in self._closed_parts.items() if last >= over - DAY_HOURS}
         self._open_parts = {name: last for name, last in self._open_parts.items() if last >= over}
-        self._add_up()
-        came, self._unsealed, self._added = joined(np.concatenate([np.zeros(0, SUMS), *self._unsealed])), [], 0
+        came, self._unsealed = joined(np.concatenate([np.zeros(0, SUMS), *self._unsealed])), []
         if len(self._open_parts) >= MOST_OPEN_PARTS:
+            self._add_up()
             came, self._open_parts = self._open, {}
         came = came[came["hour"] >= over]
         if len(came):
@@ -146,9 +149,8 @@ class HourWatch:
 
     def _add_up(self) -> None:
         """Add what came to the open hours."""
-        if self._added < len(self._unsealed):
-            self._open = joined(np.concatenate([self._open, *self._unsealed[self._added :]]))
-            self._added = len(self._unsealed)
+        if self._unadded:
+            self._open, self._unadded = joined(np.concatenate([self._open, *self._unadded])), []
 
     def _close(self, row: Any) -> list[WatchClaim]:
         """Keep an hour that is over; return what it says."""
@@ -171,10 +173,12 @@ class HourWatch:
         ]
 
     def _forget(self, over: int) -> None:
-        """Forget gauges without an hour in the last day."""
+        """Forget gauges without an hour in the last day; within an hour none becomes one of them."""
         self._closed.make_room(len(self._keys))
-        if len(self._keys) <= SPARE:
+        if len(self._keys) <= SPARE or over == self._forgot_hour:
             return
+        self._forgot_hour = over
+        self._add_up()
         kept = np.union1d(self._closed.forget(over - DAY_HOURS), self._open["key"]).astype(np.int32)
         if len(self._keys) > 2 * len(kept) + SPARE:
             self._keys = Dictionary.of_distinct(self._keys.words[kept])
