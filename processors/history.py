@@ -157,12 +157,13 @@ class History:
         plain = (entries.at_ms > self._newest_ms[entries.slot]) & self._alone(entries.slot) & ~whole
         row = np.flatnonzero(plain)
         asked = np.flatnonzero(plain & candidate)
-        after = [self._in_order(entries.take(asked), rows[asked], offset[asked])]
+        after = [self._in_order(entries.take(asked), rows.take(asked), offset[asked])]
         before = Retained(entries.slot[:0], entries.at_ms[:0], rows[:0], offset[:0], whole[:0])
-        self._blocks.append(entries.slot[row], None, rows[row])
-        self._newest_ms[entries.slot[row]] = entries.at_ms[row]
+        slot, in_order = entries.slot[row], rows.take(row)
+        self._blocks.append(slot, None, in_order)
+        self._newest_ms[slot] = entries.at_ms[row]
         if self._packing.has_marks:
-            slot, newer = entries.slot[row], self._packing.marks(rows[row])
+            newer = self._packing.marks(in_order)
             self._recent[slot] = self._recent[slot] << np.uint32(16) | newer
         if len(row) < len(rows):
             odd = np.flatnonzero(~plain)
@@ -243,10 +244,11 @@ class History:
     def _in_order(self, entries: Entries, rows: RowArray, offset: IntArray) -> Retained:
         """Return n rows that are alone and newest of their slots, each behind the newest that is retained of its."""
         position, there = self._blocks.newest(entries.slot, DEPTH)
-        table = np.concatenate([self._blocks.rows.take(position), rows[:, None]], axis=1)
+        newest = self._blocks.rows.take(position)
+        table = np.concatenate([newest, rows[:, None]], axis=1)
         there = np.pad(there, ((0, 0), (0, 1)), constant_values=True).ravel()
         offsets, at_ms = np.full(table.shape, -1), np.empty(table.shape, np.int64)
-        at_ms[:, :-1] = self._times(table[:, :-1].ravel()).reshape(len(rows), DEPTH)
+        at_ms[:, :-1] = self._times(newest.ravel()).reshape(len(rows), DEPTH)
         at_ms[:, -1], offsets[:, -1] = entries.at_ms, offset
         columns = (
             np.repeat(entries.slot, DEPTH + 1),
@@ -361,7 +363,6 @@ class History:
 
     def _part(self, slot: SlotArray, at_ms: IntArray, rows: RowArray) -> bytes:
         columns = {"at_ms": at_ms, **self._packing.columns(rows)}
-        del columns["order"]
         texts = {"key": DictionaryArray(slot, self.keys), **self._packing.texts(rows)}
         return msgspec.msgpack.encode(Part(PART_FORMAT, self.record, wire.pack(columns) + wire.pack(texts)))
 

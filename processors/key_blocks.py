@@ -94,7 +94,7 @@ class KeyBlocks:
         self._chain(slot, more, first_fresh, fresh)
         self._fill[slot] = (ends - 1) % BLOCK + 1
         position = block.astype(np.int64) * BLOCK + place
-        self.rows[position] = rows
+        np.put(self.rows, position, rows)
         return position
 
     def newest(self, slot: SlotArray, depth: int) -> tuple[IntArray, BoolArray]:

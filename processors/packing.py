@@ -47,9 +47,9 @@ class Packing:
         return packed.view(f"V{self.dtype.itemsize}")
 
     def columns(self, rows: RowArray) -> dict[str, npt.NDArray[Any]]:
-        """Return the columns of n rows that are no texts, and `order` and `content_hash`."""
+        """Return the columns of n rows that are no texts, and `content_hash`."""
         fields = rows.view(self.dtype)
-        names = ("order", "content_hash", *(name for name in self._dtypes if name not in self._words))
+        names = ("content_hash", *(name for name in self._dtypes if name not in self._words))
         return {name: np.ascontiguousarray(fields[name]) for name in names}
 
     def texts(self, rows: RowArray) -> dict[str, DictionaryArray]:
