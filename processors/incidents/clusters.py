@@ -16,6 +16,7 @@ anything between the others: nobody else had chosen it.
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from processors.geo import EARTH_RADIUS_M
@@ -23,6 +24,9 @@ from processors.incidents.rule_model import Rule
 from schemas.records import Observation
 
 METRES_PER_DEG: Final = math.radians(EARTH_RADIUS_M)
+
+order_of: Final[Callable[[Observation], tuple[int, str]]] = attrgetter("at_ms", "observation_id")
+"""What the canonical order of claims goes by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,6 @@ class Held:
 def canonical(observations: Iterable[Observation]) -> list[Observation]:
     """Return observations in the order in which everything here takes them."""
     return sorted(observations, key=order_of)
-
-
-def order_of(one: Observation) -> tuple[int, str]:
-    """Return what that order goes by."""
-    return one.at_ms, one.observation_id
 
 
 def distance_m(a: Observation, b: Observation) -> float:
@@ -129,7 +128,7 @@ def _conclude(weighed: Sequence[Observation], rule: Rule) -> list[Cluster]:
 
 def in_order(clusters: Iterable[Cluster]) -> list[Cluster]:
     """Return clusters by their first member."""
-    return sorted(clusters, key=lambda one: (one.members[0].at_ms, one.members[0].observation_id))
+    return sorted(clusters, key=lambda one: order_of(one.members[0]))
 
 
 def hold(firm: Sequence[Observation], rule: Rule) -> list[Held]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from processors.incidents.clusters import Cluster, Held, canonical
-from processors.incidents.verdict import Verdict
+from processors.incidents.verdict import Crowds, Verdict
 from schemas.records import IncidentChange, Observation
 
 
@@ -53,12 +53,16 @@ class Region:
 
 @dataclass(slots=True, eq=False)
 class Party:
-    """A firm cluster: the claims that hold it together, and the passing ones that joined, by id."""
+    """A firm cluster: the claims that hold it together, and the passing ones that joined, by id.
+
+    crowds: what judging it again keeps of it.
+    """
 
     held: Held
     guests: dict[str, Observation] = field(default_factory=dict)
     verdict: Verdict | None = None
     again_ms: int | None = None
+    crowds: Crowds = field(default_factory=dict)
 
     def members(self) -> list[Observation]:
         """Return all of them in canonical order."""

@@ -16,7 +16,7 @@ from processors.incidents.holding import Holding
 from processors.incidents.leftovers import Group, Leftovers
 from processors.incidents.parties import Change, Party, Region, Told
 from processors.incidents.rule_model import Rule
-from processors.incidents.verdict import Circumstances, fewest_claims, judge
+from processors.incidents.verdict import Circumstances, Judge, fewest_claims
 from schemas.records import Observation
 
 ASK_AGAIN_MS: Final = 60_000
@@ -31,7 +31,7 @@ class StandingClaims:
         within = rule.within
         self.firm = CellIndex(2 * within.reach_m, within.quiet_s, latitude_deg, rule.parting)
         self.parts = ClaimParts()
-        self._rule, self._conditions = rule, conditions
+        self._rule, self._conditions, self._judge = rule, conditions, Judge(rule)
         self._circumstances = Circumstances(0, Endings(rule, latitude_deg), conditions.expected)
         self._passing = frozenset(() if rule.passing is None else rule.passing.kinds)
         self._before_ms = 0 if rule.passing is None else rule.passing.quiet_s * 1000
@@ -473,7 +473,8 @@ class StandingClaims:
         home.again_ms = None
         if len(members) >= self._fewest[type(home)]:
             cluster = Cluster(tuple(members))
-            judgement = judge(cluster, self._rule, self._circumstances)
+            crowds = home.crowds if isinstance(home, Party) else None
+            judgement = self._judge.judge(cluster, self._circumstances, crowds)
             home.verdict, home.again_ms = judgement.verdict, judgement.again_ms
             if home.again_ms is not None:
                 heapq.heappush(self._ripening, (home.again_ms, members[0].observation_id))

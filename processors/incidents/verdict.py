@@ -9,13 +9,14 @@ each rule out the chance that all of them are wrong (noisy-or), and a witness th
 """
 
 import math
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import combinations, pairwise
 from typing import Final
 
-from processors.incidents.clusters import Cluster, canonical, distance_m
+from processors.incidents.clusters import Cluster, canonical
+from processors.incidents.crowds import Crowd, Nearness, Track
 from processors.incidents.endings import Endings
 from processors.incidents.rule_model import ANY_KIND, Absent, Rate, Rule, Story, kinds_of
 from schemas.records import IncidentState, Observation
@@ -59,23 +60,57 @@ class Judgement:
     again_ms: int | None = None
 
 
+Crowds = dict[tuple[str, int, int, Nearness], Crowd]
+"""The crowds of one cluster: by kind, how many witnesses, how far apart in time and on the ground."""
+
+
+class Judge:
+    """Says what clusters amount to under one rule."""
+
+    def __init__(self, rule: Rule) -> None:
+        """Find out which stories one claim alone may tell: most clusters are one claim, and most claims tell none."""
+        self._rule = rule
+        stories = rule.suspected.any_of, rule.confirmed.any_of
+        self._alone = {
+            kind: tuple([one for one in some if _may_be_told_alone(one, kind, rule)] for some in stories)
+            for kind in rule.evidence
+        }
+
+    def judge(self, cluster: Cluster, circumstances: Circumstances, crowds: Crowds | None = None) -> Judgement:
+        """Return what a cluster amounts to.
+
+        crowds: what is kept of a cluster that is judged again and again, to save time; empty at first.
+        """
+        rule, members = self._rule, cluster.members
+        heard: _Heard
+        if len(members) > 1:
+            heard = _Heard(cluster, circumstances, {} if crowds is None else crowds)
+            confirming = _told(rule.confirmed.any_of, heard, rule)
+            suspecting = _told(rule.suspected.any_of, heard, rule) if rule.suspected.any_of else heard.all
+        else:
+            heard = _HeardOne(cluster, circumstances)
+            suspected, confirmed = self._alone[members[0].kind]
+            confirming = _told_alone(confirmed, heard, rule)
+            suspecting = _told_alone(suspected, heard, rule) if rule.suspected.any_of else heard.all
+        telling = (*suspecting, *confirming)
+        sure = bool(confirming) or not rule.confirmed.any_of
+        verdict = _verdict(telling, cluster, rule, sure=sure) if telling else None
+        if verdict is not None and rule.resolve_on:
+            anchor, last_ms = members[0], verdict.evidence[-1].at_ms
+            ended_by = circumstances.endings.first(rule.resolve_on, anchor, rule.within.reach_m, last_ms)
+            verdict = verdict if ended_by is None else replace(verdict, ended_by=ended_by)
+        return Judgement(verdict, heard.again_ms)
+
+
 def judge(cluster: Cluster, rule: Rule, circumstances: Circumstances) -> Judgement:
-    """Return what a cluster amounts to."""
-    heard = _Heard(cluster, circumstances) if len(cluster.members) > 1 else _HeardOne(cluster, circumstances)
-    confirming = _told(rule.confirmed.any_of, heard, rule)
-    telling = [*(_told(rule.suspected.any_of, heard, rule) if rule.suspected.any_of else heard.all), *confirming]
-    sure = bool(confirming) or not rule.confirmed.any_of
-    verdict = _verdict(telling, rule, sure=sure) if telling else None
-    if verdict is not None and rule.resolve_on:
-        anchor, last_ms = cluster.members[0], verdict.evidence[-1].at_ms
-        ended_by = circumstances.endings.first(rule.resolve_on, anchor, rule.within.reach_m, last_ms)
-        verdict = verdict if ended_by is None else replace(verdict, ended_by=ended_by)
-    return Judgement(verdict, heard.again_ms)
+    """Return what one cluster amounts to."""
+    return Judge(rule).judge(cluster, circumstances)
 
 
-def _verdict(telling: Iterable[Observation], rule: Rule, *, sure: bool) -> Verdict | None:
+def _verdict(telling: Iterable[Observation], cluster: Cluster, rule: Rule, *, sure: bool) -> Verdict | None:
     """Return what claims that take part in stories amount to; sure: one that confirms is told, or none has to be."""
-    evidence = tuple(canonical({one.observation_id: one for one in telling}.values()))
+    told = {one.observation_id for one in telling}
+    evidence = tuple(one for one in cluster.members if one.observation_id in told)
     score = combined_score(evidence, rule)
     witnesses = len({one.witness_id for one in evidence})
     if score < rule.suspected.score:
@@ -106,46 +141,26 @@ def combined_score(evidence: Iterable[Observation], rule: Rule) -> float:
     return round(1.0 - wrong, 6)
 
 
-class _Track:
-    """Claims in canonical order."""
-
-    def __init__(self, claims: Sequence[Observation] = ()) -> None:
-        self.claims = claims
-        self._at_ms = [one.at_ms for one in claims]
-
-    def around(self, one: Observation, apart_ms: int) -> Sequence[Observation]:
-        """Return those up to `apart_ms` before or after another claim."""
-        span = self._span(one, apart_ms)
-        return self.claims[span.start : span.stop]
-
-    def one_by_one(self, one: Observation, apart_ms: int) -> Iterator[Observation]:
-        """Yield the same; for who mostly needs a few of them."""
-        return (self.claims[place] for place in self._span(one, apart_ms))
-
-    def _span(self, one: Observation, apart_ms: int) -> range:
-        start = bisect_left(self._at_ms, one.at_ms - apart_ms)
-        return range(start, bisect_right(self._at_ms, one.at_ms + apart_ms, start))
-
-
 class _Heard:
     """The claims of a cluster by kind, and by witness and kind, each in canonical order.
 
     again_ms: when a story will be told if nothing else comes, the first of several.
     """
 
-    def __init__(self, cluster: Cluster, circumstances: Circumstances) -> None:
+    def __init__(self, cluster: Cluster, circumstances: Circumstances, crowds: Crowds) -> None:
         self.all = cluster.members
         self.circumstances = circumstances
+        self.crowds = crowds
         self.again_ms: int | None = None
         self._by: dict[tuple[str, str], list[Observation]] = {}
         of_kind: dict[str, list[Observation]] = {}
         for one in cluster.members:
             of_kind.setdefault(one.kind, []).append(one)
             self._by.setdefault((one.witness_id, one.kind), []).append(one)
-        self._tracks = {kind: _Track(claims) for kind, claims in of_kind.items()}
+        self._tracks = {kind: Track(claims) for kind, claims in of_kind.items()}
         self._witnesses = {kind: {one.witness_id for one in claims} for kind, claims in of_kind.items()}
 
-    def of(self, kind: str) -> _Track:
+    def of(self, kind: str) -> Track:
         """Return the claims of a kind."""
         return self._tracks.get(kind, _NOTHING)
 
@@ -166,7 +181,8 @@ class _Heard:
         return group == ANY_KIND or len(self.makers(kinds_of(group))) >= count
 
 
-_NOTHING: Final = _Track()
+_nearness = lru_cache(maxsize=1024)(Nearness)
+_NOTHING: Final = Track()
 _NOBODY: Final[set[str]] = set()
 
 
@@ -181,23 +197,30 @@ class _HeardOne(_Heard):
 
 def _told(stories: Sequence[Story], heard: _Heard, rule: Rule) -> Sequence[Observation]:
     """Return the claims that take part in any of the stories."""
-    if isinstance(heard, _HeardOne):
-        told = [story for story in stories if _is_told_alone(story, heard, rule)]  # each takes note of its wait
-        return heard.all if told else ()
     possible = [story for story in stories if all(heard.has(*group) for group in story.claims.items())]
     return [one for story in possible for one in _Telling(story, heard, rule).claims()]
 
 
-def _is_told_alone(story: Story, heard: _HeardOne, rule: Rule) -> bool:
-    """Tell whether one claim alone tells a story: it is all that every group asks for."""
+def _told_alone(stories: Sequence[Story], heard: _HeardOne, rule: Rule) -> Sequence[Observation]:
+    """Return the only claim of a cluster if it tells any of the stories that it may tell alone."""
     (one,) = heard.all
+    told = False
+    for story in stories:  # all of them: each takes note of its wait
+        telling = _Telling(story, heard, rule)
+        told |= telling.is_about(one) and telling.holds(heard.all, one)
+    return heard.all if told else ()
+
+
+def _may_be_told_alone(story: Story, kind: str, rule: Rule) -> bool:
+    """Tell whether a claim of a kind may tell a story alone: it is all that every group asks for, and lasts no time."""
     if len(story.claims) > 1 and rule.by != "device":
         return False
-    for group, count in story.claims.items():
-        if count > 1 or not (group in (one.kind, ANY_KIND) or set(kinds_of(group)) == {one.kind}):
-            return False
-    telling = _Telling(story, heard, rule)
-    return telling.is_about(one) and telling.holds(heard.all, one)
+    if story.holds_s is not None or story.episodes is not None:
+        return False
+    return all(
+        count == 1 and (group in (kind, ANY_KIND) or set(kinds_of(group)) == {kind})
+        for group, count in story.claims.items()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,10 +239,11 @@ class _Telling:
         self._story, self._heard = story, heard
         self._apart_ms = story.apart_s * 1000
         self._reach_m = story.reach_m(rule)
+        self._nearness = _nearness(self._reach_m, story.along is not None, story.same_direction)
+        self._near = self._nearness.holds
         self._one_witness = rule.by == "device"
-        self._plain = not (story.along or story.same_direction)
         self._rule = rule
-        self._leads: dict[tuple[str, ...], _Track] = {}
+        self._leads: dict[tuple[str, ...], Track] = {}
         self._groups: list[_Group] = []
 
     def claims(self) -> Iterable[Observation]:
@@ -230,7 +254,7 @@ class _Telling:
                 if count == 1:
                     return self._of_one_kind(self._heard.of(group))
                 if self._story.counts_alone:
-                    return self._of_a_crowd(self._heard.of(group), count)
+                    return self._of_a_crowd(group, count)
         for group, count in self._story.claims.items():
             ways = tuple(_ways(group, self._rule))
             self._groups.append(_Group(count, set[str]().union(*map(self._heard.makers, ways)), ways))
@@ -238,13 +262,13 @@ class _Telling:
             return ()
         for way in (way for group in self._groups for way in group.ways):
             makers = self._heard.makers(way)
-            self._leads[way] = _Track([one for one in self._heard.of(way[0]).claims if one.witness_id in makers])
+            self._leads[way] = Track([one for one in self._heard.of(way[0]).claims if one.witness_id in makers])
         part: dict[str, Observation] = {}
         for centre in self._centres().values():
             part |= {one.observation_id: one for one in self._around(centre)}
         return part.values()
 
-    def _of_one_kind(self, track: _Track) -> Iterable[Observation]:
+    def _of_one_kind(self, track: Track) -> Iterable[Observation]:
         """Return the claims that take part where one claim of one kind is all that is asked for."""
         part: dict[str, Observation] = {}
         for centre in track.claims:
@@ -253,32 +277,12 @@ class _Telling:
                 part |= {one.observation_id: one for one in near}
         return part.values()
 
-    def _of_a_crowd(self, track: _Track, count: int) -> Iterable[Observation]:
-        """Return the claims that take part where so many witnesses of one kind are all that is asked for.
-
-        The more claims there are, the sooner each finds enough around it: a jam of hundreds costs little more than one
-        of ten.
-        """
-        told = {one.observation_id for one in track.claims if self._are_around(one, track, count)}
-        return [
-            one
-            for one in track.claims
-            if one.observation_id in told
-            or any(
-                other.observation_id in told and self._near(other, one)
-                for other in track.one_by_one(one, self._apart_ms)
-            )
-        ]
-
-    def _are_around(self, centre: Observation, track: _Track, count: int) -> bool:
-        """Tell whether so many witnesses of a track claim something near one of its claims."""
-        witnesses = set[str]()
-        for one in track.one_by_one(centre, self._apart_ms):
-            if one.witness_id not in witnesses and self._near(one, centre):
-                witnesses.add(one.witness_id)
-                if len(witnesses) == count:
-                    return True
-        return False
+    def _of_a_crowd(self, kind: str, count: int) -> Iterable[Observation]:
+        """Return the claims that take part where so many witnesses of one kind are all that is asked for."""
+        crowds, key = self._heard.crowds, (kind, count, self._apart_ms, self._nearness)
+        if key not in crowds:
+            crowds[key] = Crowd(self._nearness, self._apart_ms, count)
+        return crowds[key].part(self._heard.of(kind))
 
     def _centres(self) -> dict[str, Observation]:
         """Return what the story may be told around: claims near those of its rarest group in place and time, by id."""
@@ -376,16 +380,6 @@ class _Telling:
                 for one in self._heard.by(witness_id, kind):
                     if self._near(one, centre):
                         yield one
-
-    def _near(self, one: Observation, centre: Observation) -> bool:
-        if self._plain:
-            return distance_m(one, centre) <= self._reach_m
-        if one.line_id == centre.line_id != "" and one.direction_id == centre.direction_id >= 0:
-            if self._story.along and one.line_offset_m >= 0.0 and centre.line_offset_m >= 0.0:
-                return abs(one.line_offset_m - centre.line_offset_m) <= self._reach_m
-        elif self._story.same_direction:
-            return False
-        return distance_m(one, centre) <= self._reach_m
 
 
 def enough(groups: Sequence[tuple[Set[str], int]]) -> bool:
