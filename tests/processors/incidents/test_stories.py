@@ -30,12 +30,13 @@ def test_a_taxi_that_brakes_at_a_light_and_waits_is_nothing() -> None:
 
 
 def test_a_queue_that_forms_at_a_red_light_is_nothing() -> None:
-    """Five vehicles roll up 18 s apart, each brakes from 30 km/h behind the other and waits for four reports."""
+    """Five vehicles roll up 18 s apart, each brakes from 30 km/h behind the other and waits; green after 90 s."""
     claims = []
     for number in range(5):
         name, at_s, x_m = f"TX-{number}", 10 + number * 18.0, -number * 8.0
         claims.append(claim("hard_stop", name, at_s, x_m=x_m))
         claims.append(claim("stationary_vehicle", name, at_s + 20, x_m=x_m))
+        claims.append(claim("moved_on", name, 100 + number * 3.0, x_m=x_m + 30.0))
     assert Run().story(*claims, until_s=200) == []
 
 
@@ -104,6 +105,16 @@ def test_two_vehicles_that_brake_and_stand_at_one_position_are_suspected() -> No
     assert told(changes) == [(105.0, "crash", "OPENED")]
     assert changes[0].incident.state is IncidentState.SUSPECTED
     assert changes[0].incident.witnesses == 2
+
+
+def test_one_that_brakes_beside_another_that_stands_is_suspected_while_nobody_near_goes_on() -> None:
+    stands = (
+        claim("hard_stop", "TX-1", 10), claim("stationary_vehicle", "TX-1", 32),
+        claim("stationary_vehicle", "BUS-2", 40, x_m=20),
+    )  # fmt: skip
+    assert told(Run().story(*stands, until_s=120)) == [(100.0, "crash", "OPENED")]
+    for other in (claim("moved_on", "TX-3", 70, x_m=90), claim("slow_progress", "TX-3", 70, x_m=90)):
+        assert Run().story(*stands, other, until_s=120) == []
 
 
 def test_a_platoon_at_a_long_red_light_is_at_most_suspected() -> None:
