@@ -177,6 +177,10 @@ class DictionaryArray:
 
     def texts(self) -> npt.NDArray[np.object_]:
         """Return the texts (n,) as str; for few rows, it is slow."""
+        if len(self.numbers) <= FEW:
+            texts = np.empty(len(self.numbers), dtype=object)
+            texts[:] = [word.decode() for word in self.words().tolist()]
+            return texts
         used, inverse = np.unique(self.numbers, return_inverse=True)
         decoded = np.array([self.dictionary.word(number) for number in used.tolist()], dtype=object)
         return decoded[inverse] if len(used) else np.empty(0, dtype=object)
