@@ -274,7 +274,8 @@ class Engine:
         source.expected = max(source.expected, poll.next_position)
         source.trouble = 0
         if source.observer is not None:
-            self._lookahead.reached(source.tp, source.observer.tick_ms, more=source.expected < poll.highwater)
+            more = source.expected < poll.highwater
+            self._lookahead.reached(source.tp, source.observer.tick_ms, len(poll.records), more=more)
         self.health.advanced(source.key, source.expected, poll.highwater)
 
     async def _start_over(self, source: Source) -> None:
@@ -282,7 +283,7 @@ class Engine:
         source.trouble += 1
         log.exception("%s: attempt %d failed; going back to its checkpoint", source.tp, source.trouble)
         self.health.troubled(source.key, source.trouble)
-        self._lookahead.reached(source.tp, None, more=False)
+        self._lookahead.reached(source.tp, None, 0, more=False)
         await asyncio.sleep(min(60.0, BUG_PAUSE_S * source.trouble))
         if not self._owns(source):
             return

@@ -10,6 +10,10 @@ from typing import Final
 from faust.types import TP
 
 AHEAD_MS: Final = 60_000
+POLL_MS: Final = 15_000
+"""Of event time in one poll, about: ten minutes of a quiet partition are few records."""
+FEWEST, FIRST = 64, 256
+"""Records of a poll, at least, and while nothing is known."""
 
 
 class Lookahead:
@@ -18,19 +22,25 @@ class Lookahead:
     def __init__(self) -> None:
         self._tick_ms: dict[TP, int] = {}
         self._unread: set[TP] = set()
+        self._per_ms: dict[TP, float] = {}
+        """Records a millisecond of event time."""
 
     def start_over(self) -> None:
         """Forget all partitions: they are assigned anew."""
         self._tick_ms.clear()
         self._unread.clear()
+        self._per_ms.clear()
 
-    def reached(self, tp: TP, tick_ms: int | None, *, more: bool) -> None:
-        """Note the last tick of a partition, None = before the first; more: there are records behind it.
+    def reached(self, tp: TP, tick_ms: int | None, records: int, *, more: bool) -> None:
+        """Note the last tick of a partition, None = before the first; `records`: of the poll that led to it.
 
-        Nobody waits for a partition that has nothing more to read, or that has trouble.
+        more: there are records behind it. Nobody waits for a partition with nothing more to read, or with trouble.
         """
+        before_ms = self._tick_ms.get(tp)
         if tick_ms is not None:
             self._tick_ms[tp] = tick_ms
+        if tick_ms is not None and before_ms is not None and tick_ms > before_ms:
+            self._per_ms[tp] = records / (tick_ms - before_ms)
         if more and tick_ms is not None:
             self._unread.add(tp)
         else:
@@ -41,3 +51,8 @@ class Lookahead:
         tick_ms = self._tick_ms.get(tp)
         slowest_ms = min((self._tick_ms[one] for one in self._unread), default=None)
         return tick_ms is not None and slowest_ms is not None and tick_ms > slowest_ms + AHEAD_MS
+
+    def most(self, tp: TP) -> int:
+        """Return how many records of a partition make one poll at most."""
+        per_ms = self._per_ms.get(tp)
+        return FIRST if per_ms is None else max(FEWEST, round(per_ms * POLL_MS))

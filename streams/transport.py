@@ -263,6 +263,8 @@ class BatchConsumer(driver.Consumer):
             return False  # a rebalance in between forgets what is held: it is read again
         found = self._held.pop(tp)
         size = poll_size(found)
+        if self.app.lookahead is not None:
+            size = min(size, self.app.lookahead.most(tp))
         due = size if self.app.pacing is None else self.app.pacing.due(tp, found[:size])
         if due < len(found):
             self._held[tp] = found[due:]
