@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from processors.batches import IntArray
+from processors.detect.findings import chosen
 from processors.domain import KEY_SEPARATOR, Findings, Form
 from processors.history import History
 from processors.marks import FAR_ALONG, OFF_LINE, direction_of
 from processors.tracks import Track
-from processors.vehicle_words import read_word
-from schemas.ids import content_id
+from processors.vehicle_words import VehicleWord, read_words
+from schemas.dictionary import joined
+from schemas.ids import joined_id
 from schemas.records import Observation
 
 
@@ -25,16 +27,34 @@ def changed_claims(
     anchor's record where it is new, otherwise the last new record of its key up to the anchor's time: the cause.
     """
 
-    def claims(track: Track) -> dict[str, Observation]:
-        if not len(track):
-            return {}
-        found = form.detect(track)
-        made = _observations(history, track, found, _causes(after, track, found.row), source_topic, source_partition)
+    def claims(track: Track, found: Findings) -> dict[str, Observation]:
+        causes = _causes(after, track, found.row)
+        made = _observations(history, track, found, causes, source_topic, source_partition)
         return {observation.observation_id: observation for observation in made}
 
-    was, now = claims(before), claims(after)
+    if not len(before):
+        return list(claims(after, form.detect(after)).values()) if len(after) else []
+    # To look at both as one takes hardly more steps than to look at one of them.
+    found = form.detect(_end_to_end(before, after))
+    rows = len(before)
+    was = claims(before, chosen(found, found.row < rows))
+    later = chosen(found, found.row >= rows)
+    now = claims(after, replace(later, row=later.row - rows))
     added = [observation for name, observation in now.items() if name not in was]
     return added + [replace(observation, withdrawn=True) for name, observation in was.items() if name not in now]
+
+
+def _end_to_end(before: Track, after: Track) -> Track:
+    """Return two tracks of the same history as one; no slot of the one is a slot of the other."""
+    apart = before.slot.max() + 1 - after.slot.min(initial=0)
+    return Track(
+        np.concatenate([before.slot, after.slot + apart]),
+        np.concatenate([before.at_ms, after.at_ms]),
+        {name: np.concatenate([column, after.columns[name]]) for name, column in before.columns.items()},
+        {name: joined([told, after.texts[name]]) for name, told in before.texts.items()},
+        np.concatenate([before.offset, after.offset]),
+        np.concatenate([before.anchor, after.anchor]),
+    )
 
 
 def _causes(after: Track, track: Track, row: IntArray) -> list[int]:
@@ -52,22 +72,26 @@ def _observations(
 ) -> list[Observation]:
     """Return n findings as observations; by column, as a busy city makes a thousand a second."""
     row, columns = found.row, track.columns
-    device_ids = [history.key_of(slot).partition(KEY_SEPARATOR)[0] for slot in track.slot[row].tolist()]
+    keys = history.keys.words[track.slot[row]].tolist()
+    device_ids = [key.decode().partition(KEY_SEPARATOR)[0] for key in keys]
 
     def told(name: str, otherwise: Sequence[str]) -> Sequence[str]:
         return track.texts[name][row].tolist() if name in track.texts else otherwise
 
     direction_ids, line_offsets_m = _along(track, row)
     nothing = [""] * len(row)
-    words = [read_word(text) for text in told("word", nothing)]
+    words = read_words(track.texts["word"], row) if "word" in track.texts else [VehicleWord()] * len(row)
     score_milli = [round(score * 1000) for score in found.score.tolist()]
     at_ms, content_hash = track.at_ms[row].tolist(), columns["content_hash"][row].tolist()
     values = [0.0] * len(row) if found.value is None else found.value.tolist()
     subjects = nothing if found.subject is None else found.subject
     told_ids = [
-        content_id("o", *parts, *((str(value), subject) if value or subject else ()))
-        for *parts, value, subject in zip(
-            found.kind, device_ids, at_ms, score_milli, content_hash, values, subjects, strict=True
+        joined_id("o", f"{parts}{value}\x1f{subject}\x1f" if value or subject else parts)
+        for parts, value, subject in zip(
+            map("{}\x1f{}\x1f{}\x1f{}\x1f{}\x1f".format, found.kind, device_ids, at_ms, score_milli, content_hash),
+            values,
+            subjects,
+            strict=True,
         )
     ]
     places = zip(columns["latitude_e7"][row].tolist(), columns["longitude_e7"][row].tolist(), strict=True)

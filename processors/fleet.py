@@ -192,10 +192,11 @@ class PositionForm:
             stop_passages(track, row),
             *self._standing(track, row),
         ]
-        lasting = row[(marks[row] | marks[np.maximum(row - 1, 0)] | marks[np.maximum(row - 2, 0)]) & LASTING != 0]
+        of_three = marks[row], marks[np.maximum(row - 1, 0)], marks[np.maximum(row - 2, 0)]
+        lasting = row[(of_three[0] | of_three[1] | of_three[2]) & LASTING != 0]
         if len(lasting):
             found += self._lasting(track, look_back(track, lasting))
-        slow = row[marks[row] & marks[np.maximum(row - 1, 0)] & marks[np.maximum(row - 2, 0)] & SLOW != 0]
+        slow = row[of_three[0] & of_three[1] & of_three[2] & SLOW != 0]
         if len(slow):
             found.append(slow_progress(track, look_back(track, slow), rule.slow_progress))
         return together(found)
@@ -223,10 +224,11 @@ class PositionForm:
             AGAINST: lambda some: wrong_way(some, rule.wrong_way),
             IN_LANE: lambda some: bus_lane(track, some, rule.bus_lane),
         }
+        recent = look.recent
         for mark, detector in detectors.items():
-            some = look.marked(mark)
-            if len(some.row):
-                yield detector(some)
+            some = (recent & mark).nonzero()[0]
+            if len(some):
+                yield detector(look.take(some))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Every answer for a point depends on that point alone: no sums across points, no 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -63,19 +63,37 @@ class Segments:
     y_m: FloatArray
     dx_m: FloatArray
     dy_m: FloatArray
+    square_m2: FloatArray = field(init=False)
+    """of the length, 1 where that is 0"""
+    are_points: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Work out what follows from the columns."""
+        square_m2 = self.dx_m * self.dx_m + self.dy_m * self.dy_m
+        object.__setattr__(self, "square_m2", np.where(square_m2 > 0.0, square_m2, 1.0))
+        object.__setattr__(self, "are_points", not square_m2.any())
 
     def project(
         self, items: IntArray, x_m: FloatArray | float, y_m: FloatArray | float
     ) -> tuple[FloatArray, FloatArray]:
         """Project k points, or one, on k segments: distance in metres and the share of the segment (0 to 1) passed."""
-        dx_m, dy_m = self.dx_m.take(items), self.dy_m.take(items)
         px_m, py_m = x_m - self.x_m.take(items), y_m - self.y_m.take(items)
-        square = dx_m * dx_m + dy_m * dy_m
-        share = (px_m * dx_m + py_m * dy_m) / np.where(square > 0.0, square, 1.0)
-        np.minimum(np.maximum(share, 0.0, out=share), 1.0, out=share)
-        px_m -= share * dx_m
-        py_m -= share * dy_m
-        return np.sqrt(px_m * px_m + py_m * py_m), share
+        if self.are_points:
+            share = np.zeros(len(px_m))
+        else:
+            dx_m, dy_m = self.dx_m.take(items), self.dy_m.take(items)
+            share = px_m * dx_m
+            share += py_m * dy_m
+            share /= self.square_m2.take(items)
+            np.minimum(np.maximum(share, 0.0, out=share), 1.0, out=share)
+            dx_m *= share
+            dy_m *= share
+            px_m -= dx_m
+            py_m -= dy_m
+        px_m *= px_m
+        py_m *= py_m
+        px_m += py_m
+        return np.sqrt(px_m, out=px_m), share
 
 
 def points_as_segments(x_m: FloatArray, y_m: FloatArray) -> Segments:
@@ -86,9 +104,9 @@ def points_as_segments(x_m: FloatArray, y_m: FloatArray) -> Segments:
 def spread(starts: IntArray, counts: IntArray) -> tuple[IntArray, IntArray]:
     """List the items `starts[i]` to `starts[i] + counts[i] - 1` of every row i: (row of each, item of each)."""
     ends = np.cumsum(counts)
-    total = int(ends[-1]) if len(ends) else 0
     rows = np.repeat(np.arange(len(counts)), counts)
-    items = np.arange(total) - np.repeat(ends - counts - starts, counts)
+    items = np.arange(len(rows))
+    items += (starts - ends + counts).take(rows)
     return rows, items
 
 
@@ -101,6 +119,9 @@ def first_of_group(values: FloatArray, rows: IntArray, counts: IntArray) -> IntA
     starts -= counts
     hits = np.flatnonzero(values == np.minimum.reduceat(values, starts).take(rows))
     if len(hits) > len(counts):
-        owner = rows[hits]
-        hits = hits[np.concatenate(([True], owner[1:] != owner[:-1]))]
+        owner = rows.take(hits)
+        is_first = np.empty(len(hits), bool)
+        is_first[0] = True
+        np.not_equal(owner[1:], owner[:-1], out=is_first[1:])
+        hits = hits[is_first]
     return hits

@@ -63,6 +63,11 @@ def read_word(text: str) -> VehicleWord:
     return VehicleWord(kind, line, stop, trip, zone, int(limit or 0), way, int(normal or 0))
 
 
+def read_words(told: DictionaryArray, row: IntArray) -> list[VehicleWord]:
+    """Return what those rows (n,) of texts say."""
+    return [read_word(word.decode()) for word in told[row].words().tolist()]
+
+
 class VehicleWords:
     """Puts words together. What it keeps only saves time."""
 

@@ -17,7 +17,11 @@ _MASK: Final = 0xFFFFFFFF
 
 def content_id(prefix: str, *parts: str | int) -> str:
     """Return `prefix-` and 16 hex digits that depend on the parts alone."""
-    text = "".join([f"{part}\x1f" for part in parts])
+    return joined_id(prefix, "".join([f"{part}\x1f" for part in parts]))
+
+
+def joined_id(prefix: str, text: str) -> str:
+    """Return the content id of parts that are joined already, each with a unit separator (U+001F) behind it."""
     return f"{prefix}-{blake2b(text.encode(), digest_size=8).hexdigest()}"
 
 

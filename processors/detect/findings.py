@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from processors.batches import FloatArray, IntArray
+from processors.batches import BoolArray, FloatArray, IntArray
 from processors.domain import Findings
 
 END_SCORE: Final = 1.0
@@ -45,11 +45,17 @@ def together(several: Sequence[Findings]) -> Findings:
 
 def of_kind(found: Findings, kind: str) -> Findings:
     """Return those of one kind."""
-    row = np.flatnonzero(np.array([one == kind for one in found.kind], bool))
+    return chosen(found, np.array([one == kind for one in found.kind], bool))
+
+
+def chosen(found: Findings, which: BoolArray) -> Findings:
+    """Return some of n findings: which (n,)."""
+    place = which.nonzero()[0]
+    places = place.tolist()
     return Findings(
-        row=found.row[row],
-        kind=(kind,) * len(row),
-        score=found.score[row],
-        value=None if found.value is None else found.value[row],
-        subject=None if found.subject is None else tuple(found.subject[one] for one in row.tolist()),
+        row=found.row[place],
+        kind=tuple(found.kind[one] for one in places),
+        score=found.score[place],
+        value=None if found.value is None else found.value[place],
+        subject=None if found.subject is None else tuple(found.subject[one] for one in places),
     )

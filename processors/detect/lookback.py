@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from processors.batches import BoolArray, FloatArray, IntArray
 from processors.geo import EARTH_RADIUS_M
+from processors.marks import MarkArray
 from processors.tracks import Track
 
 BACK: Final = 5
@@ -36,12 +37,13 @@ class Lookback:
     """(n,)"""
     there: BoolArray
     """(back + 1, n): whether there is such a record, without a silence from it to the record itself"""
-    marks: npt.NDArray[np.uint16]
+    marks: MarkArray
     """(back + 1, n), 0 where there is none"""
 
-    def marked(self, mark: int) -> "Lookback":
-        """Return those at which what has that mark may begin or end: it has it, or one of the two before it."""
-        return self.take(((self.marks[0] | self.marks[1] | self.marks[2]) & mark).nonzero()[0])
+    @property
+    def recent(self) -> MarkArray:
+        """Return the marks (n,) that each or one of the two before it has: of what may begin or end at it."""
+        return np.asarray(self.marks[0] | self.marks[1] | self.marks[2])
 
     def take(self, some: npt.NDArray[Any]) -> "Lookback":
         """Return those of the n records (indices or a mask)."""

@@ -12,7 +12,7 @@ from processors.domain import Findings
 from processors.marks import SLOW
 from processors.normal_speeds import SEGMENT_M
 from processors.tracks import Track
-from processors.vehicle_words import VehicleWord, read_word
+from processors.vehicle_words import read_words
 
 REPORTS: Final = 5
 """Reports over which the mean is taken, the last of them the record itself; one more says whether it is new."""
@@ -38,14 +38,16 @@ def slow_progress(track: Track, look: Lookback, rule: SlowProgressRule) -> Findi
     look = look.take((look.marks[:REPORTS] & SLOW != 0).all(axis=0))
     share = _shares(track, look.row, rule)
     look, share = look.take(~np.isnan(share)), share[~np.isnan(share)]
-    longer = look.marks[REPORTS] & SLOW != 0
-    before = _shares(track, look.row - longer, rule)
-    segments = [_segment(track, row) for row in look.row.tolist()]
-    same = [_segment(track, row) == segment for row, segment in zip(look.row - longer, segments, strict=True)]
-    new = np.flatnonzero(~(longer & np.array(same, bool) & ~np.isnan(before)))
-    value = share[new]
-    score = 0.8 - 0.3 * value / rule.share
-    return found("slow_progress", look.row[new], score, value, [segments[one] for one in new.tolist()])
+    new = look.marks[REPORTS] & SLOW == 0
+    again = (~new).nonzero()[0]
+    crept = ~np.isnan(_shares(track, look.row[again] - 1, rule))
+    new[again[~crept]] = True
+    again = again[crept]
+    row = look.row[again]
+    moved = zip(_segments(track, row), _segments(track, row - 1), strict=True)
+    new[again] = [here != there for here, there in moved]
+    row, value = look.row[new], share[new]
+    return found("slow_progress", row, 0.8 - 0.3 * value / rule.share, value, _segments(track, row))
 
 
 def _shares(track: Track, row: IntArray, rule: SlowProgressRule) -> FloatArray:
@@ -54,16 +56,15 @@ def _shares(track: Track, row: IntArray, rule: SlowProgressRule) -> FloatArray:
     took_ms, came_m = track.at_ms[row] - track.at_ms[first], distance_m(track, row, first)
     share = np.full(len(row), np.nan)
     some = np.flatnonzero((took_ms <= rule.within_ms) & (came_m > rule.least_m))
-    normal_mps = np.array([_word(track, one).normal_cm_s / 100.0 for one in row[some].tolist()], np.float64)
+    words = read_words(track.texts["word"], row[some])
+    normal_mps = np.array([word.normal_cm_s / 100.0 for word in words], np.float64)
     known = np.round(came_m[some] * 1000.0 / took_ms[some] / normal_mps, 3)
     slow = known < rule.share
     share[some[slow]] = known[slow]
     return share
 
 
-def _segment(track: Track, row: int) -> str:
-    return f"{_word(track, row).way}/{int(track.columns['along_m'][row] / SEGMENT_M)}"
-
-
-def _word(track: Track, row: int) -> VehicleWord:
-    return read_word(track.texts["word"].text(row))
+def _segments(track: Track, row: IntArray) -> list[str]:
+    """Return the segments that n rows are on, as "line/direction/segment"."""
+    places = zip(read_words(track.texts["word"], row), track.columns["along_m"][row].tolist(), strict=True)
+    return [f"{word.way}/{int(along_m / SEGMENT_M)}" for word, along_m in places]

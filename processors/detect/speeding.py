@@ -10,7 +10,7 @@ from processors.detect.lookback import Lookback
 from processors.domain import Findings
 from processors.marks import FAST
 from processors.tracks import Track
-from processors.vehicle_words import read_word
+from processors.vehicle_words import read_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ def speeding(track: Track, look: Lookback, rule: SpeedingRule) -> Findings:
     """
     begins, ends = edges(look, FAST, rule.begins, rule.ends)
     row = look.row[begins]
-    limit_kmh = np.array([read_word(track.texts["word"].text(one)).limit_kmh for one in row.tolist()], np.float64)
+    limit_kmh = np.array([word.limit_kmh for word in read_words(track.texts["word"], row)], np.float64)
     above_mps = track.columns["speed_cm_s"][row] / 100.0 - limit_kmh / 3.6
     return together([
         found("speeding", row, np.minimum(0.9, 0.6 + 0.03 * above_mps), above_mps),

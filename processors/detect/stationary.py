@@ -11,7 +11,7 @@ from processors.detect.lookback import RUN_GAP_MS, distance_m, follows
 from processors.domain import Findings
 from processors.marks import AT_STOP, FORBIDDEN, MOVING, STOPPED, UNKNOWN_SPEED, MarkArray
 from processors.tracks import Track
-from processors.vehicle_words import read_word
+from processors.vehicle_words import read_words
 
 REPORTS: Final = 4
 """Linear Road: a vehicle is stopped after four reports at one position."""
@@ -50,7 +50,7 @@ def stationary_vehicles(track: Track, row: IntArray, rule: StationaryRule) -> Fi
     row, came = row[stands], came[stands]
     away = _any(marks, row) & AT_STOP == 0
     forbidden = row[marks[row] & FORBIDDEN != 0]
-    zones = [read_word(track.texts["word"].text(one)).zone_id for one in forbidden.tolist()]
+    zones = [word.zone_id for word in read_words(track.texts["word"], forbidden)]
     return together([
         found("stationary_vehicle", row[away], np.where(came, 0.6, 0.5)[away]),
         found("forbidden_stop", forbidden, rule.forbidden_score, subject=zones),

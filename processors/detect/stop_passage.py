@@ -10,7 +10,7 @@ from processors.detect.lookback import RUN_GAP_MS, follows
 from processors.domain import Findings
 from processors.marks import ODD_STOP, OWN_STOP, STOPPED, direction_of
 from processors.tracks import Track
-from processors.vehicle_words import VehicleWord, read_word
+from processors.vehicle_words import read_words
 
 _PLACE = OWN_STOP | ODD_STOP
 SCORE: Final = 0.9
@@ -32,13 +32,9 @@ def stop_passages(track: Track, row: IntArray) -> Findings:
     row, behind = row[~stays], behind[~stays]
     direction = direction_of(marks[row]).tolist()
     came, subjects = np.zeros(len(row), bool), []
-    for place, (at, had, way) in enumerate(zip(row.tolist(), behind.tolist(), direction, strict=True)):
-        word = _word(track, at)
-        came[place] = not had or _word(track, at - 1).stop_id != word.stop_id
+    here, there = read_words(track.texts["word"], row), read_words(track.texts["word"], (row - 1).clip(0))
+    for place, (word, last, had, way) in enumerate(zip(here, there, behind.tolist(), direction, strict=True)):
+        came[place] = not had or last.stop_id != word.stop_id
         if came[place]:
             subjects.append(f"{word.line_id}/{way}/{word.stop_id}/{word.trip_id}")
     return found("stop_passage", row[came], SCORE, subject=subjects)
-
-
-def _word(track: Track, row: int) -> VehicleWord:
-    return read_word(track.texts["word"].text(row))

@@ -49,6 +49,16 @@ def test_project_on_a_point() -> None:
     assert (float(away_m[0]), float(passed[0])) == (5.0, 0.0)
 
 
+def test_a_point_among_points_is_projected_on_as_one_among_segments() -> None:
+    x_m, y_m = np.array([1.1, 7.3, 5.0]), np.array([2.2, -4.1, 0.0])
+    to_x_m, to_y_m = np.array([0.0, 0.0, 3.0]), np.zeros(3)
+    points, mixed = Segments(x_m[:2], y_m[:2], to_x_m[:2], to_y_m[:2]), Segments(x_m, y_m, to_x_m, to_y_m)
+    assert (points.are_points, mixed.are_points) == (True, False)
+    items, at = np.array([0, 1, 1]), (np.array([3.7, 3.7, -0.3]), np.array([0.1, 0.1, 9.9]))
+    for one, other in zip(points.project(items, *at), mixed.project(items, *at), strict=True):
+        assert one.tolist() == other.tolist()
+
+
 def test_spread_lists_ranges() -> None:
     rows, items = spread(np.array([7, 0, 3]), np.array([2, 0, 3]))
     assert rows.tolist() == [0, 0, 2, 2, 2]
