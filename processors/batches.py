@@ -1,6 +1,7 @@
 """Batches: the records of one input partition between two ticks, as numpy columns in log order."""
 
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -24,15 +25,20 @@ class Batch:
 
     def __len__(self) -> int:
         """Return n."""
-        return len(getattr(self, fields(self)[0].name))
+        return len(getattr(self, _names(type(self))[0]))
 
     def take(self, rows: npt.NDArray[Any]) -> Self:
         """Return those rows (indices or a mask), in that order."""
-        return type(self)(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
+        return type(self)(*[getattr(self, name)[rows] for name in _names(type(self))])
 
     def columns(self) -> dict[str, Any]:
         """Return the columns by name."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: getattr(self, name) for name in _names(type(self))}
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(kind))
 
 
 @dataclass(frozen=True, slots=True)

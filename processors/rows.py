@@ -19,6 +19,8 @@ MOST_WORDS: Final = 16_384
 
 TEXT_DTYPES: Final = ("utf8", "list")
 
+NAMES: Final = {table: dict.fromkeys(column.name for column in TABLES[table].columns) for table in TABLES}
+
 Columns = Mapping[str, Packable]
 
 
@@ -61,10 +63,10 @@ class RowBuffer:
 
         Raises ValueError when the names differ from the table's.
         """
-        names = [column.name for column in TABLES[table].columns]
-        if set(names) != set(columns):
-            raise ValueError(f"{table} wants the columns {names}, not {sorted(columns)}")
-        rows = len(columns[names[0]])
+        names = NAMES[table]
+        if columns.keys() != names.keys():
+            raise ValueError(f"{table} wants the columns {list(names)}, not {sorted(columns)}")
+        rows = len(columns["source_offset"])
         if rows:
             self._pieces[table].append({name: columns[name] for name in names})
             self.rows += rows

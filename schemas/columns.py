@@ -5,6 +5,7 @@ the numbers in `values` are of the first, the words they stand for in `dictionar
 """
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -61,7 +62,7 @@ def is_text(dtype: str) -> bool:
 def _pack_one(name: str, values: Packable) -> Column:
     if isinstance(values, DictionaryArray):
         numbers, words = values.compact()
-        little = np.ascontiguousarray(numbers, dtype=numbers.dtype.newbyteorder("<"))
+        little = _little(numbers)
         dtype = f"{little.dtype.str}:{words.dtype.str}"
         return Column(name=name, dtype=dtype, values=little.tobytes(), dictionary=words.tobytes())
     if values.dtype == object:
@@ -70,8 +71,15 @@ def _pack_one(name: str, values: Packable) -> Column:
         lengths = map(len, items) if joined.isascii() else (len(text.encode()) for text in items)
         ends = np.cumsum(np.fromiter(lengths, np.int64, len(items)), dtype="<u4")
         return Column(name=name, dtype=UTF8, values=joined.encode(), ends=ends.tobytes())
-    little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+    little = _little(values)
     return Column(name=name, dtype=little.dtype.str, values=little.tobytes())
+
+
+def _little(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return numbers as they stand on the wire; the same array where they already do."""
+    if sys.byteorder == "little" and values.dtype.isnative:
+        return values
+    return values.astype(values.dtype.newbyteorder("<"))
 
 
 def _unpack_one(column: Column) -> Packable:
