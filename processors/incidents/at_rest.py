@@ -185,7 +185,9 @@ class AtRest:
 
     def wake_named(self, one: Observation) -> None:
         """Wake what rests under the id of an observation."""
-        self._wake(self._groups.take_named(one), self._ends.take_named(one))
+        groups, endings = self._groups.take_named(one), self._ends.take_named(one)
+        if groups or endings:
+            self._wake(groups, endings)
 
     def wake_part(self, part: str) -> None:
         """Wake what rests of a checkpoint part."""

@@ -66,10 +66,13 @@ class CellIndex:
         """Return everything within reach of an observation, and what else is in those cells."""
         found: list[Observation] = []
         first_span = (one.at_ms - self._reach_ms) // self._span_ms
-        for span in (first_span, first_span + 1):
-            squares = self._spans.get(span)
+        spans = self._spans.get(first_span), self._spans.get(first_span + 1)
+        if spans == (None, None):
+            return found
+        around = self._around(one)
+        for squares in spans:
             if squares is not None:
-                for square in self._around(one):
+                for square in around:
                     if square in squares:
                         found += squares[square]
         return found

@@ -49,7 +49,6 @@ class ClaimParts:
 
     def add(self, one: Observation) -> None:
         """Take note of an observation that stands from now on."""
-        _share_texts((one,))
         self._recent[one.observation_id] = one
 
     def remove(self, observation_id: str) -> None:
@@ -120,12 +119,12 @@ class ClaimParts:
 
     def restore(self, state: ClaimsState, parts: Mapping[str, bytes]) -> list[Observation]:
         """Go back to a state; return what stands. Raises KeyError when a part is missing."""
-        _share_texts(state.recent)
+        share_texts(state.recent)
         standing = list(state.recent)
         self._recent = {one.observation_id: one for one in state.recent}
         for sealed in state.sealed:
             claims = msgspec.msgpack.decode(parts[sealed.key], type=tuple[Observation, ...])
-            _share_texts(claims)
+            share_texts(claims)
             gone = frozenset(sealed.gone)
             left = [one for one in claims if one.observation_id not in gone]
             self._seal(sealed.key, left, sealed.gone)
@@ -133,7 +132,7 @@ class ClaimParts:
         return standing
 
 
-def _share_texts(observations: Iterable[Observation]) -> None:
+def share_texts(observations: Iterable[Observation]) -> None:
     """Let observations have repeated texts in common: each was decoded with texts of its own, a third of its size."""
     for one in observations:
         for name in REPEATED:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from processors.incidents.claim_parts import share_texts
 from processors.incidents.conditions import Conditions
 from processors.incidents.place_kinds import Places
 from schemas.records import Observation
@@ -25,7 +26,8 @@ class Concerned:
         self._known: dict[tuple[str, str, str], tuple[tuple[int, Conditions | None], ...]] = {}
 
     def prepare(self, claims: Sequence[Observation]) -> None:
-        """Look up the units of the claims of a tick at once."""
+        """Let the claims of a tick have their texts in common, for as many rules as keep them; look up their units."""
+        share_texts(one for one in claims if one.kind in self._of_kind)
         if self._by_unit:
             self._places.find_units([one for one in claims if one.kind in self._by_unit])
 

@@ -159,15 +159,15 @@ class RestingClaims:
         parts = tuple(dict.fromkeys(keys))
         number = {part: at for at, part in enumerate(parts)}
         at_ms = np.array([one.at_ms for one in claims], np.int64)
-        squares = np.array([self._square(one) for one in claims], np.int64)
+        row, column = self._rows_and_columns(claims)
         self._shelves.append(
             _Shelf(
                 pieces=[_packed(claims[start : start + BLOCK]) for start in range(0, len(claims), BLOCK)],
                 begin_ms=int(at_ms.min()),
                 end_ms=int(at_ms.max()),
                 at_ms=(at_ms - at_ms.min()).astype(np.uint32),
-                row=(squares[:, 0] & 0xFFFF).astype(np.uint16),
-                column=(squares[:, 1] & 0xFFFF).astype(np.uint16),
+                row=(row & 0xFFFF).astype(np.uint16),
+                column=(column & 0xFFFF).astype(np.uint16),
                 name=np.array([hash(one.observation_id) & 0xFFFF_FFFF for one in claims], np.uint32),
                 part=np.array([number[key] for key in keys], np.uint16),
                 unit=np.repeat(np.arange(len(units), dtype=np.uint16), [len(unit) for unit in units]),
@@ -221,6 +221,15 @@ class RestingClaims:
             hashed = hash(self._subject_of(one))
             return hashed >> 16, hashed
         return floor(one.latitude_deg * SQUARES_PER_DEG), floor(one.longitude_deg * SQUARES_PER_DEG)
+
+    def _rows_and_columns(self, claims: Sequence[Observation]) -> tuple[IntArray, IntArray]:
+        """Return the same of n claims."""
+        if self._subject_of is not None:
+            hashed = np.array([hash(subject) for subject in map(self._subject_of, claims)], np.int64)
+            return hashed >> 16, hashed
+        places_deg = np.array([(one.latitude_deg, one.longitude_deg) for one in claims])
+        squares = np.floor(places_deg * SQUARES_PER_DEG).astype(np.int64)
+        return squares[:, 0], squares[:, 1]
 
     def _squares(self, one: Observation, reach_m: float) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return the first and the last row and column of what is up to `reach_m` from a claim."""

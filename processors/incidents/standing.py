@@ -109,15 +109,20 @@ class StandingClaims:
         wanted: dict[str, Observation | None] = {}
         for one in observations:
             self._rest.wake_named(one)
+            name = one.observation_id
             if one.withdrawn:
-                wanted[one.observation_id] = None
+                wanted[name] = None
             elif one.at_ms >= oldest_ms:
-                stands = wanted.get(one.observation_id, self._standing.get(one.observation_id))
-                wanted[one.observation_id] = one if stands is None else stands
-        was = {name: self._standing.get(name) for name in wanted}
-        differs = {name for name, new in wanted.items() if new is not was[name] and new != was[name]}
-        removed = [old for name, old in was.items() if old is not None and name in differs]
-        added = [new for name, new in wanted.items() if new is not None and name in differs]
+                stands = wanted[name] if name in wanted else self._standing.get(name)
+                wanted[name] = one if stands is None else stands
+        removed, added = list[Observation](), list[Observation]()
+        for name, new in wanted.items():
+            old = self._standing.get(name)
+            if new is not old and new != old:
+                if old is not None:
+                    removed.append(old)
+                if new is not None:
+                    added.append(new)
         self._circumstances = Circumstances(tick_ms, self._circumstances.endings, self._circumstances.expected)
         self._rest.tick_ms = tick_ms
         ripe = self._ripe(tick_ms)

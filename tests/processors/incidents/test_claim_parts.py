@@ -2,7 +2,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.incidents.claim_parts import ClaimParts, ClaimsState
+from processors.incidents.claim_parts import ClaimParts, ClaimsState, share_texts
 from processors.incidents.clusters import canonical
 from processors.incidents.engine import CorrelationRule
 from schemas.records import Observation
@@ -40,6 +40,7 @@ def test_standing_observations_have_their_texts_in_common() -> None:
     parts = ClaimParts(part_claims=2)
     given_now = [_decoded(claim("heat", "P-1", second)) for second in range(2)]
     assert given_now[0].device_id is not given_now[1].device_id
+    share_texts(given_now)
     for one in given_now:
         parts.add(one)
     sealed = parts.seal("claims/1", {one.observation_id: one for one in given_now})

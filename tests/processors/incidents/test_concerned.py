@@ -73,3 +73,12 @@ def test_a_claim_goes_to_the_rules_that_weigh_it_or_that_it_may_end_and_to_no_ot
                 assert set(concerned.of(one)) == ends | weigh
             told += len(weigh)
     assert told > 1_000
+
+
+def test_claims_that_concern_a_rule_have_their_texts_in_common() -> None:
+    concerned = Concerned({0: Conditions(OWN.rules[0], CITY)}, Places(CITY))
+    kind = next(iter(OWN.rules[0].evidence))
+    claims = [claim(kind, "".join(["P-", "1"]), float(second)) for second in range(2)]
+    assert claims[0].device_id is not claims[1].device_id
+    concerned.prepare(claims)
+    assert claims[0].device_id is claims[1].device_id
