@@ -98,6 +98,7 @@ def _tune() -> None:
     """Set what holds for the whole process, before Faust makes an event loop."""
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     heap.share_arenas()
+    heap.keep_pages()
     with suppress(ModuleNotFoundError):  # no wheel for this machine: asyncio's own loop does it too
         mode.loop.use("uvloop")
 

@@ -11,6 +11,7 @@ import mode.loop
 from faust.types import TP
 
 from benchmarks.same_task.child import RARELY, Job
+from streams.heap import keep_pages
 from streams.transport import BatchApp, Poll, QuietMonitor
 
 
@@ -40,6 +41,7 @@ class Committed:
 def run(job: Job, handle: Callable[[Poll], None]) -> None:
     """Run the app with an agent that calls `handle` with every poll; `handle` ends the process."""
     gc.set_threshold(*RARELY)
+    keep_pages()
     with suppress(ModuleNotFoundError):
         mode.loop.use("uvloop")
     app = BatchApp(

@@ -7,6 +7,7 @@ from confluent_kafka import Consumer
 
 from benchmarks.answer import MINUTE_MS
 from benchmarks.same_task.child import RARELY, Clock, Job, Totals, given_job, tell_and_end
+from streams.heap import keep_pages
 
 BATCH = 10_000
 
@@ -14,6 +15,7 @@ BATCH = 10_000
 def main(job: Job) -> None:
     """Read, decode, keep the last position and add up."""
     gc.set_threshold(*RARELY)
+    keep_pages()
     consumer = Consumer(
         {
             "bootstrap.servers": job.bootstrap_servers,
