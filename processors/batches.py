@@ -1,8 +1,7 @@
 """Batches: the records of one input partition between two ticks, as numpy columns in log order."""
 
 from dataclasses import dataclass, fields
-from functools import cache
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -36,9 +35,14 @@ class Batch:
         return {name: getattr(self, name) for name in _names(type(self))}
 
 
-@cache
+_NAMES: Final[dict[type[Any], tuple[str, ...]]] = {}
+
+
 def _names(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(item.name for item in fields(kind))
+    """Return the names of a batch's columns; dataclasses look for them anew each time."""
+    if kind not in _NAMES:
+        _NAMES[kind] = tuple(item.name for item in fields(kind))
+    return _NAMES[kind]
 
 
 @dataclass(frozen=True, slots=True)
