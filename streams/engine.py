@@ -155,8 +155,8 @@ class Engine:
         await self._saved()
         self._sources.clear()
         self._durable.clear()
-        self._lookahead.start_over()
         engines = {tp: self._by_name[tp.topic] for tp in assigned if tp.topic in self._by_name}
+        self._lookahead.start_over(tp for tp, topic in engines.items() if topic.ticked)
         kept = {tp: topic for tp, topic in engines.items() if topic.ticked or topic is topics.OBSERVATIONS}
         assert self._store is not None
         loaded = await self._store.load(frozenset((topic.name, tp.partition) for tp, topic in kept.items()))
@@ -355,6 +355,7 @@ class Engine:
             except Retryable as error:
                 log.warning("schema %d: %s; waiting", schema_id, error)
                 self.health.waits(source.key, f"for schema {schema_id}: {error}")
+                self._lookahead.reached(source.tp, None, 0, more=False)  # nobody else waits for it
                 await asyncio.sleep(error.retry_after_s)
             else:
                 self.health.waits(source.key, None)

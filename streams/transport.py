@@ -283,6 +283,8 @@ class BatchConsumer(driver.Consumer):
             records=found,
         )
         self._delivered[tp] = after
+        if self.app.lookahead is not None:
+            self.app.lookahead.given(poll.tp)
         await self.wait_first(self.callback(self._message_of(poll, last)), self.suspend_flow.wait())
 
     def _message_of(self, poll: Poll, last: Any) -> Any:
