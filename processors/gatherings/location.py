@@ -23,7 +23,9 @@ class LocationRule:
 
     temperature_cel, temperature_sd_cel: what is known of the air; with enough microphones the speed of sound is
     estimated besides. timing_s: standard deviation of a microphone's times. late_s: residuals beyond it are of clocks
-    and echoes. hearing_m: farthest that microphones hear one bang from each other.
+    and echoes. hearing_m: farthest that microphones hear one bang from each other. cells, starts: of the grid, a
+    side, and the best of its places to begin from. echo_s: echoes are at most so late. echo_cost, chance_cost: how
+    unlikely an echo is, and what is not even one, beside a sound that agrees exactly (-log).
     """
 
     temperature_cel: float = 27.0
@@ -32,8 +34,11 @@ class LocationRule:
     late_s: float = 0.02
     hearing_m: float = 2_000.0
     margin_m: float = 500.0
-    cells: int = 32
-    starts: int = 4
+    cells: int = 48
+    starts: int = 10
+    echo_s: float = 1.0
+    echo_cost: float = 5.5
+    chance_cost: float = 12.0
 
     @property
     def speed_mps(self) -> float:
@@ -91,15 +96,14 @@ def locate_bang(arrivals: Arrivals, rule: LocationRule, known: Sequence[Bang] = 
     Starts from the best places of a coarse grid, and from the known ones; from each, Gauss-Newton on the arrivals that
     agree, of every microphone at most one, until the same ones agree. The speed of sound is an unknown with a prior.
     """
-    best: tuple[tuple[int, int, float], _Fit, IntArray] | None = None
+    best: tuple[float, _Fit, IntArray] | None = None
     for start in [*_starts(arrivals, rule), *(_again(arrivals, bang, rule) for bang in known)]:
         fit, heard = _settle(arrivals, start, rule)
         if fit is None or len(heard) < 3:
             continue
-        early = int((fit.residual_s < -rule.late_s).sum())  # an echo is late, nothing is heard before it happens
-        rank = (-len(heard), early, float(np.square(fit.residual_s[heard]).sum()))
-        if best is None or rank < best[0]:
-            best = rank, fit, heard
+        unlikely = _unlikely(arrivals, fit, heard, rule)
+        if best is None or unlikely < best[0]:
+            best = unlikely, fit, heard
     if best is None:
         return None
     _, fit, heard = best
@@ -109,6 +113,18 @@ def locate_bang(arrivals: Arrivals, rule: LocationRule, known: Sequence[Bang] = 
     axis_m = math.sqrt(_CHI2_95 * scale * float(np.linalg.eigvalsh(fit.covariance[:2, :2])[-1]))
     x_m, y_m, at_s = fit.place[:3].tolist()
     return Bang(x_m, y_m, at_s, axis_m, rms_s, tuple(heard.tolist()))
+
+
+def _unlikely(arrivals: Arrivals, fit: _Fit, heard: IntArray, rule: LocationRule) -> float:
+    """Return how unlikely arrivals are, -log: those that agree by their residuals, others as echoes or by chance.
+
+    Echoes are late; nothing is heard before it happens.
+    """
+    residual_s, speed = fit.residual_s, (fit.place[3] - rule.speed_mps) / rule.speed_sd_mps
+    others = ~np.isin(arrivals.microphone, arrivals.microphone[heard])
+    echoes = others & (residual_s > 0) & (residual_s < rule.echo_s)
+    agreeing = float(np.square(residual_s[heard] / rule.timing_s).sum() + speed * speed) / 2
+    return agreeing + rule.echo_cost * int(echoes.sum()) + rule.chance_cost * int((others & ~echoes).sum())
 
 
 def _starts(arrivals: Arrivals, rule: LocationRule) -> list[FloatArray]:
