@@ -97,8 +97,8 @@ def build_worker() -> tuple[CityApp, Engine]:
 def _tune() -> None:
     """Set what holds for the whole process, before Faust makes an event loop."""
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-    heap.share_arenas()
     heap.keep_pages()
+    heap.share_arenas()  # it has the last word about what is large
     with suppress(ModuleNotFoundError):  # no wheel for this machine: asyncio's own loop does it too
         mode.loop.use("uvloop")
 
