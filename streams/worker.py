@@ -98,7 +98,7 @@ def _tune() -> None:
     """Set what holds for the whole process, before Faust makes an event loop."""
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     heap.keep_pages()
-    heap.share_arenas()  # it has the last word about what is large
+    heap.share_arenas()
     with suppress(ModuleNotFoundError):  # no wheel for this machine: asyncio's own loop does it too
         mode.loop.use("uvloop")
 
