@@ -63,14 +63,19 @@ class Observers:
             self._append(source, one.key.encode(), self._codec.encode(one.record))
 
     def tick(self, tick_ms: int) -> list[ObservationBlock]:
-        """Append a tick to every partition and return what follows: a block of each."""
-        value = self._codec.encode(Tick(at_ms=tick_ms))
+        """Append a tick to every partition and return what follows since the last call, by tick."""
+        self.tick_later(tick_ms)
         blocks: list[ObservationBlock] = []
         for source, engine in self._engines.items():
-            self._append(source, b"tick", value)
             blocks += engine.push(self._waiting[source]).blocks
             self._waiting[source] = []
-        return blocks
+        return sorted(blocks, key=lambda block: block.tick_ms)
+
+    def tick_later(self, tick_ms: int) -> None:
+        """Append a tick to every partition; its blocks come with those of the next `tick`."""
+        value = self._codec.encode(Tick(at_ms=tick_ms))
+        for source in self._engines:
+            self._append(source, b"tick", value)
 
     def _append(self, source: SourceId, key: bytes, value: bytes) -> None:
         self._waiting[source].append(RawRecord(self._offset[source], key, value))

@@ -63,17 +63,20 @@ def test_rule_sets_see_the_same_records() -> None:
     assert "crash" not in fire.false or not fire.false["crash"]
 
 
-def concluded(partitions: dict[str, int]) -> list[IncidentChange]:
+def concluded(partitions: dict[str, int], together: int = 1) -> list[IncidentChange]:
     """Forty seconds that begin with crashes and fires, at ticks of 250 ms."""
     rule = replace(REQUEST.simulation_rule(), opening=3)
     simulation = Simulation(hanoi(), 5, START_MS, rule, None)
     observers = Observers(hanoi(), CODEC, partitions)
     concluder = Concluder(rules(), hanoi(), observers.sources)
     changes: list[IncidentChange] = []
-    for _ in range(160):
+    for step in range(1, 161):
         interval = simulation.step()
         observers.take(interval.sent)
-        changes += concluder.take(observers.tick(interval.tick_ms))
+        if step % together:
+            observers.tick_later(interval.tick_ms)
+        else:
+            changes += concluder.take(observers.tick(interval.tick_ms))
     return changes
 
 
@@ -81,6 +84,10 @@ def test_number_of_partitions_changes_nothing() -> None:
     changes = concluded({})
     assert changes
     assert concluded({"vehicle.positions.v1": 4, "camera.detections.v1": 2}) == changes
+
+
+def test_ticks_decided_together_change_nothing() -> None:
+    assert concluded({}, together=20) == concluded({})
 
 
 def test_witnesses_in_reach_counts_poles_once() -> None:
