@@ -10,7 +10,8 @@ from typing import Final
 
 from faust.types import TP
 
-AHEAD_MS: Final = 60_000
+AHEAD_MS: Final = 120_000
+"""More than a restart of a worker leaves behind: after it, what happens now is told at once."""
 POLL_MS: Final = 15_000
 """Of event time in one poll, about: ten minutes of a quiet partition are few records."""
 FEWEST: Final = 64
