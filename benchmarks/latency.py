@@ -27,13 +27,13 @@ UNSEEN_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class LatencyOptions:
-    """The steady rate; scenes_per_s decides how many publications there are: about five a scene."""
+    """The steady rate; scenes_per_s: crashes and fires, about five publications each; jams make most of the others."""
 
     seconds: float = 420.0
     positions_per_s: float = 10_000.0
     detections_per_s: float = 2_000.0
     vehicles: int = 100_000
-    scenes_per_s: float = 12.0
+    scenes_per_s: float = 2.0
     shape: Shape = Shape.SINGLES
 
 

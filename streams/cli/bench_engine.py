@@ -28,7 +28,7 @@ RATE = click.option(
 @click.option("--detections", type=click.FloatRange(0), default=2_000, show_default=True, help="Detections a second.")
 @click.option("--vehicles", type=click.IntRange(100), default=100_000, show_default=True, help="Vehicles.")
 @click.option(
-    "--scenes", type=click.FloatRange(0.01), default=12.0, show_default=True, help="Crashes and fires a second."
+    "--scenes", type=click.FloatRange(0.01), default=2.0, show_default=True, help="Crashes and fires a second."
 )
 @SHAPE
 @JSON
