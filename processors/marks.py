@@ -38,7 +38,8 @@ SLOW: Final = 1 << 11
 """Far slower than is usual there, and not at a stop."""
 ODD_STOP: Final = 1 << 12
 """With OWN_STOP: of two stops one after the other one is."""
-IGNITION_OFF: Final = 1 << 15
+RESTS: Final = 1 << 15
+"""Need not say soon where it is: its ignition is off, or it stands and does not tell that its ignition is on."""
 DIRECTION: Final = 13
 """The shift of two bits: the direction along its own line plus 1, 0 = unknown."""
 
@@ -119,7 +120,8 @@ def marked(batch: PositionBatch, located: Located, city: City, rule: MarkRule) -
     marks |= at_stop * np.uint16(AT_STOP)
     marks |= (moving & (batch.door == _ON)) * np.uint16(DOOR)
     marks |= (batch.sos == _ON) * np.uint16(SOS)
-    marks |= (batch.ignition == _OFF) * np.uint16(IGNITION_OFF)
+    rests = (batch.ignition == _OFF) | ((batch.ignition != _ON) & (speed_mps <= rule.stopped_mps))
+    marks |= rests * np.uint16(RESTS)
     _mark_own_line(found, batch, located, city, rule, moving)
     _mark_speeding(found, batch, located, city, rule, speed_mps)
     others = (_INTRUDERS.take(batch.vehicle_class.numbers) & moving).nonzero()[0]

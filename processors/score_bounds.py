@@ -118,7 +118,7 @@ TOLD_S: Final[Mapping[str, float]] = {
     "forbidden_stop": 270.0,
     "service_gap": 10 * MINUTE_S,
     "camera_silent": 10 * MINUTE_S,
-    "silent_vehicle": 15 * MINUTE_S,
+    "silent_vehicle": 21 * MINUTE_S,
     "bunching": 20 * MINUTE_S,
     "delay": 21 * MINUTE_S,
     "noise": 60 * MINUTE_S,

@@ -1,8 +1,8 @@
 """Silence: a device that was heard and from which nothing came for too long; and that it is heard again.
 
-Of each device the set of its times counts, whatever their order: two neighbours further apart than the limit leave a
-hole, and so do the newest one and the tick. What lies in no hole leaves no trace, so only the newest time is kept, and
-the holes that a late record may still fill.
+Of each device the set of its times counts, whatever their order: two neighbours further apart than the least limit
+leave a hole, and so do the newest one and the tick. What lies in no hole leaves no trace, so only the newest time is
+kept, and the holes that a late record may still fill.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from schemas.dictionary import DictionaryArray, joined
 from schemas.ids import murmur2_of_words
 from schemas.records import Column
 
-PART_FORMAT: Final = 1
+PART_FORMAT: Final = 2
 BUCKETS: Final = 16
 """Parts that hold the devices of a partition; a part is written anew when anything of it changes."""
 SPARE: Final = 1024
@@ -43,7 +43,7 @@ TOLD: Final = ("latitude_e7", "longitude_e7", "marks", "word")
 
 
 class Hole(NamedTuple):
-    """Between two neighbouring times of a device, more than the limit apart, nothing came."""
+    """Between two neighbouring times of a device, more than the least limit apart, nothing came."""
 
     begin_ms: int
     seen: tuple[int, ...]
@@ -76,6 +76,8 @@ class SilenceWatch:
 
     def __init__(self, rule: SilenceRule) -> None:
         self._rule = rule
+        self._limit_ms = np.array([rule.least_ms, *rule.limits_ms], np.int64)
+        """By `watched`."""
         self._devices, self._words = OwnWords(), OwnWords(_class_and_line)
         self._words.dictionary.numbers([b""])
         self._newest_ms = np.zeros(0, np.int64)
@@ -119,7 +121,7 @@ class SilenceWatch:
                 alone = np.unique(heard.device[odd])
                 looked_at = np.isin(heard.device, alone)
                 told, heard = self._look_at_each(heard.take(looked_at), turn.tick_ms), heard.take(~looked_at)
-                self._due_from_ms = min(self._due_from_ms, int(self._newest_ms[alone].min()) + self._rule.limit_ms)
+                self._due_from_ms = min(self._due_from_ms, int(self._newest_ms[alone].min()) + self._rule.least_ms)
             self._note(heard)
         told += [Told(claim) for device in self._due(turn.tick_ms, alone) for claim in self._tail(device)]
         self._tick_ms = turn.tick_ms
@@ -131,7 +133,7 @@ class SilenceWatch:
         self._forget(late_ms)
         device, newest_ms = np.arange(len(self._newest_ms), dtype=np.int32), self._newest_ms
         untold = (newest_ms < horizon_ms) & (newest_ms != NEVER_MS)
-        fresh = self._first_ms >= late_ms + self._rule.limit_ms  # an earlier one that comes late leaves a hole
+        fresh = self._first_ms >= late_ms + self._rule.least_ms  # an earlier one that comes late leaves a hole
         beats = (self._beat_ms != self._no_beat_ms) & (newest_ms != NEVER_MS)
         kept = device[untold | fresh | beats]
         holes = np.fromiter(self._holes, np.int32, len(self._holes))
@@ -186,14 +188,14 @@ class SilenceWatch:
     def _heard(self, record: str, device: NumberArray, at_ms: IntArray, columns: Columns) -> _Heard:
         seen = np.zeros(len(at_ms), SEEN)
         seen["latitude_e7"], seen["longitude_e7"] = columns["latitude_e7"], columns["longitude_e7"]
-        seen["watched"] = self._rule.watched(columns) & (seen["latitude_e7"] != UNPLACED_E7)
+        seen["watched"] = self._rule.watched(columns) * (seen["latitude_e7"] != UNPLACED_E7)
         if "word" in columns:
             seen["word"] = self._words.numbers(record, columns["word"])
         return _Heard(device, at_ms, seen, np.full(len(at_ms), record == self._rule.beat))
 
     def _is_odd(self, heard: _Heard) -> BoolArray:
         """Tell which records (n,) may open, fill or end a hole, or change what one says."""
-        limit_ms, device = self._rule.limit_ms, heard.device
+        limit_ms, device = self._rule.least_ms, heard.device
         known_ms = self._newest_ms[device]
         gap_ms = heard.at_ms - known_ms
         odd = (gap_ms > limit_ms) | (gap_ms < -limit_ms) | self._holed[device]
@@ -220,7 +222,7 @@ class SilenceWatch:
         newer = newer.take(np.lexsort((*ranks, newer.at_ms)))
         self._newest_ms[newer.device], self._seen[newer.device] = newer.at_ms, newer.seen  # of several the last stays
         if len(newer.at_ms):
-            self._due_from_ms = min(self._due_from_ms, int(newer.at_ms[0]) + self._rule.limit_ms)
+            self._due_from_ms = min(self._due_from_ms, int(newer.at_ms[0]) + self._rule.least_ms)
         self._first_ms[early.device[self._first_ms[early.device] == NEVER_MS]] = NO_BEAT_MS
         np.minimum.at(self._first_ms, early.device, early.at_ms)
         np.minimum.at(self._beat_ms, heard.device[heard.beat], heard.at_ms[heard.beat])
@@ -263,7 +265,7 @@ class SilenceWatch:
         self._keep_holes(device, holes)
 
     def _hole(self, begin_ms: int, seen: tuple[int, ...], end_ms: int) -> list[Hole]:
-        return [Hole(begin_ms, seen, end_ms)] if end_ms - begin_ms > self._rule.limit_ms else []
+        return [Hole(begin_ms, seen, end_ms)] if end_ms - begin_ms > self._rule.least_ms else []
 
     def _split(self, hole: Hole, at_ms: int, seen: tuple[int, ...]) -> list[Hole]:
         if at_ms == hole.begin_ms:
@@ -281,9 +283,10 @@ class SilenceWatch:
 
     def _claims(self, device: int, tick_ms: int) -> set[WatchClaim]:
         """Return everything that is claimed about a device at a tick and that may still change."""
-        claims = set(self._tail(device)) if self._newest_ms[device] + self._rule.limit_ms <= tick_ms else set()
+        due_ms = self._newest_ms[device] + self._limit_ms[self._seen["watched"][device]]
+        claims = set(self._tail(device)) if due_ms <= tick_ms else set()
         for begin_ms, seen, end_ms in self._holes.get(device, ()):
-            if seen[0] and self._beat_ms[device] <= begin_ms:
+            if seen[0] and self._beat_ms[device] <= begin_ms and end_ms - begin_ms > self._limit_ms[seen[0]]:
                 silent = self._silent(device, begin_ms, seen)
                 value = (end_ms - begin_ms) / 1000
                 claims |= {silent, replace(silent, kind=self._rule.heard, at_ms=end_ms, value=value)}
@@ -297,16 +300,17 @@ class SilenceWatch:
         return [self._silent(device, newest_ms, seen)]
 
     def _silent(self, device: int, begin_ms: int, seen: tuple[int, ...]) -> WatchClaim:
-        _, latitude_e7, longitude_e7, word = seen
+        watched, latitude_e7, longitude_e7, word = seen
+        limit_ms = int(self._limit_ms[watched])
         vehicle_class, _, line_id = self._words.dictionary.word(word).partition(KEY_SEPARATOR)
         return WatchClaim(
             kind=self._rule.silent,
             device_id=self._devices.dictionary.word(device),
-            at_ms=begin_ms + self._rule.limit_ms,
+            at_ms=begin_ms + limit_ms,
             latitude_e7=latitude_e7,
             longitude_e7=longitude_e7,
             score_milli=SCORE_MILLI,
-            value=self._rule.limit_ms / 1000,
+            value=limit_ms / 1000,
             line_id=line_id,
             vehicle_class=vehicle_class,
         )
@@ -315,7 +319,7 @@ class SilenceWatch:
         """Return the devices whose limit has passed since the last turn, but for those looked at one by one."""
         if tick_ms < self._due_from_ms:
             return []
-        due_ms = self._newest_ms + self._rule.limit_ms
+        due_ms = self._newest_ms + self._limit_ms[self._seen["watched"]]
         later_ms = due_ms[due_ms > tick_ms]
         self._due_from_ms = int(later_ms.min()) if len(later_ms) else NO_BEAT_MS
         due = (due_ms <= tick_ms) & (due_ms > self._tick_ms)

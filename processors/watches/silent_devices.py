@@ -3,8 +3,8 @@
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from processors.batches import BoolArray
 from processors.city import City
 from processors.rows import Columns
 from processors.watches.contract import WatchMaker
@@ -12,14 +12,14 @@ from processors.watches.silence import SilenceWatch
 from processors.watches.silence_rule import SilenceRule
 
 
-def _always(columns: Columns) -> BoolArray:
-    return np.ones(len(np.asarray(columns["latitude_e7"])), bool)
+def _always(columns: Columns) -> npt.NDArray[np.uint8]:
+    return np.ones(len(np.asarray(columns["latitude_e7"])), np.uint8)
 
 
 SILENT_CAMERA: Final = SilenceRule(
     silent="silent_camera",
     heard="camera_heard",
-    limit_ms=300_000,
+    limits_ms=(300_000,),
     records={"CameraDetection": "camera_id", "Heartbeat": "device_id"},
     beat="Heartbeat",
     watched=_always,
@@ -27,7 +27,7 @@ SILENT_CAMERA: Final = SilenceRule(
 SILENT_SENSOR: Final = SilenceRule(
     silent="silent_sensor",
     heard="sensor_heard",
-    limit_ms=300_000,
+    limits_ms=(300_000,),
     records={"SensorReading": "sensor_id", "Heartbeat": "device_id"},
     beat="Heartbeat",
     watched=_always,

@@ -1,33 +1,38 @@
-"""Silent vehicles: one that moved, with its ignition not off, has to say soon where it is now."""
+"""Silent vehicles: who moved has to say soon where it is now; who stood with its ignition on, a little later."""
 
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from processors.batches import BoolArray
-from processors.marks import IGNITION_OFF, STOPPED
+from processors.marks import RESTS, STOPPED
 from processors.rows import Columns
 from processors.watches.silence_rule import SilenceRule
 
+LIMITS_MS: Final = (600_000, 1_200_000)
+"""After a position that moves, and after one that stands."""
 
-def _moves(columns: Columns) -> BoolArray:
-    """Tell which positions are of a vehicle that moves: only those have to be followed by another one soon."""
-    return np.asarray(np.asarray(columns["marks"]) & (STOPPED | IGNITION_OFF) == 0)
+
+def _on_duty(columns: Columns) -> npt.NDArray[np.uint8]:
+    """Tell which limit holds after positions: the second one where they stand, none where the vehicle rests."""
+    marks = np.asarray(columns["marks"])
+    stands = (marks & STOPPED) // STOPPED
+    return np.where(marks & RESTS, 0, 1 + stands).astype(np.uint8)
 
 
 SILENT_VEHICLE: Final = SilenceRule(
     silent="silent_vehicle",
     heard="vehicle_heard",
-    limit_ms=600_000,
+    limits_ms=LIMITS_MS,
     records={"VehiclePosition": "vehicle_id"},
     beat="",
-    watched=_moves,
+    watched=_on_duty,
 )
 SILENT_VEHICLE_IN_FRAMES: Final = SilenceRule(
     silent="silent_vehicle",
     heard="vehicle_heard",
-    limit_ms=600_000,
+    limits_ms=LIMITS_MS,
     records={"VehicleFrame": "vehicle_id"},
     beat="",
-    watched=_moves,
+    watched=_on_duty,
 )

@@ -87,9 +87,31 @@ def test_a_vehicle_that_moved_is_silent_after_ten_minutes() -> None:
     assert (heard.kind, heard.at_ms, heard.value) == ("vehicle_heard", at(14), 780.0)
 
 
-@pytest.mark.parametrize("last", [{"speed_mps": 0.5}, {"ignition": Switch.OFF}, {"speed_mps": NAN}])
-def test_a_vehicle_that_stands_or_is_switched_off_may_be_silent(last: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "last",
+    [{"speed_mps": 0.5}, {"ignition": Switch.OFF}, {"speed_mps": NAN}, {"speed_mps": 0.0, "ignition": Switch.OFF}],
+)
+def test_a_vehicle_that_rests_or_is_switched_off_may_be_silent(last: dict[str, Any]) -> None:
     assert told(0, moving(1), moving(3, **last), 4, 30, domain=fleet_domain()) == []
+
+
+@pytest.mark.parametrize("speed_mps", [0.4, 1.5, NAN])
+def test_a_vehicle_that_stood_with_its_ignition_on_is_silent_after_twenty_minutes(speed_mps: float) -> None:
+    stood = moving(3, speed_mps, ignition=Switch.ON)
+    assert told(0, moving(1), stood, 4, 22.9, 23, moving(40), 41, domain=fleet_domain()) == [
+        (True, "silent_vehicle", "bus-1", 23 * 60),
+        (True, "vehicle_heard", "bus-1", 40 * 60),
+    ]
+    assert told(0, moving(1), stood, 4, moving(22), 23, 31, domain=fleet_domain()) == []
+
+
+def test_a_position_that_comes_late_decides_how_long_a_vehicle_may_be_silent() -> None:
+    stands, rests = moving(3, 0.0, ignition=Switch.ON), moving(3.5, 0.0, ignition=Switch.OFF)
+    assert told(0, moving(1), 11, stands, 11.1, 23, rests, 23.1, domain=fleet_domain()) == [
+        (True, "silent_vehicle", "bus-1", 11 * 60),
+        (False, "silent_vehicle", "bus-1", 11 * 60),
+        (True, "silent_vehicle", "bus-1", 23 * 60),
+    ]
 
 
 def test_who_never_sent_a_heartbeat_is_not_judged() -> None:
@@ -200,6 +222,53 @@ def test_a_restored_watch_goes_on_as_if_it_had_never_stopped(log: list[Any], at:
     whole = run_with_store(engine(sensor_domain(), topic=TOPIC, rule=RULE), [log], never)
     assert went_on.blocks == [block for block in whole.blocks if block.tick_ms > stopped.tick_ms]
     assert store.parts == never.parts
+
+
+def drawn_drive(seed: int, count: int, disorder: float) -> list[Any]:
+    """Positions of two vehicles over 100 minutes that move, stand or rest, some of them late, and ticks every 30 s."""
+    chance = random.Random(seed)
+    arrived: list[tuple[int, Any]] = []
+    for number in range(count):
+        at_ms = T0_MS + chance.randrange(100) * 60_000 + number
+        speed_mps, ignition = chance.choice([0.0, 1.5, 8.0, NAN]), chance.choice(list(Switch))
+        one = position(f"bus-{chance.randrange(2)}", at_ms, speed_mps=speed_mps, ignition=ignition)
+        late_ms = chance.choice([0, 100, 300, 580]) * 1000 if chance.random() < disorder else 0
+        arrived.append((at_ms + late_ms, one))
+    ticks = [(at_ms, tick(at_ms)) for at_ms in range(T0_MS - 60_000, T0_MS + 8_000_000, 30_000)]
+    return log_of(one for _, one in sorted([*arrived, *ticks], key=lambda entry: entry[0]))
+
+
+drives = st.builds(drawn_drive, st.integers(0, 1 << 32), st.integers(1, 30), st.sampled_from([0.0, 0.3, 0.8]))
+
+
+def silences_of(claims: Any) -> set[Any]:
+    return {one for one in claims if one[0] in ("silent_vehicle", "vehicle_heard")}
+
+
+@quick
+@given(drives)
+def test_silences_of_vehicles_that_move_stand_or_rest_agree_with_the_oracle(log: list[Any]) -> None:
+    outcome = run(engine(fleet_domain(), rule=RULE), log)
+    expected = expect(log, ("VehiclePosition",), RULE)
+    assert silences_of(claim_of(one) for one in outcome.standing.values()) == silences_of(expected.claims)
+
+
+@quick
+@given(drives, st.lists(st.integers(0, 999), min_size=1, max_size=12), st.integers(1, 12))
+def test_a_restored_watch_of_vehicles_goes_on_as_if_it_had_never_stopped(
+    log: list[Any], at: list[int], stop: int
+) -> None:
+    polls = cut(log, at)
+    store = Store({})
+    run_with_store(engine(fleet_domain(), rule=RULE), polls[:stop], store)
+    if store.last is None:
+        return
+    stopped = store.last
+    again = engine(fleet_domain(), rule=RULE)
+    again.restore(store.parts, stopped.live, stopped.next_offset, stopped.tick_ms)
+    went_on = run_with_store(again, [log[stopped.next_offset :]], store)
+    whole = run_with_store(engine(fleet_domain(), rule=RULE), [log], Store({}))
+    assert went_on.blocks == [block for block in whole.blocks if block.tick_ms > stopped.tick_ms]
 
 
 def silent_claims(outcome: Run) -> list[Any]:
