@@ -33,13 +33,15 @@ class Service:
 class Dispatch:
     """When vehicles may leave stops; n vehicles, S stops of all paths.
 
-    left_ms: float64 (S,), when the last vehicle left, or will have left, a stop.
+    left_ms: float64 (S,), when the last vehicle left, or will have left, a stop. headway_ms: float64 (n,), planned now;
+    kept_ms: float64 (n,), planned when each vehicle was sent out, which it keeps until its next end.
     """
 
     def __init__(self, services: Sequence[Service], stops: int, count: int) -> None:
         self.services = tuple(services)
         self.left_ms: FloatArray = np.full(stops, -np.inf)
         self.headway_ms: FloatArray = np.zeros(count)
+        self.kept_ms: FloatArray = np.zeros(count)
         self._minute = -1
 
     def plan(self, local_hour: float) -> None:
@@ -47,16 +49,19 @@ class Dispatch:
         minute = int(local_hour * 60)
         if minute == self._minute:
             return
-        self._minute = minute
+        opens, self._minute = self._minute < 0, minute
         for one in self.services:
             self.headway_ms[one.first : one.first + one.count] = headway_s(one.line, local_hour) * 1000
+        if opens:
+            self.kept_ms[:] = self.headway_ms
 
     def leave_ms(
         self, rows: IntArray, stop: IntArray, tick_ms: int, ready_ms: FloatArray, ended: BoolArray
     ) -> FloatArray:
         """Return when n vehicles leave the stops that they reach now; ready_ms: all are on board; ended: at an end."""
         share = np.where(ended, AT_END_SHARE, AT_STOP_SHARE)
-        last_ms, headway_ms = self.left_ms[stop], self.headway_ms[rows]
+        self.kept_ms[rows[ended]] = self.headway_ms[rows[ended]]
+        last_ms, headway_ms = self.left_ms[stop], self.kept_ms[rows]
         late = ~ended & (ready_ms - last_ms > HURRIES_SHARE * headway_ms) & np.isfinite(last_ms)
         ready_ms = np.where(late, tick_ms + SHORTEST_STAY_MS, ready_ms)
         waits_ms = last_ms + share * headway_ms - ready_ms
