@@ -122,8 +122,8 @@ TOLD_S: Final[Mapping[str, float]] = {
     "bunching": 20 * MINUTE_S,
     "delay": 21 * MINUTE_S,
     "noise": 60 * MINUTE_S,
-    "air_quality": 60 * MINUTE_S,
     "sensor_fault": 60 * MINUTE_S,
+    "air_quality": 130 * MINUTE_S,
 }
 """Kind -> how long it usually takes until an incident tells of it, rounded up: what the rule waits for, and the way of
 the records. With less time left a truth is not judged. Other kinds: as long as one of theirs may take.

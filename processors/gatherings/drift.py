@@ -25,7 +25,8 @@ class DriftRule:
     """When a sensor is off.
 
     spreads: standard deviations, by the median absolute deviation of the neighbours. share: at least that share of
-    their median, for concentrations. agree_share: of the limit, to agree again.
+    their median, for concentrations. agree_share: of the limit, to agree again. alone_share: with at least that share
+    of the neighbours off to the same side too it is no sensor that is off, but the air.
     """
 
     neighbour_m: float = 3_000.0
@@ -34,24 +35,28 @@ class DriftRule:
     share: float = 0.35
     agree_share: float = 0.7
     hours: int = 3
+    alone_share: float = 1 / 3
 
 
 FLOORS: Final = {
-    "sound_level": 10.0, "temperature": 5.0,
+    "temperature": 5.0,
     "pm2_5": 15.0, "pm10": 25.0, "no2": 30.0, "o3": 30.0, "so2": 30.0, "co": 500.0,
 }  # fmt: skip
 """Smallest difference that counts, in the unit of the quantity; 0 for others."""
-NO_SHARE: Final = frozenset(("sound_level", "temperature"))
+NO_SHARE: Final = frozenset(("temperature",))
 """Quantities whose zero is not nothing: a share of them says nothing."""
+LOCAL: Final = frozenset(("sound_level",))
+"""Quantities that differ for hours from street to street: neighbours say nothing about them."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Hour:
-    """One hour of a sensor: its claim, the difference from its neighbours, and the limit."""
+    """One hour of a sensor: its claim, the difference from its neighbours, the limit, and whether it is off alone."""
 
     claim: Observation
     difference: float
     limit: float
+    alone: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,8 @@ class Drift:
 
     def subjects(self, claim: Observation) -> list[str]:
         """Return the squares that see a sensor, each with the quantity."""
+        if claim.subject in LOCAL:
+            return []
         return [f"{claim.subject}/{square}" for square in self._squares.seeing(claim.latitude_deg, claim.longitude_deg)]
 
     def derive(self, subject: str, claims: Sequence[Observation]) -> Iterator[Derived]:
@@ -108,7 +115,9 @@ class Drift:
                 middle = median(levels)
                 spread = MAD_TO_SD * median(abs(level - middle) for level in levels)
                 limit = max(rule.spreads * spread, share * abs(middle), FLOORS.get(quantity, 0.0))
-                found[hour] = _Hour(claim, claim.value - middle, limit)
+                difference = claim.value - middle
+                along = sum((level - middle) * (1 if difference > 0 else -1) > limit for level in levels)
+                found[hour] = _Hour(claim, difference, limit, along < rule.alone_share * len(levels))
         return found
 
     def _of_one(self, quantity: str, hours: Mapping[int, _Hour]) -> Iterator[Derived]:
@@ -132,9 +141,9 @@ class Drift:
         return False
 
     def _is_off(self, hour: int, hours: Mapping[int, _Hour]) -> bool:
-        """Tell whether a sensor has been off for the hours up to one, always to the same side."""
+        """Tell whether a sensor has been off for the hours up to one, always to the same side and alone."""
         last = [hours.get(hour - back) for back in range(self.rule.hours)]
-        told = [each for each in last if each is not None and abs(each.difference) > each.limit]
+        told = [each for each in last if each is not None and each.alone and abs(each.difference) > each.limit]
         sides = {each.difference > 0 for each in told}
         return len(told) == self.rule.hours and len(sides) == 1
 

@@ -173,9 +173,19 @@ class Sensors:
             now_ms = float(at_ms[place])
             self._biases[gauge] = [one for one in self._biases[gauge] if one.until_ms > now_ms]
             for bias in self._biases[gauge]:
-                if bias.from_ms <= now_ms:
+                if bias.from_ms <= now_ms and bias.change is not Change.STUCK:
                     values[place] = _changed(bias, now_ms, float(values[place]))
         return values
+
+    def _as_stuck(self, gauges: IntArray, at_ms: IntArray, values: FloatArray) -> FloatArray:
+        """Return what is sent: a stuck gauge says the same of whatever it should measure."""
+        told = values.copy()
+        for place, gauge in enumerate(gauges.tolist()):
+            now_ms = float(at_ms[place])
+            for bias in self._biases.get(gauge, ()):
+                if bias.change is Change.STUCK and bias.from_ms <= now_ms < bias.until_ms:
+                    told[place] = bias.course(now_ms)
+        return told
 
     def _hear(self, crash: Crash) -> None:
         truth, rng = crash.truth, self._feeling
@@ -221,6 +231,7 @@ class Sensors:
         self, gauges: IntArray, at_ms: IntArray, values: FloatArray, travel: np.random.Generator | None = None
     ) -> None:
         sensors = self._sensor[gauges]
+        values = self._as_stuck(gauges, at_ms, values)
         stamps = at_ms + self._channel.ahead_ms[sensors]
         records = [
             self._reading(gauge, stamp, value)

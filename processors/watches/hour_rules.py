@@ -35,7 +35,7 @@ class HourRule:
     day_begins: int = 6
     night_begins: int = 21
     quieter_db: float = 2.0
-    loud_share: float = 0.25
+    loud_share: float = 1 / 3
     stuck_readings: int = 30
     lively_hours: int = 3
 

@@ -1,5 +1,6 @@
 """Scenes: what each kind does to cameras, sensors and vehicles, and that kinds leave each other alone."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -256,6 +257,37 @@ def test_bad_air_is_bad_at_every_sensor_around() -> None:
     near = [one.value for one in late if away_m(truth, one.latitude_deg, one.longitude_deg) < 2_400]
     far = [one.value for one in late if away_m(truth, one.latitude_deg, one.longitude_deg) > 2_600]
     assert np.median(near) > 3 * np.median(far)
+
+
+def test_episodes_of_bad_air_are_as_far_apart_as_their_areas_are_wide() -> None:
+    rule = replace(
+        NOTHING_ELSE, opening=0, scenes_per_hour={"air_quality": 240.0}, leave_out=(*QUANTITIES, "heartbeats")
+    )
+    simulation = Simulation(hanoi(), 5, START_MS, rule, None)
+    truths = [truth for _ in range(1_800 * 1000 // TICK_MS) for truth in simulation.step().truths]
+    assert len(truths) > 5
+    for one, other in itertools.combinations(truths, 2):
+        assert away_m(one, other.latitude_deg, other.longitude_deg) >= 5_000.0
+
+
+def test_a_stuck_sensor_says_the_same_whatever_happens_around_it() -> None:
+    others = tuple(name for name in QUANTITIES if name != "sound_level")
+    rates = {"sensor_fault": 300.0, "noise": 300.0}
+    rule = replace(NOTHING_ELSE, opening=0, scenes_per_hour=rates, leave_out=(*others, "heartbeats"))
+    simulation = Simulation(hanoi(), 5, START_MS, rule, None)
+    intervals = [simulation.step() for _ in range(600 * 1000 // TICK_MS)]
+    truths = [truth for one in intervals for truth in one.truths]
+    roars = [truth for truth in truths if truth.kind == "noise"]
+    shared = 0
+    for fault in (truth for truth in truths if truth.kind == "sensor_fault"):
+        noises = [one for one in roars if away_m(fault, one.latitude_deg, one.longitude_deg) < 120]
+        since_ms = min((one.at_ms for one in noises if one.at_ms > fault.at_ms), default=None)
+        by_sensor: dict[str, list[float]] = {}
+        for one in readings_of(intervals, "sound_level"):
+            if since_ms and one.at_ms > since_ms and not away_m(fault, one.latitude_deg, one.longitude_deg):
+                by_sensor.setdefault(one.sensor_id, []).append(one.value)
+        shared += any(len(values) > 2 and len(set(values)) == 1 for values in by_sensor.values())
+    assert shared
 
 
 def test_a_faulty_sensor_sticks_drifts_or_falls_silent() -> None:

@@ -49,11 +49,12 @@ class Felt:
 
 
 class Change(StrEnum):
-    """How a bias changes what a sensor measures every minute."""
+    """How a bias changes what a sensor measures every minute. STUCK: it says that, whatever else happens there."""
 
     ADD = "ADD"
     TIMES = "TIMES"
     IS = "IS"
+    STUCK = "STUCK"
 
 
 @dataclass(frozen=True, slots=True)

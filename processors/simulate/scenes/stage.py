@@ -41,6 +41,14 @@ class Spots:
     bearing_deg: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """How far from each other scenes of a kind are at one time, and for how long a place rests after one."""
+
+    distance_m: float
+    pause_s: float
+
+
 class Stage:
     """The city as scenes see it."""
 
@@ -143,15 +151,19 @@ class Stage:
         wanted = set(quantities)
         return np.array([row for row, one in enumerate(self.sensors.devices) if wanted & set(one.quantities)], np.int64)
 
-    def free(self, call: Call, rows: IntArray, latitude_deg: FloatArray, longitude_deg: FloatArray) -> int | None:
+    def free(
+        self, call: Call, rows: IntArray, latitude_deg: FloatArray, longitude_deg: FloatArray,
+        apart: Apart | None = None,
+    ) -> int | None:  # fmt: skip
         """Choose one of the rows whose place no standing scene of the kind occupies; None if tries find none."""
         if not len(rows):
             return None
-        pause_ms = self.rule.apart_s * 1000
+        apart = apart or Apart(self.rule.apart_m, self.rule.apart_s)
+        pause_ms = apart.pause_s * 1000
         call.standing[:] = [one for one in call.standing if one[0] + pause_ms > call.at_ms]
         for row in call.rng.choice(rows, TRIES).tolist():
             if all(
-                _away_m(latitude_deg[row], longitude_deg[row], taken[1], taken[2]) >= self.rule.apart_m
+                _away_m(latitude_deg[row], longitude_deg[row], taken[1], taken[2]) >= apart.distance_m
                 for taken in call.standing
             ):
                 return int(row)
@@ -191,9 +203,17 @@ class Stage:
         """Choose a free one of the spots."""
         return self.free(call, np.arange(len(self.spots.path)), self.spots.latitude_deg, self.spots.longitude_deg)
 
-    def free_sensor(self, call: Call, rows: IntArray) -> int | None:
-        """Choose one of some sensors near which no standing scene of the kind is."""
-        return self.free(call, rows, self.sensors.latitude_deg, self.sensors.longitude_deg)
+    def free_sensor(self, call: Call, rows: IntArray, apart: Apart | None = None) -> int | None:
+        """Choose one of some sensors near which no standing scene of the kind is; apart: None = as the rule has it."""
+        return self.free(call, rows, self.sensors.latitude_deg, self.sensors.longitude_deg, apart)
+
+    def neighboured(self, within_m: float, least: int, *quantities: str) -> IntArray:
+        """Return the sensors that have so many others of one of some quantities within a distance."""
+        rows = self.sensors_of(*quantities)
+        known = frozenset(rows.tolist())
+        places = [(row, self.sensors.devices[row]) for row in rows.tolist()]
+        near = {row: self.sensors.near(one.latitude_deg, one.longitude_deg, within_m) for row, one in places}
+        return np.array([row for row in near if len(known.intersection(near[row])) > least], np.int64)
 
     def dense_microphones(self, within_m: float, least: int) -> IntArray:
         """Return the microphones that have so many, themselves included, within a distance."""

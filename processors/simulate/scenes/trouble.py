@@ -31,6 +31,9 @@ STUCK_AT: Final = {
 DRIFTS: Final = {"pm2_5": (60.0, 120.0), "pm10": (100.0, 200.0), "no2": (60.0, 120.0)}
 """How much too high it gets, in the quantity's unit."""
 DRIFT_RAMP_MS: Final = 3_600_000.0
+NEIGHBOUR_M: Final = 3_000.0
+NEIGHBOURS: Final = 3
+"""Who drifts has so many neighbours to drift away from: without them it might as well be the air."""
 CAMERA_SILENT_S: Final = (900.0, 2_700.0)
 TAMPERED_S: Final = (600.0, 2_400.0)
 TAMPERINGS: Final = ("frozen", "covered", "moved")
@@ -48,7 +51,8 @@ ALWAYS_MS: Final = 10 * 365 * 86_400_000
 def sensor_fault(stage: Stage, call: Call) -> Scene | None:
     """A sensor says the same value again and again, drifts away from its neighbours, or falls silent."""
     way = WAYS[int(call.rng.choice(len(WAYS), p=WAY_SHARES))]
-    row = stage.free_sensor(call, stage.sensors_of(*(DRIFTS if way == "drift" else STICKS)))
+    rows = stage.neighboured(NEIGHBOUR_M, NEIGHBOURS, *DRIFTS) if way == "drift" else stage.sensors_of(*STICKS)
+    row = stage.free_sensor(call, rows)
     if row is None:
         return None
     device = stage.sensors.devices[row]
@@ -58,7 +62,7 @@ def sensor_fault(stage: Stage, call: Call) -> Scene | None:
         trouble = Trouble(False, row, Ailment.SILENT, call.at_ms, ends_ms)
         return Scene(call.kind, call.rng, truth, troubles=(trouble,))
     course = _stuck if way == "stuck" else _drifting
-    change, names = (Change.IS, STUCK_AT) if way == "stuck" else (Change.ADD, DRIFTS)
+    change, names = (Change.STUCK, STUCK_AT) if way == "stuck" else (Change.ADD, DRIFTS)
     biases = tuple(
         Bias(row, name, call.at_ms, ends_ms, change, course(name, call, ends_ms))
         for name in device.quantities

@@ -1,5 +1,7 @@
 """Hourly means of neighbouring sensors: 800 m apart along a street."""
 
+from dataclasses import replace
+
 from processors.gatherings.drift import Drift
 from schemas.records import Observation
 from tests.processors.gatherings.builders import CITY, derived, level, told
@@ -67,11 +69,24 @@ def test_neighbours_in_another_square_count() -> None:
         assert [(one.kind, one.device_id) for one in derived(DRIFT, claims)] == [("sensor_drift", "X")]
 
 
-def test_street_noise_is_compared_by_decibels_and_not_by_shares_of_them() -> None:
-    claims = [level("X", 6 + hour, 82.0, quantity="sound_level") for hour in range(3)]
+def test_where_neighbours_are_high_too_it_is_the_air() -> None:
+    """An episode that covers X and one of its three neighbours; with two more that it does not cover X is alone."""
+
+    def covered(names: tuple[str, ...]) -> list[Observation]:
+        claims = street([150, 150, 150], names=names)
+        return [replace(one, value=140.0) if one.device_id == "N1" else one for one in claims]
+
+    assert told(DRIFT, covered(NEIGHBOURS)) == []
+    alone = street([150, 150, 150], names=NEIGHBOURS)
+    alone += [level("N4", 6 + hour, 41.0, -800.0) for hour in range(3)]
+    assert told(DRIFT, alone) == [("sensor_drift", "09:00:00", 109.5)]
+
+
+def test_street_noise_differs_for_hours_and_is_no_drift() -> None:
+    claims = [level("X", 6 + hour, 95.0, quantity="sound_level") for hour in range(3)]
     claims += [
         level(name, 6 + hour, 68.0 + index, 600.0 * index, "sound_level")
         for index, name in enumerate(NEIGHBOURS, 1)
         for hour in range(3)
     ]
-    assert told(DRIFT, claims) == [("sensor_drift", "09:00:00", 12.0)]
+    assert told(DRIFT, claims) == []
