@@ -378,7 +378,8 @@ class _Background:
     def detections(self, begin_ms: int) -> list[Claim]:
         """Return the detections of the interval that begins then."""
         rng, count = self._rng, int(self._rng.poisson(self._rule.detections_per_s * TICK_MS / 1000))
-        camera, at_ms = rng.integers(0, self._rule.cameras, count), begin_ms + rng.integers(0, TICK_MS, count)
+        camera, at_ms = _told_once(rng.integers(0, self._rule.cameras, count), rng.integers(0, TICK_MS, count))
+        at_ms, count = at_ms + begin_ms, len(camera)
         thing, confidence = rng.integers(0, len(EVERYDAY), count), rng.uniform(0.5, 0.99, count)
         place = self._cameras[camera]
         columns = zip(at_ms.tolist(), camera.tolist(), place.tolist(), thing.tolist(), confidence.tolist(), strict=True)
@@ -390,13 +391,20 @@ class _Background:
     def readings(self, begin_ms: int) -> list[Claim]:
         """Return the readings of the interval that begins then."""
         rng, count = self._rng, int(self._rng.poisson(self._rule.readings_per_s * TICK_MS / 1000))
-        sensor, at_ms = rng.integers(0, self._rule.sensors, count), begin_ms + rng.integers(0, TICK_MS, count)
+        sensor, at_ms = _told_once(rng.integers(0, self._rule.sensors, count), rng.integers(0, TICK_MS, count))
+        at_ms, count = at_ms + begin_ms, len(sensor)
         place, value = self._sensors[sensor], rng.normal(65.0, 5.0, count)
         columns = zip(at_ms.tolist(), sensor.tolist(), place.tolist(), value.tolist(), strict=True)
         return [
             Claim(at, f"sen-{one:05d}", where[0], where[1], "sound_level", level, "dB")
             for at, one, where, level in columns
         ]
+
+
+def _told_once(device: IntArray, after_ms: IntArray) -> tuple[IntArray, IntArray]:
+    """Leave out what a device would tell a second time in the same millisecond: two records of one id."""
+    _, first = np.unique(device * TICK_MS + after_ms, return_index=True)
+    return device[first], after_ms[first]
 
 
 def _gateways(shard: IntArray) -> tuple[IntArray, IntArray]:

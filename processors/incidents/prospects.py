@@ -6,35 +6,30 @@ it tells with other passing claims alone.
 
 import math
 from collections.abc import Iterable
-from typing import Final
 
 from processors.incidents.cells import CellIndex
 from processors.incidents.clusters import distance_m, firm_linked
 from processors.incidents.rule_model import ANY_KIND, Rule, Story, kinds_of
 from schemas.records import Observation
 
-_AT_ONCE: Final = -math.inf
-
 
 class Prospects:
-    """What one rule's passing claims may tell, by their age and by the firm claims around them."""
+    """What one rule's passing claims may tell early, by the firm claims around them."""
 
     def __init__(self, rule: Rule) -> None:
-        alone = [story for story in rule.stories if _is_told_by_passing(story, rule)]
-        waits_s = [_AT_ONCE if story.absent is None else story.absent.for_s for story in alone]
+        early = [story for story in rule.stories if story.absent is None]
         self._rule = rule
-        self._alone_ms = 1000 * min(waits_s, default=math.inf) if rule.suspected.any_of else _AT_ONCE
-        """How long after a claim the first story may be told that asks for nothing firm."""
+        self._tell_alone = not rule.suspected.any_of or any(_is_told_by_passing(story, rule) for story in early)
         # Two claims of a story are both near the one around which it is told.
-        self._apart_ms = 2000 * max((story.apart_s for story in rule.stories), default=0)
-        self._reach_m = 2 * max((_reach_m(story, rule) for story in rule.stories), default=0.0)
+        self._apart_ms = 2000 * max((story.apart_s for story in early), default=0)
+        self._reach_m = 2 * max((_reach_m(story, rule) for story in early), default=0.0)
 
-    def has(self, one: Observation, tick_ms: int, firm: Iterable[CellIndex]) -> bool:
+    def has(self, one: Observation, firm: Iterable[CellIndex]) -> bool:
         """Tell whether a claim that came, or was taken back, can matter.
 
-        tick_ms: until when it is known what is absent. firm: firm claims, those that wait too.
+        firm: firm claims, those that wait too.
         """
-        if not self._rule.is_passing(one.kind) or one.at_ms + self._alone_ms <= tick_ms:
+        if self._tell_alone or not self._rule.is_passing(one.kind):
             return True
         return any(self._are_in_one_story(one, other) for index in firm for other in index.near(one))
 

@@ -15,7 +15,7 @@ from processors.incidents.drafts import Drafter
 from processors.incidents.muting import Muting
 from processors.incidents.prospects import Prospects
 from processors.incidents.standing import StandingClaims
-from processors.incidents.verdict import Verdict, judge
+from processors.incidents.verdict import Judge, Verdict
 from processors.incidents.words import Fates
 from schemas.ids import content_id
 from schemas.records import Incident, IncidentChange, IncidentState, Observation, ObservationBlock
@@ -47,6 +47,7 @@ class Lookout:
         self.pending: dict[str, Early] = {}
         self._drafter, self._conditions, self._muting = drafter, conditions, muting
         self._prospects = Prospects(drafter.rule)
+        self._judge = Judge(drafter.rule, early=True)
         within, parting = drafter.rule.within, drafter.rule.parting
         self._firm = CellIndex(2 * within.reach_m, within.quiet_s, latitude_deg, parting)
         self._passing = CellIndex(within.reach_m, within.quiet_s, latitude_deg, parting)
@@ -85,14 +86,13 @@ class Lookout:
             came = [one.observation for one in self._waiting.values() if one.observation is not None]
         else:
             came = [one for one in block.observations if self._concerns(one)]
-        known_ms, firm = claims.circumstances.tick_ms, (claims.firm, self._firm)
-        waiting = [one for one in came if self._prospects.has(one, known_ms, firm)]
+        waiting = [one for one in came if self._prospects.has(one, (claims.firm, self._firm))]
         if not waiting:
             return []
         rule = self._drafter.rule
         clusters = conclude(self._around(waiting, claims), rule)
         changes = []
-        for verdict in (judge(cluster, rule, claims.circumstances).verdict for cluster in clusters):
+        for verdict in (self._judge.judge(cluster, claims.circumstances).verdict for cluster in clusters):
             if verdict is not None and known.isdisjoint([one.observation_id for one in verdict.evidence]):
                 change = self._publish(tick_ms, verdict)
                 changes += [change] if change is not None else []

@@ -67,12 +67,19 @@ Crowds = dict[tuple[str, int, int, Nearness], Crowd]
 class Judge:
     """Says what clusters amount to under one rule."""
 
-    def __init__(self, rule: Rule) -> None:
-        """Find out which stories one claim alone may tell: most clusters are one claim, and most claims tell none."""
+    def __init__(self, rule: Rule, *, early: bool = False) -> None:
+        """early: during a stall nobody knows what is absent, so no story is told that asks for it."""
         self._rule = rule
-        stories = rule.suspected.any_of, rule.confirmed.any_of
+        self._suspecting, self._confirming = (
+            [one for one in some if one.absent is None or not early]
+            for some in (rule.suspected.any_of, rule.confirmed.any_of)
+        )
+        # Most clusters are one claim, and most claims tell nothing alone.
         self._alone = {
-            kind: tuple([one for one in some if _may_be_told_alone(one, kind, rule)] for some in stories)
+            kind: tuple(
+                [one for one in some if _may_be_told_alone(one, kind, rule)]
+                for some in (self._suspecting, self._confirming)
+            )
             for kind in rule.evidence
         }
 
@@ -85,8 +92,8 @@ class Judge:
         heard: _Heard
         if len(members) > 1:
             heard = _Heard(cluster, circumstances, {} if crowds is None else crowds)
-            confirming = _told(rule.confirmed.any_of, heard, rule)
-            suspecting = _told(rule.suspected.any_of, heard, rule) if rule.suspected.any_of else heard.all
+            confirming = _told(self._confirming, heard, rule)
+            suspecting = _told(self._suspecting, heard, rule) if rule.suspected.any_of else heard.all
         else:
             heard = _HeardOne(cluster, circumstances)
             suspected, confirmed = self._alone[members[0].kind]

@@ -17,7 +17,6 @@ from tests.processors.incidents.builders import (
     LATITUDE_DEG,
     POSITIONS,
     READINGS,
-    T0_MS,
     Run,
     block,
     claim,
@@ -44,8 +43,8 @@ def index_of(*claims: Observation) -> CellIndex:
     return index
 
 
-def has(rule: Rule, one: Observation, *firm: Observation, known_s: float = 90.0) -> bool:
-    return Prospects(rule).has(one, T0_MS + round(known_s * 1000), [index_of(), index_of(*firm)])
+def has(rule: Rule, one: Observation, *firm: Observation) -> bool:
+    return Prospects(rule).has(one, [index_of(), index_of(*firm)])
 
 
 @pytest.mark.parametrize(
@@ -64,9 +63,17 @@ def test_a_passing_claim_matters_near_a_firm_one(firm: list[Observation], matter
     assert has(CRASH, claim("hard_stop", "TX-1", 100.0, withdrawn=True), *firm) is matters
 
 
-@pytest.mark.parametrize(("known_s", "matters"), [(159.9, False), (160.0, True)])
-def test_it_matters_alone_when_what_must_be_absent_is_known_to_be(known_s: float, matters: bool) -> None:
-    assert has(CRASH, BRAKED, known_s=known_s) is matters
+def test_nothing_is_known_to_be_absent_however_long_it_waits() -> None:
+    """A story that asks for it is told of ordered claims alone."""
+    run = Run(CorrelationRule())
+    elsewhere = claim("stationary_vehicle", "TX-9", 189.0, x_m=900)
+    run.push([block(source, 190.0) for source in (READINGS, DETECTIONS, ACTIONS)])
+    run.push([block(POSITIONS, 190.0, [elsewhere])])
+    both = [claim("hard_stop", "TX-1", 100.0), claim("stationary_vehicle", "TX-1", 100.0),
+            claim("hard_stop", "TX-2", 101.0), claim("stationary_vehicle", "TX-2", 101.0)]  # fmt: skip
+    assert run.push([block(POSITIONS, 195.0, both)]) == []
+    (told,) = run.push([block(DETECTIONS, 195.0), *(block(source, 196.0) for source in (READINGS, ACTIONS))])
+    assert (told.incident.kind, told.incident.provisional) == ("crash", False)
 
 
 def test_it_matters_where_passing_claims_tell_a_story_at_once() -> None:
