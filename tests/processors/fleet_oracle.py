@@ -28,17 +28,10 @@ def found_of(track: list[Fix]) -> Iterator[Found]:
     yield from _moves_on(track)
     yield from _passages(track)
     yield from _slow(track)
+    yield from _doors(track)
     lasting: list[tuple[str, str, Callable[[Fix], bool], int, int, Callable[[Fix], float]]] = [
         ("speeding", "speed_normal", _fast, 3, 2, lambda fix: min(0.9, 0.6 + 0.03 * _above_mps(fix))),
         ("off_route", "back_on_route", _off, 2, 2, _off_score),
-        (
-            "door_open_moving",
-            "door_shut",
-            lambda fix: fix["speed_mps"] > 3 and fix["door"] == "ON",
-            2,
-            1,
-            lambda _: 0.7,
-        ),
         ("sos", "sos_over", lambda fix: fix["sos"] == "ON", 1, 2, lambda _: 0.8),
         ("wrong_way", "right_way", _against, 3, 2, lambda _: 0.6),
     ]
@@ -74,6 +67,24 @@ def _edges(track: list[Fix], says: Callable[[Fix], bool], begins: int, ends: int
                 lasts, edge = False, False
         if edge is not None:
             yield at, edge
+
+
+def _doors(track: list[Fix]) -> Iterator[Found]:
+    for at in range(len(track)):
+        window = _window(track, at, 6)
+        before, opened = window[:-1], [_door(fix) for fix in window]
+        if _moved_with_it_open(window) and not _moved_with_it_open(before):
+            yield "door_open_moving", track[at], 0.7
+        if not opened[-1] and (_moved_with_it_open(before) or (len(before) == 5 and all(opened[:-1]))):
+            yield "door_shut", track[at], 1.0
+
+
+def _moved_with_it_open(fixes: list[Fix]) -> bool:
+    return any(fixes[at]["speed_mps"] > 3 and all(map(_door, fixes[at:])) for at in range(len(fixes) - 1))
+
+
+def _door(fix: Fix) -> bool:
+    return bool(fix["door"] == "ON" and (fix["speed_mps"] > 3 or not (_at_stop(fix) or _serves(fix))))
 
 
 def _offset_m(fix: Fix) -> float:
@@ -139,9 +150,12 @@ def _against(fix: Fix) -> bool:
 
 
 def _hard_stops(track: list[Fix]) -> Iterator[Found]:
-    for before, fix in pairwise(track):
-        gap_s = (fix["at_ms"] - before["at_ms"]) / 1000
-        if before["speed_mps"] >= 8 and fix["speed_mps"] <= 1.5 and gap_s <= 15 and not _serves(fix):
+    for at, (last, fix) in enumerate(pairwise(track)):
+        brakes = at > 0 and 3 < last["speed_mps"] < 8
+        before = track[at - 1] if brakes else last
+        gaps_s = [(fix["at_ms"] - last["at_ms"]) / 1000, (last["at_ms"] - before["at_ms"]) / 1000]
+        gap_s, stops = sum(gaps_s), before["speed_mps"] >= 8 and fix["speed_mps"] <= 1.5
+        if stops and max(gaps_s) <= 15 and gap_s <= 20 and not _serves(fix):
             yield "hard_stop", fix, min(0.9, 0.3 + 0.1 * (before["speed_mps"] - fix["speed_mps"]) / gap_s)
 
 

@@ -41,8 +41,26 @@ def test_hard_stop(before_mps: float, after_mps: float, gap_s: int, found: list[
 
 
 def test_hard_stop_is_between_neighbours_of_one_vehicle() -> None:
-    assert claims(fix(0, 10.0), fix(5, 5.0), fix(10, 0.0)) == []
     assert claims(fix(0, 10.0, "bus-1"), fix(5, 0.0, "bus-2")) == []
+    assert claims(fix(0, 10.0, "bus-1"), fix(5, 5.0, "bus-2"), fix(10, 0.0, "bus-2")) == []
+
+
+@pytest.mark.parametrize(
+    ("fixes", "found"),
+    [
+        ([fix(0, 10.0), fix(5, 5.0), fix(10, 0.0)], [("hard_stop", 10, 0.4)]),  # reports while it brakes
+        ([fix(0, 10.0), fix(10, 3.1), fix(20, 0.0)], [("hard_stop", 20, 0.35)]),
+        ([fix(0, 10.0), fix(10, 3.0), fix(20, 0.0)], []),  # creeps up
+        ([fix(0, 10.0), fix(10, 5.0), fix(21, 0.0)], []),
+        ([fix(0, 10.0), fix(16, 5.0), fix(18, 0.0)], []),
+        ([fix(0, 10.0), fix(2, 5.0), fix(18, 0.0)], []),
+        ([fix(0, 10.0), fix(4, 7.0), fix(8, 5.0), fix(10, 0.0)], []),  # brakes for longer
+        ([fix(0, 10.0), fix(5, NAN), fix(10, 0.0)], []),
+        ([fix(0, 7.9), fix(5, 5.0), fix(10, 0.0)], []),
+    ],
+)  # fmt: skip
+def test_hard_stop_with_a_report_while_it_brakes(fixes: list[Any], found: list[Any]) -> None:
+    assert claims(*fixes) == found
 
 
 @pytest.mark.parametrize(
@@ -127,7 +145,7 @@ def test_an_observation_says_who_where_and_on_which_line() -> None:
 def test_a_late_fix_takes_back_what_it_refutes_and_the_id_says_so() -> None:
     log = log_of([
         tick(T0_MS), fix(0, 10.0), fix(10, 0.0), tick(T0_MS + 10_000),
-        fix(5, 7.0), tick(T0_MS + 20_000),
+        fix(5, 2.0), tick(T0_MS + 20_000),
         fix(4, 7.0), fix(6, 9.0), tick(T0_MS + 30_000),
     ])  # fmt: skip
     blocks = run(engine(fleet_domain()), log).blocks
