@@ -22,7 +22,7 @@ AT_STOP: Final = 1 << 2
 OWN_STOP: Final = 1 << 3
 """At a stop of the line that it tells."""
 DOOR: Final = 1 << 4
-"""Moves with a door open."""
+"""A door is open where it ought not to be: it moves, or is away from stops."""
 SOS: Final = 1 << 5
 OFF_LINE: Final = 1 << 6
 """Away from the line that it tells."""
@@ -118,11 +118,12 @@ def marked(batch: PositionBatch, located: Located, city: City, rule: MarkRule) -
     marks |= (speed_mps <= rule.stopped_mps) * np.uint16(STOPPED)
     marks |= moving * np.uint16(MOVING)
     marks |= at_stop * np.uint16(AT_STOP)
-    marks |= (moving & (batch.door == _ON)) * np.uint16(DOOR)
     marks |= (batch.sos == _ON) * np.uint16(SOS)
     rests = (batch.ignition == _OFF) | ((batch.ignition != _ON) & (speed_mps <= rule.stopped_mps))
     marks |= rests * np.uint16(RESTS)
     _mark_own_line(found, batch, located, city, rule, moving)
+    opened = (batch.door == _ON).nonzero()[0]
+    marks[opened[moving.take(opened) | (marks.take(opened) & (AT_STOP | OWN_STOP) == 0)]] |= DOOR
     _mark_speeding(found, batch, located, city, rule, speed_mps)
     others = (_INTRUDERS.take(batch.vehicle_class.numbers) & moving).nonzero()[0]
     at = (located.x_m.take(others), located.y_m.take(others), located.square.take(others))

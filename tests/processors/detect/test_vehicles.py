@@ -73,14 +73,41 @@ def test_a_line_that_the_city_does_not_know_cannot_be_left() -> None:
     assert claims(*(fix(10 * at, north_m=300.0, line_id="L9") for at in range(3))) == []
 
 
-def test_a_door_is_open_in_motion_from_the_second_report_until_it_is_shut_or_the_vehicle_stands() -> None:
-    shut: dict[str, Any] = {"door": Switch.OFF}
-    opened: dict[str, Any] = {"door": Switch.ON}
+SHUT: dict[str, Any] = {"door": Switch.OFF}
+OPENED: dict[str, Any] = {"door": Switch.ON}
+
+
+def test_a_door_is_open_in_motion_from_the_second_report_until_it_is_shut() -> None:
     assert claims(
-        line(0, **shut), line(10, 100, **opened), line(20, 200, **shut),
-        line(30, 300, **opened), line(40, 400, **opened), line(50, 500, **opened),
-        line(60, 510, speed_mps=1.6, **opened),
-    ) == [("door_open_moving", 40), ("door_shut", 60)]  # fmt: skip
+        line(0, **SHUT), line(10, 100, **OPENED), line(20, 200, **SHUT),
+        line(30, 300, **OPENED), line(40, 400, **OPENED), line(50, 500, **OPENED),
+        line(60, 510, speed_mps=1.6, **OPENED), line(70, 520, speed_mps=0.0, **OPENED), line(80, 530, **SHUT),
+    ) == [("door_open_moving", 40), ("door_shut", 80)]  # fmt: skip
+
+
+def doors(*fixes: Any) -> list[tuple[Any, ...]]:
+    """What is claimed of doors."""
+    return [one for one in claims(*fixes) if one[0].startswith("door")]
+
+
+def test_who_waits_at_a_light_with_the_door_that_was_open_in_motion_has_not_shut_it() -> None:
+    red = [line(20 + 10 * at, 200, speed_mps=0.3, **OPENED) for at in range(3)]
+    assert doors(line(0, **SHUT), line(10, 150, **OPENED), *red, line(50, 260, **SHUT)) == [
+        ("door_open_moving", 20),
+        ("door_shut", 50),
+    ]
+
+
+def test_a_door_that_opens_a_moment_before_the_stop_or_shuts_a_moment_after_it_was_not_open_in_motion() -> None:
+    at_stop = [line(20 + 10 * at, 1_550, speed_mps=0.0, **OPENED) for at in range(2)]
+    left = [line(40, 1_560, **OPENED), line(50, 1_620, **SHUT)]
+    assert doors(line(0, 1_400, **SHUT), line(10, 1_490, **OPENED), *at_stop, *left) == []
+
+
+def test_a_door_that_is_open_while_a_bus_stands_is_none_that_is_open_in_motion() -> None:
+    stands = [line(10 * at, 400, speed_mps=0.0, **OPENED) for at in range(3)]
+    assert doors(line(-10, 380, **SHUT), *stands, line(30, 420, **OPENED), line(40, 500, **SHUT)) == []
+    assert doors(*stands, line(30, 420, **OPENED), line(40, 500, **OPENED)) == [("door_open_moving", 40)]
 
 
 def test_sos_at_once_and_over_when_the_button_was_off_twice() -> None:
