@@ -12,26 +12,37 @@ from schemas import columns as wire
 from schemas.dictionary import Dictionary, DictionaryArray
 from schemas.records import Column
 
-PART_FORMAT: Final = 1
+PART_FORMAT: Final = 2
 FEW_HOURS: Final = 3
 """From so many hours on, a gauge has a usual number of readings."""
 FULL_HOUR: Final = 60
 NO_HOUR: Final = -1
 
 HOUR: Final = np.dtype(
-    [("hour", "<i4"), ("level_milli", "<i8"), ("covered", "u1"), ("valid", "u1"), ("constant", "u1")]
+    [
+        ("hour", "<i4"),
+        ("level_milli", "<i8"),
+        ("covered", "u1"),
+        ("valid", "u1"),
+        ("constant", "u1"),
+        ("quarters", "u1"),
+    ]
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """One hour of a gauge; covered: minutes with a reading; valid: there are enough; constant: all were equal."""
+    """One hour of a gauge; covered: minutes with a reading; valid: there are enough; constant: all were equal.
+
+    quarters: bits 0 to 3 for those in which it varied, 4 to 7 for those in which it did not; neither with few readings.
+    """
 
     hour: int
     level_milli: int
     covered: int
     valid: bool
     constant: bool
+    quarters: int = 0
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -69,7 +80,7 @@ class ClosedHours:
 
     def put(self, key: int, hour: Hour, state: int) -> None:
         """Keep an hour, later than all before it, and what is said of the gauge since."""
-        told = (hour.hour, hour.level_milli, hour.covered, hour.valid, hour.constant)
+        told = (hour.hour, hour.level_milli, hour.covered, hour.valid, hour.constant, hour.quarters)
         self._ring[key, hour.hour % DAY_HOURS] = told
         self._state[key] = state
 
@@ -88,7 +99,7 @@ class ClosedHours:
 def packed(rows: list[tuple[int, Hour, int]], keys: Dictionary) -> bytes:
     """Return hours that were closed, with gauge and state, on the wire."""
     hours: npt.NDArray[Any] = np.array(
-        [(one.hour, one.level_milli, one.covered, one.valid, one.constant) for _, one, _ in rows], HOUR
+        [(one.hour, one.level_milli, one.covered, one.valid, one.constant, one.quarters) for _, one, _ in rows], HOUR
     )
     columns: dict[str, wire.Packable] = {name: np.ascontiguousarray(hours[name]) for name in HOUR.names or ()}
     columns["state"] = np.array([state for _, _, state in rows], np.uint8)
@@ -106,7 +117,7 @@ def unpacked(name: str, content: bytes) -> tuple[list[str], list[Hour], list[int
     return columns["key"].tolist(), [_hour(*row) for row in told], columns["state"].tolist()
 
 
-def closed(hour: int, level_milli: int, covered: int, constant: bool, before: list[Hour]) -> Hour:
+def closed(hour: int, level_milli: int, covered: int, constant: bool, quarters: int, before: list[Hour]) -> Hour:
     """Return an hour with the verdict whether it has three quarters of the readings that are usual.
 
     Usual is the median of minutes with readings over the hours of the last day, this one among them; as long as there
@@ -114,8 +125,8 @@ def closed(hour: int, level_milli: int, covered: int, constant: bool, before: li
     """
     counts = sorted([covered, *(one.covered for one in before)])
     usual = counts[len(counts) // 2] if len(counts) >= FEW_HOURS else FULL_HOUR
-    return Hour(hour, level_milli, covered, 4 * covered >= 3 * usual, constant)
+    return Hour(hour, level_milli, covered, 4 * covered >= 3 * usual, constant, quarters)
 
 
-def _hour(hour: int, level_milli: int, covered: int, valid: int, constant: int) -> Hour:
-    return Hour(hour, level_milli, covered, bool(valid), bool(constant))
+def _hour(hour: int, level_milli: int, covered: int, valid: int, constant: int, quarters: int) -> Hour:
+    return Hour(hour, level_milli, covered, bool(valid), bool(constant), quarters)

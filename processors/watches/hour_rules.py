@@ -9,12 +9,16 @@ from typing import Final, NamedTuple
 
 from processors.watches.air_index import DAY_GUIDELINE_UG_M3, DAY_HOURS, NOWCAST_HOURS, air_index, day_mean, now_cast
 from processors.watches.closed_hours import Hour
+from processors.watches.open_hours import QUARTERS
 
 BAD_INDEX: Final = 1
 BAD_DAY: Final = 2
 LOUD: Final = 4
 STUCK: Final = 8
 """Bits of what is said of a gauge until its end is."""
+VARIED: Final = 0b1111
+STILL: Final = VARIED << QUARTERS
+"""Bits of the quarters of an hour (`closed_hours.Hour`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class HourRule:
     loud_share: float = 1 / 3
     stuck_readings: int = 30
     lively_hours: int = 3
+    stuck_quarters: int = 3
+    lively_quarters: int = 4
 
     def is_day(self, local_hour: int) -> bool:
         """Tell whether the limit of the day holds in an hour."""
@@ -112,8 +118,12 @@ def _noise(rule: HourRule, now: Hour, loud_minutes: int, local_hour: int, state:
 
 
 def _stuck(rule: HourRule, quantity: str, hours: list[Hour], state: int, said: list[Said]) -> int:
-    """Say that a gauge is stuck when it does not vary any more though it did in every hour before."""
-    if not hours[0].valid:
+    """Say that a gauge is stuck when it does not vary any more though it did in every hour or quarter before.
+
+    One that tells a value of its own for every quarter has no quarter in which it varies, and is judged by hours.
+    """
+    now = hours[0]
+    if not now.valid:
         return state
     valid = [one for one in hours if one.valid]
     run = next((number for number, one in enumerate(valid) if not one.constant), len(valid))
@@ -121,8 +131,28 @@ def _stuck(rule: HourRule, quantity: str, hours: list[Hour], state: int, said: l
     readings = sum(one.covered for one in valid[:run])
     stuck = readings >= rule.stuck_readings and len(earlier) >= rule.lively_hours
     stuck &= not any(one.constant for one in earlier)
-    begun = Said("sensor_stuck", 800, hours[0].level_milli / 1000, quantity)
-    return _edge(state, STUCK, stuck, run == 0, begun, "sensor_lively", said)
+    stuck |= _stuck_for_quarters(rule, hours)
+    lively = not now.constant and (not now.quarters & STILL or not now.quarters & VARIED)
+    begun = Said("sensor_stuck", 800, now.level_milli / 1000, quantity)
+    return _edge(state, STUCK, stuck, lively, begun, "sensor_lively", said)
+
+
+def _stuck_for_quarters(rule: HourRule, hours: list[Hour]) -> bool:
+    """Tell whether a gauge did not vary for quarters that reach into the newest hour, and did in all before them."""
+    still = [
+        bool(one.quarters >> QUARTERS + quarter & 1)
+        for one in hours
+        for quarter in reversed(range(QUARTERS))
+        if one.quarters >> quarter & 1 | one.quarters >> QUARTERS + quarter & 1
+    ]
+    newest = hours[0].quarters.bit_count()
+    begins = next((number for number, one in enumerate(still[:newest]) if one), None)
+    if begins is None:
+        return False
+    run = still[begins:]
+    lasts = next((number for number, one in enumerate(run) if not one), len(run))
+    earlier = run[lasts:]
+    return lasts >= rule.stuck_quarters and len(earlier) >= rule.lively_quarters and not any(earlier)
 
 
 def _edge(state: int, bit: int, begins: bool, ends: bool, begun: Said, end: str, said: list[Said]) -> int:

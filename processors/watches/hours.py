@@ -20,12 +20,21 @@ from processors.watches.air_index import DAY_HOURS
 from processors.watches.closed_hours import ClosedHours, Hour, closed, packed, unpacked
 from processors.watches.contract import Told, Turn, WatchClaim, WatchMaker
 from processors.watches.hour_rules import HourRule, judge
-from processors.watches.open_hours import HOUR_MS, SUMS, Readings, SumArray, joined, sums_of
+from processors.watches.open_hours import (
+    HOUR_MS,
+    QUARTERS,
+    SUMS,
+    Readings,
+    SumArray,
+    hours_of_quarters,
+    joined,
+    sums_of,
+)
 from schemas import columns as wire
 from schemas.dictionary import Dictionary, DictionaryArray
 from schemas.records import Column
 
-PART_FORMAT: Final = 1
+PART_FORMAT: Final = 2
 MOST_OPEN_PARTS: Final = 32
 """Then one part takes the place of all of them."""
 SPARE: Final = 1024
@@ -85,14 +94,16 @@ class HourWatch:
             came = self._sums()
             self._unsealed.append(came)
             self._unadded.append(came)
-            self._first_hour = min([self._first_hour, *came["hour"][:1].tolist()])
+            self._first_hour = min([self._first_hour, *_first_hour(came)])
         if self._first_hour >= over:
             return []
         self._add_up()
-        ready, self._open = self._open[self._open["hour"] < over], self._open[self._open["hour"] >= over]
-        self._first_hour = min(self._open["hour"][:1].tolist(), default=NO_HOUR)
+        is_ready = self._open["quarter"] < over * QUARTERS
+        ready, self._open = self._open[is_ready], self._open[~is_ready]
+        self._first_hour = min(_first_hour(self._open), default=NO_HOUR)
         self._closed.make_room(len(self._keys))
-        return [Told(claim) for row in ready for claim in self._close(row)]
+        rows = zip(*hours_of_quarters(ready), strict=True)
+        return [Told(claim) for row, quarters in rows for claim in self._close(row, quarters)]
 
     def seal(self, first_offset: int, horizon_ms: int, late_ms: int) -> dict[str, bytes]:
         """Return what was closed, and what came of open hours, since the last call."""
@@ -109,10 +120,10 @@ class HourWatch:
         if len(self._open_parts) >= MOST_OPEN_PARTS:
             self._add_up()
             came, self._open_parts = self._open, {}
-        came = came[came["hour"] >= over]
+        came = came[came["quarter"] >= over * QUARTERS]
         if len(came):
             name = f"{self.name}/open/{first_offset}"
-            parts[name], self._open_parts[name] = self._packed(came), int(came["hour"].max())
+            parts[name], self._open_parts[name] = self._packed(came), _last_hour(came)
         self._forget(over)
         return parts
 
@@ -123,7 +134,7 @@ class HourWatch:
         for name, content in parts:
             if name.split("/")[1] == "open":
                 sums.append(self._unpacked(name, content))
-                self._open_parts[name] = int(sums[-1]["hour"].max())
+                self._open_parts[name] = _last_hour(sums[-1])
                 continue
             keys, hours, states = unpacked(name, content)
             self._closed_parts[name] = hours[-1].hour
@@ -133,8 +144,8 @@ class HourWatch:
                 if hour.hour >= over - DAY_HOURS:
                     self._closed.put(key, hour, state)
         found = joined(np.concatenate(sums))
-        self._open = found[found["hour"] >= over]
-        self._first_hour = min(self._open["hour"][:1].tolist(), default=NO_HOUR)
+        self._open = found[found["quarter"] >= over * QUARTERS]
+        self._first_hour = min(_first_hour(self._open), default=NO_HOUR)
 
     def _sums(self) -> SumArray:
         """Return what the readings since the last turn add up to."""
@@ -152,14 +163,14 @@ class HourWatch:
         if self._unadded:
             self._open, self._unadded = joined(np.concatenate([self._open, *self._unadded])), []
 
-    def _close(self, row: Any) -> list[WatchClaim]:
+    def _close(self, row: Any, quarters: int) -> list[WatchClaim]:
         """Keep an hour that is over; return what it says."""
-        key, hour = int(row["key"]), int(row["hour"])
+        key, hour = int(row["key"]), int(row["quarter"]) // QUARTERS
         sensor_id, quantity, unit = self._keys.word(key).split(KEY_SEPARATOR)
         before = self._closed.before(key, hour)
         level_milli = _level_milli(int(row["total"]), int(row["count"]), unit)
         constant = bool(row["low_milli"] == row["high_milli"])
-        now = closed(hour, level_milli, int(row["minutes"]).bit_count(), constant, before)
+        now = closed(hour, level_milli, int(row["minutes"]).bit_count(), constant, quarters, before)
         state = self._closed.state(key) if before else 0
         local = datetime.fromtimestamp(hour * HOUR_MS / 1000, UTC).astimezone(self._zone)
         loud_minutes = int(row["loud_by_day" if self._rule.is_day(local.hour) else "loud_by_night"]).bit_count()
@@ -186,7 +197,7 @@ class HourWatch:
             self._open["key"] = np.searchsorted(kept, self._open["key"])
 
     def _packed(self, sums: SumArray) -> bytes:
-        sums = sums[np.lexsort((self._keys.words[sums["key"]], sums["hour"]))]
+        sums = sums[np.lexsort((self._keys.words[sums["key"]], sums["quarter"]))]
         columns: dict[str, wire.Packable] = {name: np.ascontiguousarray(sums[name]) for name in SUMS.names or ()}
         columns["key"] = DictionaryArray(sums["key"].astype(np.int32), self._keys)
         return msgspec.msgpack.encode(OpenPart(PART_FORMAT, wire.pack(columns)))
@@ -211,6 +222,15 @@ def hours_of(rule: HourRule) -> WatchMaker:
         return HourWatch(rule, city.time_zone)
 
     return make
+
+
+def _first_hour(sums: SumArray) -> list[int]:
+    """Return the first hour of sums in their order, none of none."""
+    return [quarter // QUARTERS for quarter in sums["quarter"][:1].tolist()]
+
+
+def _last_hour(sums: SumArray) -> int:
+    return int(sums["quarter"].max()) // QUARTERS
 
 
 def _level_milli(total: int, count: int, unit: str) -> int:

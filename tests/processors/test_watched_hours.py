@@ -141,6 +141,46 @@ def test_a_sensor_that_varied_and_does_not_any_more_is_stuck() -> None:
     ]
 
 
+def minutes_of(course: Callable[[int], bool], hours: int) -> list[Any]:
+    """Dust that is 33.3 in the minutes, counted from the start, of which that is told, and else varies."""
+    return dust(lambda hour, minute: 33.3 if course(60 * hour + minute) else 30.0 + minute / 10, hours)
+
+
+@pytest.mark.parametrize("from_min", range(120, 180, 8))
+def test_an_hour_of_one_value_is_stuck_wherever_it_begins(from_min: int) -> None:
+    """Any 60 minutes hold three whole quarters; the hour of the third of them tells, and the one after the last."""
+    found = told(minutes_of(lambda minute: from_min <= minute < from_min + 60, 7), "sensor_stuck", "sensor_lively")
+    third_ends = -(-from_min // 15) * 15 + 45
+    last_ends = (from_min + 60) // 15 * 15
+    assert [(kind, at_h) for kind, at_h, _, _ in found] == [
+        ("sensor_stuck", -(-third_ends // 60)),
+        ("sensor_lively", -(-last_ends // 60) + 1),
+    ]
+
+
+def test_three_quarters_of_one_value_need_an_hour_of_others_before() -> None:
+    assert told(minutes_of(lambda minute: 60 <= minute < 105, 3), "sensor_stuck")[0][1] == 2.0
+    assert told(minutes_of(lambda minute: 45 <= minute < 90, 3), "sensor_stuck") == []
+    assert told(minutes_of(lambda minute: 60 <= minute < 104, 3), "sensor_stuck") == []
+
+
+def test_a_gauge_that_often_stays_for_a_quarter_is_not_judged_by_quarters() -> None:
+    """One that tells each quarter's mean all through it, and one whose steps are coarse."""
+    assert told(dust(lambda hour, minute: 30.0 + hour + minute // 15, 8), "sensor_stuck", "sensor_lively") == []
+    assert told(minutes_of(lambda minute: 15 <= minute < 30 or 180 <= minute < 239, 6), "sensor_stuck") == []
+
+
+def test_a_quarter_with_few_readings_says_nothing() -> None:
+    def course(hour: int, minute: int) -> float | None:
+        lost = hour == 1 and 16 <= minute < 30
+        return None if lost else 33.3 if hour == 2 and minute < 50 else 30.0 + minute / 10
+
+    assert [kind for kind, *_ in told(dust(course, 5), "sensor_stuck", "sensor_lively")] == [
+        "sensor_stuck",
+        "sensor_lively",
+    ]
+
+
 def test_a_sensor_that_never_varied_is_not_judged() -> None:
     quiet = readings(lambda _hour, _minute: 0.0, 8, quantity="fire_alarm", measure_unit="1")
     assert told(quiet, "sensor_stuck", "sensor_lively") == []
