@@ -1,6 +1,7 @@
-"""The vehicles that are in one scene only: they report as all others do, and that they park when they are done."""
+"""The vehicles that are in one scene only: they report as all others do, and seldom once they have parked."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +12,10 @@ from processors.simulate.scenes.scene import Drive
 from processors.simulate.vehicles import Fixes, accuracy_m, positions
 
 METRE_DEG = float(np.degrees(1 / EARTH_RADIUS_M))
+PARKED_EVERY_MS: Final = 900_000.0
+"""Circular 09/2015/TT-BGTVT, article 4: at most 15 min while parked."""
+PARKED_REPORTS: Final = 5
+"""Who parked is forgotten after so many reports, an hour later: what follows is always the same."""
 
 
 @dataclass(slots=True)
@@ -20,6 +25,8 @@ class _Driver:
     every_s: float
     next_ms: float
     rng: np.random.Generator
+    parked: int = 0
+    """how often it has reported that it is parked"""
 
 
 class Drivers:
@@ -37,15 +44,17 @@ class Drivers:
         self._drivers.append(_Driver(drive, channel, every_s, from_ms + rng.uniform(0.0, every_s) * 1000, rng))
 
     def step(self, tick_ms: int) -> None:
-        """Send the fixes that fall before a tick; a vehicle that has left is forgotten."""
+        """Send the fixes that fall before a tick; a vehicle that has parked for an hour is forgotten."""
         for driver in self._drivers:
             if driver.next_ms < tick_ms:
                 self._fix(driver)
-        self._drivers = [one for one in self._drivers if one.next_ms <= one.drive.at_ms[-1]]
+        self._drivers = [one for one in self._drivers if one.parked < PARKED_REPORTS]
 
     def _fix(self, driver: _Driver) -> None:
         drive, at_ms = driver.drive, int(driver.next_ms)
         driver.next_ms += driver.every_s * 1000 + driver.rng.uniform(-100.0, 100.0)
+        if driver.next_ms > drive.at_ms[-1]:
+            driver.next_ms, driver.parked = at_ms + PARKED_EVERY_MS, driver.parked + 1
         times = np.array([at_ms - 500.0, at_ms, at_ms + 500.0])
         latitude_deg = np.interp(times, drive.at_ms, drive.latitude_deg)
         longitude_deg = np.interp(times, drive.at_ms, drive.longitude_deg)
@@ -62,6 +71,6 @@ class Drivers:
             [drive.vehicle_id],
             [""],
             accuracy_m(self._rule),
-            parked=[driver.next_ms > drive.at_ms[-1]],
+            parked=[driver.parked > 0],
         )
         driver.channel.send(np.array([0]), np.array([at_ms]), records)
