@@ -29,12 +29,12 @@ class DriftRule:
     of the neighbours off to the same side too it is no sensor that is off, but the air.
     """
 
-    neighbour_m: float = 3_000.0
+    neighbour_m: float = 2_500.0
     neighbours: int = 3
     spreads: float = 4.0
     share: float = 0.35
     agree_share: float = 0.7
-    hours: int = 3
+    hours: int = 2
     alone_share: float = 1 / 3
 
 

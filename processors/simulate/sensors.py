@@ -31,6 +31,8 @@ UNITS: Final = {
 }
 """The quantities that are simulated and their units; others stay silent."""
 
+REFUSED_MS: Final = 30_000
+"""What is further ahead is from the future (docs/thresholds.md#ingest)."""
 SOUND_MPS: Final = 343.0
 STREET_DB: Final = (65.0, 4.0)
 HORN_SHARE: Final = 0.005
@@ -126,6 +128,11 @@ class Sensors:
         """Let what a sensor measures every minute be changed for a while."""
         for gauge in self._gauges(bias.sensor, bias.quantity):
             self._biases.setdefault(gauge, []).append(bias)
+
+    def refused_clocks(self) -> list[int]:
+        """Return the sensors whose clocks are so fast from the beginning that what they send is refused."""
+        rows: list[int] = np.flatnonzero(self._channel.ahead_ms > REFUSED_MS).tolist()
+        return rows
 
     def suffer(self, trouble: Trouble) -> None:
         """Let a sensor fall silent."""

@@ -17,7 +17,7 @@ from processors.simulate.rule import TICK_MS, Interval, SimulationRule, random_s
 from processors.simulate.scenes.scene import Scene as Played
 from processors.simulate.scenes.scene import Trouble
 from processors.simulate.scenes.stage import Stage
-from processors.simulate.scenes.trouble import clocks_ahead
+from processors.simulate.scenes.trouble import clocks_ahead, clocks_refused
 from processors.simulate.script import LEAD_MS, Crash, Scene, Script
 from processors.simulate.sensors import Sensors
 from processors.simulate.vehicles import Fleet
@@ -56,6 +56,8 @@ class Simulation:
         self._played: list[Played] = []
         if rule.scenes_per_hour.get("camera_clock", 0.0) > 0:
             self._played += clocks_ahead(stage, self._cameras.fast_clocks(), seed, start_ms)
+        if rule.scenes_per_hour.get("sensor_fault", 0.0) > 0:
+            self._played += clocks_refused(stage, self._sensors.refused_clocks(), seed, start_ms)
 
     def step(self) -> Interval:
         """Return the next 250 ms of event time: the first call ends at start_ms + 250."""

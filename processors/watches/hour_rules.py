@@ -5,10 +5,11 @@ Thresholds and their sources: docs/thresholds.md#hours.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Final, NamedTuple
 
 from processors.watches.air_index import DAY_GUIDELINE_UG_M3, DAY_HOURS, NOWCAST_HOURS, air_index, day_mean, now_cast
-from processors.watches.closed_hours import Hour
+from processors.watches.closed_hours import FEW_HOURS, Hour
 from processors.watches.open_hours import QUARTERS
 
 BAD_INDEX: Final = 1
@@ -50,6 +51,13 @@ class HourRule:
         return self.day_begins <= local_hour < self.night_begins
 
 
+class LoudMinutes(NamedTuple):
+    """Of an hour the minutes with a reading above the limit of the day, of the night."""
+
+    by_day: int
+    by_night: int
+
+
 class Said(NamedTuple):
     """What an hour says of a gauge."""
 
@@ -60,12 +68,18 @@ class Said(NamedTuple):
 
 
 def judge(
-    rule: HourRule, quantity: str, measure_unit: str, local_hour: int, hours: list[Hour], state: int, loud_minutes: int
+    rule: HourRule,
+    quantity: str,
+    measure_unit: str,
+    local_hour: int,
+    hours: list[Hour],
+    state: int,
+    loud_minutes: LoudMinutes,
 ) -> tuple[list[Said], int]:
     """Return what the newest hour of a gauge says, and what is said of it since.
 
     hours: those of the last day that have readings, the newest first. local_hour: of its beginning, 0 to 23.
-    loud_minutes: those of the newest hour in which a sound was above the limit of the time of day.
+    loud_minutes: those of the newest hour in which a sound was above the limits.
     """
     said: list[Said] = []
     now = hours[0]
@@ -77,7 +91,7 @@ def judge(
     if quantity in DAY_GUIDELINE_UG_M3:
         state = _air(rule, quantity, hours, state, said)
     if measure_unit == "dB" and now.valid:
-        state = _noise(rule, now, loud_minutes, local_hour, state, said)
+        state = _noise(rule, hours, loud_minutes, local_hour, state, said)
     return said, state
 
 
@@ -102,19 +116,29 @@ def _air(rule: HourRule, pollutant: str, hours: list[Hour], state: int, said: li
     return state
 
 
-def _noise(rule: HourRule, now: Hour, loud_minutes: int, local_hour: int, state: int, said: list[Said]) -> int:
+def _noise(rule: HourRule, hours: list[Hour], loud: LoudMinutes, local_hour: int, state: int, said: list[Said]) -> int:
     """Say that an hour was loud, or quiet again.
 
     A reading stands for a minute, so a horn or a bang in one lifts the mean energy of the hour: a share of its minutes
-    has to be loud too.
+    has to be loud too. Where nights are above their limit anyway, the limit of the day holds in them too.
     """
+    now = hours[0]
     level_db = now.level_milli / 1000
-    limit_db = rule.loud_by_day_db if rule.is_day(local_hour) else rule.loud_by_night_db
+    by_day = rule.is_day(local_hour) or _usual_night_db(rule, hours, local_hour) > rule.loud_by_night_db
+    limit_db, loud_minutes = (rule.loud_by_day_db, loud.by_day) if by_day else (rule.loud_by_night_db, loud.by_night)
     score = min(0.9, 0.5 + 0.02 * max(0.0, level_db - limit_db))
-    loud = Said("noise_high", round(score * 1000), level_db, "")
+    begun = Said("noise_high", round(score * 1000), level_db, "")
     lasts = loud_minutes >= rule.loud_share * now.covered
     over = level_db <= limit_db - rule.quieter_db or loud_minutes < rule.loud_share / 2 * now.covered
-    return _edge(state, LOUD, level_db > limit_db and lasts, over, loud, "noise_normal", said)
+    return _edge(state, LOUD, level_db > limit_db and lasts, over, begun, "noise_normal", said)
+
+
+def _usual_night_db(rule: HourRule, hours: list[Hour], local_hour: int) -> float:
+    """Return the median level of the hours before, of those by night where three are known; 0 where no three are."""
+    before = [one for one in hours[1:] if one.valid]
+    nights = [one for one in before if not rule.is_day((local_hour - hours[0].hour + one.hour) % DAY_HOURS)]
+    known = nights if len(nights) >= FEW_HOURS else before
+    return median(one.level_milli for one in known) / 1000 if len(known) >= FEW_HOURS else 0.0
 
 
 def _stuck(rule: HourRule, quantity: str, hours: list[Hour], state: int, said: list[Said]) -> int:

@@ -19,7 +19,7 @@ from processors.rows import Columns
 from processors.watches.air_index import DAY_HOURS
 from processors.watches.closed_hours import ClosedHours, Hour, closed, packed, unpacked
 from processors.watches.contract import Told, Turn, WatchClaim, WatchMaker
-from processors.watches.hour_rules import HourRule, judge
+from processors.watches.hour_rules import HourRule, LoudMinutes, judge
 from processors.watches.open_hours import (
     HOUR_MS,
     QUARTERS,
@@ -173,8 +173,8 @@ class HourWatch:
         now = closed(hour, level_milli, int(row["minutes"]).bit_count(), constant, quarters, before)
         state = self._closed.state(key) if before else 0
         local = datetime.fromtimestamp(hour * HOUR_MS / 1000, UTC).astimezone(self._zone)
-        loud_minutes = int(row["loud_by_day" if self._rule.is_day(local.hour) else "loud_by_night"]).bit_count()
-        said, state = judge(self._rule, quantity, unit, local.hour, [now, *before], state, loud_minutes)
+        loud = LoudMinutes(int(row["loud_by_day"]).bit_count(), int(row["loud_by_night"]).bit_count())
+        said, state = judge(self._rule, quantity, unit, local.hour, [now, *before], state, loud)
         self._closed.put(key, now, state)
         self._fresh.append((key, now, state))
         end_ms, north, east = (hour + 1) * HOUR_MS, int(row["latitude_e7"]), int(row["longitude_e7"])

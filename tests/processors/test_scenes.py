@@ -372,6 +372,24 @@ def test_cameras_that_are_5_s_fast_from_the_start_are_true() -> None:
     assert len({truth.truth_id for truth in truths}) == len(truths)
 
 
+def test_sensors_of_which_nothing_is_accepted_are_out_of_order_from_the_start() -> None:
+    rates = {"sensor_fault": 0.01}
+    rule = replace(NOTHING_ELSE, fast_clock=0.5, far_ahead=0.3, opening=0, scenes_per_hour=rates)
+    simulation = Simulation(hanoi(), 5, START_MS, rule, None)
+    intervals = [simulation.step() for _ in range(61 * 4)]
+    refused = {
+        sent.key
+        for one in intervals
+        for sent in one.sent
+        if isinstance(sent.record, Heartbeat)
+        and sent.record.at_ms > one.tick_ms + 30_000
+        and sent.key in hanoi().sensors
+    }
+    truths = [truth for one in intervals for truth in one.truths if truth.at_ms < START_MS + 1_000]
+    assert {truth.kind for truth in truths} == {"sensor_fault"}
+    assert len(refused) == len(truths) > 30
+
+
 def test_a_bus_that_breaks_down_stands_between_stops() -> None:
     intervals = play("breakdown")
     truth = the_truth("breakdown")

@@ -131,6 +131,24 @@ def test_horns_in_a_few_readings_are_no_loud_hour() -> None:
     ]
 
 
+def test_where_nights_are_above_their_limit_the_limit_of_the_day_holds_in_them() -> None:
+    """A street of 65 dB is told once, before that is known to be usual; 85 dB there are too much, as 60 dB in a quiet one."""
+
+    def street(usual: float, loud: float) -> list[Any]:
+        return readings(lambda hour, _: loud if hour == 23 else usual, 27)
+
+    assert told(street(65.0, 69.0), "noise_high", "noise_normal")[:1] == [("noise_high", 1.0, 65.0, "")]
+    assert told(street(65.0, 85.0), "noise_high", "noise_normal")[1:] == [
+        ("noise_normal", 4.0, 65.0, ""),
+        ("noise_high", 24.0, 85.0, ""),
+        ("noise_normal", 25.0, 65.0, ""),
+    ]
+    assert told(street(50.0, 60.0), "noise_high", "noise_normal") == [
+        ("noise_high", 24.0, 60.0, ""),
+        ("noise_normal", 25.0, 50.0, ""),
+    ]
+
+
 def test_a_sensor_that_varied_and_does_not_any_more_is_stuck() -> None:
     def course(hour: int, minute: int) -> float | None:
         return 30.0 + minute / 10 if hour not in (3, 4, 5) else 33.3

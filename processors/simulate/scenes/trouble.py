@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from processors.simulate.estate import Estate
 from processors.simulate.rule import random_stream
 from processors.simulate.scenes.scene import (
     Ailment,
@@ -31,9 +32,9 @@ STUCK_AT: Final = {
 DRIFTS: Final = {"pm2_5": (60.0, 120.0), "pm10": (100.0, 200.0), "no2": (60.0, 120.0)}
 """How much too high it gets, in the quantity's unit."""
 DRIFT_RAMP_MS: Final = 3_600_000.0
-NEIGHBOUR_M: Final = 3_000.0
+NEIGHBOUR_M: Final = 2_500.0
 NEIGHBOURS: Final = 3
-"""Who drifts has so many neighbours to drift away from: without them it might as well be the air."""
+"""Who drifts has so many neighbours as near as bad air reaches: without them it might as well be the air."""
 CAMERA_SILENT_S: Final = (900.0, 2_700.0)
 TAMPERED_S: Final = (600.0, 2_400.0)
 TAMPERINGS: Final = ("frozen", "covered", "moved")
@@ -105,11 +106,20 @@ def camera_clock(stage: Stage, call: Call) -> Scene | None:
 
 def clocks_ahead(stage: Stage, rows: Sequence[int], seed: int, start_ms: int) -> list[Scene]:
     """Return the truths of cameras whose clocks are fast from the beginning to the end: part of the difficulty."""
+    return _always(stage, "camera_clock", stage.cameras, rows, seed, start_ms)
+
+
+def clocks_refused(stage: Stage, rows: Sequence[int], seed: int, start_ms: int) -> list[Scene]:
+    """Return the truths of sensors of which nothing is accepted, as their clocks are too fast: out of order."""
+    return _always(stage, "sensor_fault", stage.sensors, rows, seed, start_ms)
+
+
+def _always(stage: Stage, kind: str, estate: Estate, rows: Sequence[int], seed: int, start_ms: int) -> list[Scene]:
     scenes = []
     for number, row in enumerate(rows):
         rng = random_stream(seed, CLOCKS, number)
-        device, ends_ms = stage.cameras.devices[row], start_ms + ALWAYS_MS
-        call = Call("camera_clock", start_ms + number, 0.0, number, seed, rng)
+        device, ends_ms = estate.devices[row], start_ms + ALWAYS_MS
+        call = Call(kind, start_ms + number, 0.0, number, seed, rng)
         truth = stage.truth(call, device.latitude_deg, device.longitude_deg, ends_ms)
         scenes.append(Scene(call.kind, rng, truth))
     return scenes

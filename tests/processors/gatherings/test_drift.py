@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from processors.gatherings.drift import Drift
+from processors.gatherings.drift import Drift, DriftRule
 from schemas.records import Observation
 from tests.processors.gatherings.builders import CITY, derived, level, told
 
-DRIFT = Drift(CITY)
+DRIFT = Drift(CITY, DriftRule(hours=3))
 NEIGHBOURS = ("N1", "N2", "N3")
 
 
@@ -65,7 +65,7 @@ def test_neighbours_in_another_square_count() -> None:
         claims = []
         for hour in range(3):
             claims.append(level("X", 6 + hour, 80.0, shift_m))
-            claims += [level(name, 6 + hour, 40.0, shift_m + 900.0 * index) for index, name in enumerate(NEIGHBOURS, 1)]
+            claims += [level(name, 6 + hour, 40.0, shift_m + 800.0 * index) for index, name in enumerate(NEIGHBOURS, 1)]
         assert [(one.kind, one.device_id) for one in derived(DRIFT, claims)] == [("sensor_drift", "X")]
 
 
@@ -90,3 +90,8 @@ def test_street_noise_differs_for_hours_and_is_no_drift() -> None:
         for hour in range(3)
     ]
     assert told(DRIFT, claims) == []
+
+
+def test_by_default_two_hours_are_a_drift() -> None:
+    assert told(Drift(CITY), street([41, 80, 42])) == []
+    assert told(Drift(CITY), street([41, 80, 82]))[0] == ("sensor_drift", "09:00:00", 42.0)
