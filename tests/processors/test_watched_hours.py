@@ -132,7 +132,7 @@ def test_horns_in_a_few_readings_are_no_loud_hour() -> None:
 
 
 def test_where_nights_are_above_their_limit_the_limit_of_the_day_holds_in_them() -> None:
-    """A street of 65 dB is told once, before that is known to be usual; 85 dB there are too much, as 60 dB in a quiet one."""
+    """A street of 65 dB is told once, before that is known as usual; 85 dB are too much there, 60 dB in a quiet one."""
 
     def street(usual: float, loud: float) -> list[Any]:
         return readings(lambda hour, _: loud if hour == 23 else usual, 27)
