@@ -26,14 +26,16 @@ class SlowProgressRule:
     within_ms: int = 180_000
     least_m: float = 40.0
     """who has come no further stands"""
+    least_mps: float = 0.5
+    """who tells less on the average stands, wherever the noise of GPS puts it"""
 
 
 def slow_progress(track: Track, look: Lookback, rule: SlowProgressRule) -> Findings:
     """Return where vehicles begin to creep, with the share of the usual speed, about "line/direction/segment".
 
     All of five reports within three minutes are slow, and the way from the first to the last of them takes less than
-    `share` of the usual speed. Who stands the whole time has not crept. Again on another segment. The score rises from
-    0.5 at `share` to 0.8 at 0.
+    `share` of the usual speed. Who stands the whole time, or tells so, has not crept. Again on another segment.
+    The score rises from 0.5 at `share` to 0.8 at 0.
     """
     look = look.take((look.marks[:REPORTS] & SLOW != 0).all(axis=0))
     share = _shares(track, look.row, rule)
@@ -55,7 +57,9 @@ def _shares(track: Track, row: IntArray, rule: SlowProgressRule) -> FloatArray:
     first = row - REPORTS + 1
     took_ms, came_m = track.at_ms[row] - track.at_ms[first], distance_m(track, row, first)
     share = np.full(len(row), np.nan)
-    some = np.flatnonzero((took_ms <= rule.within_ms) & (came_m > rule.least_m))
+    told_cm_s = track.columns["speed_cm_s"][row - np.arange(REPORTS)[:, None]].mean(axis=0)
+    creeps = (came_m > rule.least_m) & (told_cm_s >= 100.0 * rule.least_mps)
+    some = np.flatnonzero((took_ms <= rule.within_ms) & creeps)
     words = read_words(track.texts["word"], row[some])
     normal_mps = np.array([word.normal_cm_s / 100.0 for word in words], np.float64)
     known = np.round(came_m[some] * 1000.0 / took_ms[some] / normal_mps, 3)

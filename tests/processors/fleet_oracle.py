@@ -215,6 +215,8 @@ def _share(run: list[Fix]) -> float:
     came_m = apart_m(run[0], run[-1])
     if not all(map(_creeps, run)) or took_s > 180 or came_m <= 40:
         return math.inf
+    if sum(round(one["speed_mps"] * 100) for one in run) / 5 < 50:
+        return math.inf
     share = round(came_m / took_s / _normal_mps(run[-1]), 3)
     return share if share < 0.4 else math.inf
 

@@ -262,7 +262,8 @@ def test_slow_progress_is_claimed_once_a_segment() -> None:
     "fixes",
     [
         [fix(10 * at, 25.0 * at, speed_mps=2.5) for at in range(8)],  # 2.5 of 6 m/s
-        [fix(10 * at, 8.0 * at, speed_mps=0.0) for at in range(8)],  # no further than the noise of GPS
+        [fix(10 * at, 8.0 * at, speed_mps=1.0) for at in range(8)],  # no further than the noise of GPS
+        [fix(10 * at, 20.0 * at, speed_mps=0.4) for at in range(8)],  # tells that it stands
         [fix(10 * at, 20.0 * at, speed_mps=4.0 if at % 5 == 4 else 1.5) for at in range(12)],  # stops and goes
         [fix(50 * at, 45.0 * at, speed_mps=2.0) for at in range(8)],  # 200 s
         [fix(10 * at, 20.0 * at, speed_mps=2.0, north_m=41.0) for at in range(8)],  # on no street of a line
