@@ -25,6 +25,9 @@ SPARE_ENDING_MS: Final = 60_000
 AWAKE_MS: Final = 15_000
 """So much longer than claims in time look back, claims stay awake."""
 
+WOKEN_MS: Final = 60_000
+"""So long what may end something stays awake when it was asked for: who asks, asks again."""
+
 REST_EVERY_MS: Final = 8_000
 """How often claims are put to rest."""
 
@@ -133,12 +136,12 @@ class AtRest:
     def look_again_at_left(self, one: Observation, after_ms: int) -> None:
         """Look at a group, named by its newest claim, again after a time, or when it goes."""
         assert self.left_ms is not None
-        self.left_looks.add(one, min(self.tick_ms + after_ms, one.at_ms + self.left_ms))
+        self.left_looks.add(one, min(at_once(self.tick_ms + after_ms), one.at_ms + self.left_ms))
 
     def look_again_at_ending(self, one: Observation, after_ms: int) -> None:
         """Look at a claim that may end something again after a time, or when it is asked."""
         assert self.ended_ms is not None
-        self.ending_looks.add(one, min(self.tick_ms + after_ms, one.at_ms + self.ended_ms))
+        self.ending_looks.add(one, min(at_once(self.tick_ms + after_ms), one.at_ms + self.ended_ms))
 
     def rest_groups(self, groups: Collection[Group]) -> None:
         """Put groups to rest, unless they are too few."""
@@ -215,7 +218,7 @@ class AtRest:
     def _wake_ending(self, unit: Unit) -> None:
         for one in self._taken_up(unit):
             self._endings.add(one)
-            self.look_again_at_ending(one, self.ended_awake_ms)
+            self.look_again_at_ending(one, WOKEN_MS)
 
     def _laid_by(self, members: Sequence[Observation]) -> Unit:
         for one in members:

@@ -7,10 +7,11 @@ from typing import Final
 
 from processors.incidents.cells import CellIndex
 from processors.incidents.clusters import distance_m
-from processors.incidents.rule_model import Rule
+from processors.incidents.rule_model import Absent, Rule
 from schemas.records import Observation
 
 SPAN_S: Final = 300
+MOST_OVER: Final = 50_000
 
 Wake = Callable[[Observation, float, int, int], None]
 """Is given an observation, metres around it, and from when to when."""
@@ -42,6 +43,8 @@ class Endings:
         """what tells the subject that a claim and what ends it share; None = they are near each other"""
         self._index = CellIndex(self.reach_m, SPAN_S, latitude_deg, self.parting)
         self._newest_ms = 0
+        self.over: dict[str, set[tuple[int, Absent]]] = {}
+        """What needs not be asked again: around which claim and after what time something came that had to be absent"""
         self.wake: Wake | None = None
         """Puts back what was taken out only to rest, around a claim and of a time; called before anything is asked."""
         for one in claims:
@@ -51,6 +54,8 @@ class Endings:
         """Put a claim in."""
         self._index.add(one)
         self._newest_ms = max(self._newest_ms, one.at_ms)
+        if len(self.over) > MOST_OVER:
+            self.over.clear()
 
     def remove(self, one: Observation) -> None:
         """Take a claim out that was put in."""

@@ -28,6 +28,10 @@ BLOCK: Final = 128
 """Claims that are packed into one piece."""
 MOST: Final = 1 << 15
 """Claims of a shelf at most: units and parts are numbered in 16 bits."""
+SLOT_MS: Final = 60_000
+"""Of event time: what is asked for is of about a minute."""
+SMALL: Final = 512
+"""Claims of a shelf that is worth being joined with another one."""
 SQUARES_PER_DEG: Final = 1_000
 """Squares of a hundred metres; their numbers are kept modulo 65,536."""
 MARGIN_DEG: Final = 1e-6
@@ -40,16 +44,18 @@ _VALUES: Final = attrgetter(*_FIELDS)
 class _Shelf:
     """Units of one batch, by the time of their newest claims. Columns of n claims; those of a unit are together.
 
-    pieces: the claims themselves, BLOCK in each. at_ms: since begin_ms. row, column: the square, or of a subject the
-    hash. latest_ms: of u units the newest claim. left: how many claims are still here.
+    slot: of the newest claims of all its units. pieces: the claims themselves, BLOCK in each. at_ms: since begin_ms.
+    square: of each claim, ascending (`_squares`), and by_square: whose it is. latest_ms: of u units the newest claim.
+    left: how many claims are still here.
     """
 
+    slot: int
     pieces: list[bytes]
     begin_ms: int
     end_ms: int
     at_ms: npt.NDArray[np.uint32]
-    row: npt.NDArray[np.uint16]
-    column: npt.NDArray[np.uint16]
+    square: npt.NDArray[np.uint32]
+    by_square: npt.NDArray[np.uint16]
     name: npt.NDArray[np.uint32]
     part: npt.NDArray[np.uint16]
     unit: npt.NDArray[np.uint16]
@@ -93,16 +99,11 @@ class RestingClaims:
 
     def put(self, units: Sequence[Unit]) -> None:
         """Let units rest."""
-        ordered = sorted(units, key=lambda unit: unit[-1][0].at_ms)
-        some: list[Unit] = []
-        count = 0
-        for unit in ordered:
-            if count + len(unit) > MOST:
-                self._put(some)
-                some, count = [], 0
-            some.append(unit)
-            count += len(unit)
-        self._put(some)
+        by_slot: dict[int, list[Unit]] = {}
+        for unit in units:
+            by_slot.setdefault(unit[-1][0].at_ms // SLOT_MS, []).append(unit)
+        for slot in sorted(by_slot):
+            self._put_in_slot(slot, by_slot[slot])
 
     def take_named(self, one: Observation) -> list[Unit]:
         """Take out the unit of an observation's id and time, and seldom another one."""
@@ -124,16 +125,17 @@ class RestingClaims:
         if from_ms > self._newest_ms:
             return []
         found: list[Unit] = []
-        low, high = self._squares(one, reach_m)
-        spans = [np.uint16((last - first) & 0xFFFF) for first, last in zip(low, high, strict=True)]
+        first, last = (np.array(each, np.uint32) for each in self._squares_around(one, reach_m))
         for shelf in [each for each in self._shelves if each.begin_ms <= until_ms and each.end_ms >= from_ms]:
-            near = (shelf.row - np.uint16(low[0] & 0xFFFF) <= spans[0]) & shelf.here
-            near &= shelf.column - np.uint16(low[1] & 0xFFFF) <= spans[1]
-            rows = np.flatnonzero(near)
-            if len(rows):
-                at_ms = shelf.begin_ms + shelf.at_ms[rows].astype(np.int64)
-                rows = rows[(at_ms >= from_ms) & (at_ms <= until_ms)]
-                found += self._take(shelf, shelf.units(rows)) if len(rows) else []
+            starts = np.searchsorted(shelf.square, first).tolist()
+            ends = np.searchsorted(shelf.square, last, side="right").tolist()
+            spans = [shelf.by_square[start:end] for start, end in zip(starts, ends, strict=True) if start < end]
+            if not spans:
+                continue
+            rows = np.concatenate(spans).astype(np.int64)
+            at_ms = shelf.begin_ms + shelf.at_ms[rows].astype(np.int64)
+            rows = rows[(at_ms >= from_ms) & (at_ms <= until_ms)]
+            found += self._take(shelf, shelf.units(rows)) if len(rows) else []
         return found
 
     def take_before(self, until_ms: int) -> list[Unit]:
@@ -151,7 +153,22 @@ class RestingClaims:
         """Return a time up to the newest claim of the unit that `take_before` gives first; None = nothing rests."""
         return min((int(shelf.latest_ms[shelf.first]) for shelf in self._shelves), default=None)
 
-    def _put(self, units: Sequence[Unit]) -> None:
+    def _put_in_slot(self, slot: int, units: list[Unit]) -> None:
+        """Put units on shelves; small shelves of the slot become one, as each is looked through."""
+        if sum(map(len, units)) < SMALL:
+            for shelf in [each for each in self._shelves if each.slot == slot and each.left < SMALL]:
+                units += self._take(shelf, shelf.units(np.arange(len(shelf.unit))))
+        some: list[Unit] = []
+        count = 0
+        for unit in sorted(units, key=lambda unit: unit[-1][0].at_ms):
+            if count + len(unit) > MOST:
+                self._put(slot, some)
+                some, count = [], 0
+            some.append(unit)
+            count += len(unit)
+        self._put(slot, some)
+
+    def _put(self, slot: int, units: Sequence[Unit]) -> None:
         if not units:
             return
         claims = [one for unit in units for one, _ in unit]
@@ -159,15 +176,17 @@ class RestingClaims:
         parts = tuple(dict.fromkeys(keys))
         number = {part: at for at, part in enumerate(parts)}
         at_ms = np.array([one.at_ms for one in claims], np.int64)
-        row, column = self._rows_and_columns(claims)
+        square = self._squares(claims)
+        by_square = np.argsort(square, kind="stable")
         self._shelves.append(
             _Shelf(
+                slot=slot,
                 pieces=[_packed(claims[start : start + BLOCK]) for start in range(0, len(claims), BLOCK)],
                 begin_ms=int(at_ms.min()),
                 end_ms=int(at_ms.max()),
                 at_ms=(at_ms - at_ms.min()).astype(np.uint32),
-                row=(row & 0xFFFF).astype(np.uint16),
-                column=(column & 0xFFFF).astype(np.uint16),
+                square=square[by_square],
+                by_square=by_square.astype(np.uint16),
                 name=np.array([hash(one.observation_id) & 0xFFFF_FFFF for one in claims], np.uint32),
                 part=np.array([number[key] for key in keys], np.uint16),
                 unit=np.repeat(np.arange(len(units), dtype=np.uint16), [len(unit) for unit in units]),
@@ -215,34 +234,34 @@ class RestingClaims:
                 if len(rows):
                     yield shelf, rows
 
-    def _square(self, one: Observation) -> tuple[int, int]:
-        """Return row and column of a claim's square, or two halves of its subject's hash."""
+    def _squares(self, claims: Sequence[Observation]) -> npt.NDArray[np.uint32]:
+        """Return of n claims the square, row before column, or of a subject the hash."""
         if self._subject_of is not None:
-            hashed = hash(self._subject_of(one))
-            return hashed >> 16, hashed
-        return floor(one.latitude_deg * SQUARES_PER_DEG), floor(one.longitude_deg * SQUARES_PER_DEG)
-
-    def _rows_and_columns(self, claims: Sequence[Observation]) -> tuple[IntArray, IntArray]:
-        """Return the same of n claims."""
-        if self._subject_of is not None:
-            hashed = np.array([hash(subject) for subject in map(self._subject_of, claims)], np.int64)
-            return hashed >> 16, hashed
+            return np.array([hash(subject) & 0xFFFF_FFFF for subject in map(self._subject_of, claims)], np.uint32)
         places_deg = np.array([(one.latitude_deg, one.longitude_deg) for one in claims])
-        squares = np.floor(places_deg * SQUARES_PER_DEG).astype(np.int64)
-        return squares[:, 0], squares[:, 1]
+        rows, columns = np.floor(places_deg * SQUARES_PER_DEG).astype(np.int64).T
+        squares: npt.NDArray[np.uint32] = ((rows & 0xFFFF) << 16 | (columns & 0xFFFF)).astype(np.uint32)
+        return squares
 
-    def _squares(self, one: Observation, reach_m: float) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return the first and the last row and column of what is up to `reach_m` from a claim."""
+    def _squares_around(self, one: Observation, reach_m: float) -> tuple[list[int], list[int]]:
+        """Return the first and the last square of each row of what is up to `reach_m` from a claim."""
         if self._subject_of is not None:
-            return self._square(one), self._square(one)
+            only = [hash(self._subject_of(one)) & 0xFFFF_FFFF]
+            return only, only
         north_deg = reach_m / METRES_PER_DEG + MARGIN_DEG
         east_deg = north_deg / max(cos(radians(abs(one.latitude_deg) + north_deg)), 0.01)
-        corners = [
-            (floor((one.latitude_deg + side * north_deg) * SQUARES_PER_DEG),
-             floor((one.longitude_deg + side * east_deg) * SQUARES_PER_DEG))
-            for side in (-1, 1)
-        ]  # fmt: skip
-        return corners[0], corners[1]
+        south, north = (floor((one.latitude_deg + side * north_deg) * SQUARES_PER_DEG) for side in (-1, 1))
+        west, east = (floor((one.longitude_deg + side * east_deg) * SQUARES_PER_DEG) for side in (-1, 1))
+        first, last = [], []
+        for row in range(south, min(north, south + 0xFFFF) + 1):
+            begin = (row & 0xFFFF) << 16
+            if (west & 0xFFFF) <= (east & 0xFFFF) and east - west < 0x1_0000:
+                columns = [(west & 0xFFFF, east & 0xFFFF)]
+            else:  # around the end of the numbers
+                columns = [(0, east & 0xFFFF), (west & 0xFFFF, 0xFFFF)] if east - west < 0x1_0000 else [(0, 0xFFFF)]
+            first += [begin | low for low, _ in columns]
+            last += [begin | high for _, high in columns]
+        return first, last
 
 
 def _packed(claims: Sequence[Observation]) -> bytes:

@@ -299,8 +299,10 @@ class StandingClaims:
     def _take_away(self, one: Observation, change: Change) -> None:
         del self._standing[one.observation_id]
         self._merely_ending.discard(one.observation_id)
+        self._circumstances.endings.over.pop(one.observation_id, None)
         if self._conditions.end(one):
             self._circumstances.endings.remove(one)
+            self._circumstances.endings.over.clear()
             self._rest.wake_groups(one, self._circumstances.endings.reach_m, self._begins_ms(one), one.at_ms)
             change.endings.append(one)
         if not self._is_clustered(one):
@@ -340,12 +342,12 @@ class StandingClaims:
     def _touch_before(self, ending: Observation, change: Change) -> None:
         """See to it that the clusters are judged again of which a claim that came or went may have ended something.
 
-        One that came says nothing of a cluster of which no story is told and none waits.
+        One that came says nothing of a cluster of which no story is told; one that waits is judged in its time.
         """
         came = self._standing.get(ending.observation_id) is ending
         for one in self._before(ending):
             home = self._home(one.observation_id)
-            if home is not None and not (came and home.verdict is None and home.again_ms is None):
+            if home is not None and not (came and home.verdict is None):
                 self._touch(home, change)
 
     def _home(self, observation_id: str) -> Party | Group | None:

@@ -358,17 +358,20 @@ class _Telling:
     def _is_alone(self, absent: Absent, last_ms: int, centre: Observation) -> bool:
         """Tell whether nothing that has to be absent came, and the time in which it might have come is over."""
         circumstances, until_ms = self._heard.circumstances, last_ms + absent.for_s * 1000
+        if until_ms > circumstances.tick_ms:
+            self._heard.wait(until_ms)
+            return False
+        over, asked = circumstances.endings.over, (last_ms, absent)
+        if asked in over.get(centre.observation_id, ()):
+            return False
         reach_m = self._reach_m if absent.distance_m is None else absent.distance_m
         after_ms = centre.at_ms if absent.same_device else last_ms
         ended = circumstances.endings.first(
             absent.kinds, centre, reach_m, after_ms, until_ms, same_device=absent.same_device
         )
         if ended is not None:
-            return False
-        if until_ms > circumstances.tick_ms:
-            self._heard.wait(until_ms)
-            return False
-        return True
+            over.setdefault(centre.observation_id, set()).add(asked)
+        return ended is None
 
     def _made(self, way: tuple[str, ...], centre: Observation) -> Set[str]:
         """Return who made the claims of a way near `centre`."""

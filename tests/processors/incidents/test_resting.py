@@ -109,5 +109,14 @@ def test_a_claim_at_rest_takes_less_than_a_hundred_bytes() -> None:
     ]
     rest.put([[(one, "claims/1")] for one in claims])
     (shelf,) = rest._shelves
-    columns = (shelf.at_ms, shelf.row, shelf.column, shelf.name, shelf.part, shelf.unit, shelf.here, shelf.latest_ms)
+    columns = (
+        shelf.at_ms,
+        shelf.square,
+        shelf.by_square,
+        shelf.name,
+        shelf.part,
+        shelf.unit,
+        shelf.here,
+        shelf.latest_ms,
+    )
     assert sum(map(len, shelf.pieces)) + sum(column.nbytes for column in columns) < 100 * len(claims)
