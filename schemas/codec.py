@@ -123,6 +123,8 @@ class Codec:
         body.seek(HEADER_BYTES)
         try:
             fields = fastavro.schemaless_reader(body, writer, None if schema_id in self._ours else reader)
+        except EOFError as error:  # its text names the object that was read from, by its address
+            raise Rejected(Reason.NOT_AVRO, (f"not a {name}: the message ends too early",)) from error
         except Exception as error:  # fastavro raises whatever the bytes led it to
             raise Rejected(Reason.NOT_AVRO, (f"not a {name}: {type(error).__name__}: {error}"[:200],)) from error
         if body.tell() != len(value):

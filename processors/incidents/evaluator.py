@@ -200,7 +200,7 @@ class RuleEvaluator:
         for known in incidents:
             self._remember(known)
         self._withdrawn = {known.incident.incident_id: known for known in state.withdrawn}
-        self._lookout.pending = {early.incident.incident_id: early for early in state.pending}
+        self._lookout.restore(state.pending)
         self.causes.all = {cause.incident_id: cause for cause in state.causes}
         self._muting.restore(state.muted, self._causes_of_others() if same_rules else ())
         self._claims.restore(state.claims, state.merely_ending, parts, tick_ms - self.horizon_ms, tick_ms)

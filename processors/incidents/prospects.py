@@ -31,9 +31,10 @@ class Prospects:
         """
         if self._tell_alone or not self._rule.is_passing(one.kind):
             return True
-        return any(self._are_in_one_story(one, other) for index in firm for other in index.near(one))
+        return any(self.may_be_in_one_story(one, other) for index in firm for other in index.near(one))
 
-    def _are_in_one_story(self, one: Observation, other: Observation) -> bool:
+    def may_be_in_one_story(self, one: Observation, other: Observation) -> bool:
+        """Tell whether a claim is near enough another one, a firm one, for a story with both."""
         return (
             abs(one.at_ms - other.at_ms) <= self._apart_ms
             and distance_m(one, other) <= self._reach_m

@@ -45,6 +45,8 @@ class Lookout:
     def __init__(self, drafter: Drafter, conditions: Conditions, muting: Muting, latitude_deg: float) -> None:
         """latitude_deg: see CellIndex."""
         self.pending: dict[str, Early] = {}
+        self._confirmed: set[str] = set()
+        """the evidence of those that are confirmed"""
         self._drafter, self._conditions, self._muting = drafter, conditions, muting
         self._prospects = Prospects(drafter.rule)
         self._judge = Judge(drafter.rule, early=True)
@@ -52,6 +54,11 @@ class Lookout:
         self._firm = CellIndex(2 * within.reach_m, within.quiet_s, latitude_deg, parting)
         self._passing = CellIndex(within.reach_m, within.quiet_s, latitude_deg, parting)
         self._waiting: dict[str, _Waiting] = {}
+
+    def restore(self, pending: Iterable[Early]) -> None:
+        """Go back to pending incidents of before."""
+        self.pending = {early.incident.incident_id: early for early in pending}
+        self._note_confirmed()
 
     def wait(self, block: ObservationBlock) -> None:
         """Take note of a block that waits for the merge during a stall."""
@@ -86,7 +93,8 @@ class Lookout:
             came = [one.observation for one in self._waiting.values() if one.observation is not None]
         else:
             came = [one for one in block.observations if self._concerns(one)]
-        waiting = [one for one in came if self._prospects.has(one, (claims.firm, self._firm))]
+        firm = claims.firm, self._firm
+        waiting = [one for one in came if self._prospects.has(one, firm) and not self._is_told_near(one, firm, known)]
         if not waiting:
             return []
         rule = self._drafter.rule
@@ -107,6 +115,7 @@ class Lookout:
     def end(self, name: str, merged_into: str, tick_ms: int, fates: Fates) -> IncidentChange:
         """Take a pending incident back in favour of an ordered one, or for good ("")."""
         early = self.pending.pop(name)
+        self._note_confirmed()
         return self._drafter.withdraw(early.incident, merged_into, tick_ms, fates)
 
     def overdue(self, tick_ms: int) -> list[str]:
@@ -126,7 +135,21 @@ class Lookout:
         change = self._drafter.revise(before, draft, tick_ms, Fates(evidence, {}))
         if change is not None:
             self.pending[name] = Early(change.incident, tuple(sorted(evidence)), tick_ms)
+            self._note_confirmed()
         return change
+
+    def _is_told_near(self, one: Observation, firm: Iterable[CellIndex], known: Set[str]) -> bool:
+        """Tell whether a passing claim comes where an incident stands that it may add to: in a jam, hundreds do."""
+        return self._drafter.rule.is_passing(one.kind) and any(
+            (other.observation_id in known or other.observation_id in self._confirmed)
+            and self._prospects.may_be_in_one_story(one, other)
+            for index in firm
+            for other in index.near(one)
+        )
+
+    def _note_confirmed(self) -> None:
+        confirmed = (one for one in self.pending.values() if one.incident.state is IncidentState.CONFIRMED)
+        self._confirmed = {name for early in confirmed for name in early.evidence_ids}
 
     def _concerns(self, one: Observation) -> bool:
         return one.kind in self._drafter.rule.evidence if one.withdrawn else self._conditions.weigh(one)

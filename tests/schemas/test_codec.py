@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas import codec as codec_module
 from schemas import records
-from schemas.codec import NAMES, Codec, local_codec, schema_id_of, schema_text
+from schemas.codec import HEADER_BYTES, NAMES, Codec, local_codec, schema_id_of, schema_text
 from schemas.errors import Reason, Rejected
 
 CODEC = local_codec()
@@ -101,6 +101,26 @@ def test_cut_and_overlong_messages_are_not_avro() -> None:
     whole = CODEC.encode(records.Heartbeat(at_ms=1_700_000_000_000, device_id="c-1"))
     assert reason_of(whole[:-1]) is Reason.NOT_AVRO
     assert reason_of(whole + b"\0") is Reason.NOT_AVRO
+
+
+def test_why_a_cut_message_is_rejected_is_the_same_each_time() -> None:
+    reading = records.SensorReading(
+        at_ms=1_700_000_000_000,
+        latitude_deg=21.0,
+        longitude_deg=105.8,
+        value=3.5,
+        sensor_id="AQ-1",
+        quantity="pm25",
+        measure_unit="ug/m3",
+    )
+    whole = CODEC.encode(reading)
+    for length in range(HEADER_BYTES, len(whole)):
+        told = []
+        for _ in range(2):
+            with pytest.raises(Rejected) as refused:
+                CODEC.decode(whole[:length])
+            told.append(refused.value)  # the first one is kept: what it read from has not left its address
+        assert told[0].errors == told[1].errors
 
 
 def test_foreign_record_is_a_wrong_record() -> None:

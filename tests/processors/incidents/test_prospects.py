@@ -1,13 +1,17 @@
 """Passing claims that wait in a stall: what is not looked at would have made nothing."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.incidents.cells import CellIndex
+from processors.incidents.clusters import Cluster
 from processors.incidents.engine import CorrelationRule
 from processors.incidents.prospects import Prospects
 from processors.incidents.rule_model import Rule, Story, Suspected
+from processors.incidents.verdict import Judge, Judgement
 from schemas.records import IncidentState, Observation
 from tests.processors.incidents.builders import (
     ACTIONS,
@@ -66,7 +70,7 @@ def test_a_passing_claim_matters_near_a_firm_one(firm: list[Observation], matter
 def test_nothing_is_known_to_be_absent_however_long_it_waits() -> None:
     """A story that asks for it is told of ordered claims alone."""
     run = Run(CorrelationRule())
-    elsewhere = claim("stationary_vehicle", "TX-9", 189.0, x_m=900)
+    elsewhere = claim("stationary_vehicle", "TX-9", 189.0, x_m=5_000)
     run.push([block(source, 190.0) for source in (READINGS, DETECTIONS, ACTIONS)])
     run.push([block(POSITIONS, 190.0, [elsewhere])])
     both = [claim("hard_stop", "TX-1", 100.0), claim("stationary_vehicle", "TX-1", 100.0),
@@ -110,3 +114,26 @@ def test_what_is_not_looked_at_would_have_made_nothing(arrived: list[Arrival], d
         patched.setattr(Prospects, "has", lambda *_: True)
         thorough.push(blocks)
     assert encoded(run.changes) == encoded(thorough.changes)
+
+
+def test_a_passing_claim_near_a_confirmed_crash_is_not_looked_at_in_a_stall(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a jam hundreds brake around a crash that is told already; elsewhere a camera's crash is confirmed by one."""
+    run = Run(CorrelationRule())
+    run.push([block(source, 90.0) for source in (POSITIONS, READINGS, DETECTIONS, ACTIONS)])
+    seen = [claim("camera_crash", "CAM-1", 100.0), claim("camera_crash", "CAM-2", 101.0, x_m=10)]
+    elsewhere = claim("camera_crash", "CAM-3", 101.0, x_m=5_000)
+    run.push([block(DETECTIONS, 105.0, [*seen, elsewhere])])
+    assert [one.incident.state for one in run.changes] == [IncidentState.CONFIRMED, IncidentState.SUSPECTED]
+    judged = list[str]()
+    judge = Judge.judge
+
+    def noted(self: Judge, cluster: Cluster, *rest: Any) -> Judgement:
+        judged.extend(one.device_id for one in cluster.members)
+        return judge(self, cluster, *rest)
+
+    monkeypatch.setattr(Judge, "judge", noted)
+    assert run.push([block(POSITIONS, 105.0, [claim("hard_stop", "TX-1", 102.0, x_m=20)])]) == []
+    assert judged == []
+    (told,) = run.push([block(POSITIONS, 106.0, [claim("hard_stop", "TX-2", 103.0, x_m=5_010)])])
+    assert told.incident.state is IncidentState.CONFIRMED
+    assert set(judged) == {"CAM-3", "TX-2"}
