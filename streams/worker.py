@@ -1,7 +1,6 @@
 """Builds the Faust app of a worker: its settings, its life cycle, its ticker and its pages."""
 
 import asyncio
-import gc
 import logging
 import sys
 import time
@@ -13,7 +12,7 @@ import mode.loop
 
 from schemas import records
 from schemas.errors import UsageError
-from streams import heap, topics
+from streams import garbage, heap, topics
 from streams.admin import ensure_topics
 from streams.engine import Engine
 from streams.kafka_access import faust_credentials
@@ -30,8 +29,6 @@ TICK_MS: Final = 250
 SESSION_TIMEOUT_S: Final = 10.0
 BULK: Final = (topics.POSITIONS, topics.FRAMES, topics.ROWS)
 """What comes after detections, readings and actions where there is much of everything."""
-GARBAGE_THRESHOLDS: Final = (50_000, 20, 100)
-"""Python's own (700, 10, 10) looks for cycles three times in a poll; records and columns make none."""
 GIVE_BACK_S: Final = 5.0
 
 log = logging.getLogger(__name__)
@@ -86,8 +83,9 @@ def build_worker() -> tuple[CityApp, Engine]:
         sys.exit(f"cityops: {error}")
     app.engine = app.positions = engine
     mount(app, engine)
-    gc.freeze()  # the city, the rules, the modules: they stay
+    garbage.set_aside()  # the city, the rules, the modules: they stay
     app.timer(interval=GIVE_BACK_S)(_give_back)
+    app.timer(interval=garbage.SWEEP_S)(_sweep)
     app.timer(interval=LOOK_S)(NewBaselines(engine.city, settings.city).look)
     if settings.ticker:
         app.timer(interval=TICK_MS / 1000)(_Ticker(engine).tick)
@@ -96,7 +94,7 @@ def build_worker() -> tuple[CityApp, Engine]:
 
 def _tune() -> None:
     """Set what holds for the whole process, before Faust makes an event loop."""
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
+    garbage.tune()
     heap.keep_pages()
     heap.share_arenas()
     with suppress(ModuleNotFoundError):  # no wheel for this machine: asyncio's own loop does it too
@@ -105,6 +103,10 @@ def _tune() -> None:
 
 async def _give_back() -> None:
     heap.give_back()
+
+
+async def _sweep() -> None:
+    garbage.sweep()
 
 
 def _build_app(settings: Settings) -> CityApp:
