@@ -296,6 +296,7 @@ def story_in_words(story: Story) -> str:
     words += f", lasting {story.holds_s} s" if story.holds_s is not None else ""
     if story.absent is not None:
         words += f", no {' or '.join(story.absent.kinds)} for {story.absent.for_s} s"
+        words += " by those who take part" if story.absent.own_devices else ""
     if story.episodes is not None:
         words += f", in {story.episodes.count} episodes {story.episodes.apart_s} s apart"
     if story.rate is not None:

@@ -44,7 +44,7 @@ class Endings:
         self._index = CellIndex(self.reach_m, SPAN_S, latitude_deg, self.parting)
         self._newest_ms = 0
         self.over: dict[str, set[tuple[int, Absent]]] = {}
-        """What needs not be asked again: around which claim and after what time something came that had to be absent"""
+        """What needs not be asked again: around which claim, and until when, something came that had to be absent"""
         self.wake: Wake | None = None
         """Puts back what was taken out only to rest, around a claim and of a time; called before anything is asked."""
         for one in claims:

@@ -6,7 +6,7 @@ from functools import cache
 from operator import attrgetter
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, WithJsonSchema, field_validator
+from pydantic import Field, WithJsonSchema, field_validator, model_validator
 
 from processors.observation_kinds import OBSERVATION_KINDS
 from processors.timetable import seconds_of
@@ -120,13 +120,20 @@ class Absent(Entry):
 
     distance_m: of a rule by place, how near they would have to be; where not given, the story's distance.
     same_device: of a rule by place, only those count that come, after the claim around which the story is told, from
-    that claim's device.
+    that claim's device. own_devices: only those from a device that takes part, after its own last claim.
     """
 
     kinds: Kinds
     for_s: Seconds
     distance_m: Metres | None = None
     same_device: bool = False
+    own_devices: bool = False
+
+    @model_validator(mode="after")
+    def _is_by_one_or_all(self) -> "Absent":
+        if self.same_device and self.own_devices:
+            raise ValueError("same_device asks one device and own_devices all that take part: leave one out")
+        return self
 
 
 class Episodes(Entry):

@@ -323,7 +323,8 @@ class _Telling:
             if not self._are_enough([{one.witness_id for one in part} for part in parts]):
                 return ()
         claims = {one.observation_id: one for part in parts for one in part}
-        return claims.values() if self.holds(canonical(claims.values()), centre) else ()
+        repeated = self._repeated(found, centre)
+        return claims.values() if self.holds(canonical(claims.values()), centre, repeated) else ()
 
     def is_about(self, one: Observation) -> bool:
         """Tell whether a claim takes part in what is told around it."""
@@ -336,8 +337,11 @@ class _Telling:
             return all(len(some) >= count for some, count in counted)
         return enough(counted)
 
-    def holds(self, claims: Sequence[Observation], centre: Observation) -> bool:
-        """Tell whether claims in canonical order last, repeat, are more than usual and stay alone as the story asks."""
+    def holds(self, claims: Sequence[Observation], centre: Observation, repeated: Set[str] = frozenset()) -> bool:
+        """Tell whether claims in canonical order last, repeat, are more than usual and stay alone as the story asks.
+
+        repeated: ids of those that say again what somebody had said; they put off nothing that is waited for.
+        """
         story, last_ms = self._story, claims[-1].at_ms
         if story.holds_s is not None and last_ms - claims[0].at_ms < story.holds_s * 1000:
             return False
@@ -345,7 +349,9 @@ class _Telling:
             return False
         if story.rate is not None and not self._is_unusual(story.rate, claims, centre):
             return False
-        return story.absent is None or self._is_alone(story.absent, last_ms, centre)
+        if story.absent is None:
+            return True
+        return self._is_alone(story.absent, [one for one in claims if one.observation_id not in repeated], centre)
 
     def _is_unusual(self, rate: Rate, claims: Sequence[Observation], centre: Observation) -> bool:
         """Tell whether claims are at least so many times those that the baseline expects of their kinds."""
@@ -355,23 +361,29 @@ class _Telling:
         known = [one for one in usual if one is not None]
         return len(known) == len(kinds) and len(counted) >= rate.times * math.fsum(known)
 
-    def _is_alone(self, absent: Absent, last_ms: int, centre: Observation) -> bool:
+    def _is_alone(self, absent: Absent, claims: Sequence[Observation], centre: Observation) -> bool:
         """Tell whether nothing that has to be absent came, and the time in which it might have come is over."""
-        circumstances, until_ms = self._heard.circumstances, last_ms + absent.for_s * 1000
-        if until_ms > circumstances.tick_ms:
+        last_ms = claims[-1].at_ms
+        until_ms = last_ms + absent.for_s * 1000
+        if until_ms > self._heard.circumstances.tick_ms:
             self._heard.wait(until_ms)
             return False
-        over, asked = circumstances.endings.over, (last_ms, absent)
-        if asked in over.get(centre.observation_id, ()):
-            return False
+        if absent.own_devices:
+            last = {one.device_id: one for one in claims}
+            return not any(self._came(absent, one, one.at_ms, until_ms) for one in last.values())
+        return not self._came(absent, centre, centre.at_ms if absent.same_device else last_ms, until_ms)
+
+    def _came(self, absent: Absent, around: Observation, after_ms: int, until_ms: int) -> bool:
+        """Tell whether what has to be absent came between two times around a claim, or from its device."""
+        endings, asked = self._heard.circumstances.endings, (until_ms, absent)
+        if asked in endings.over.get(around.observation_id, ()):
+            return True
         reach_m = self._reach_m if absent.distance_m is None else absent.distance_m
-        after_ms = centre.at_ms if absent.same_device else last_ms
-        ended = circumstances.endings.first(
-            absent.kinds, centre, reach_m, after_ms, until_ms, same_device=absent.same_device
-        )
-        if ended is not None:
-            over.setdefault(centre.observation_id, set()).add(asked)
-        return ended is None
+        same_device = absent.same_device or absent.own_devices
+        came = endings.first(absent.kinds, around, reach_m, after_ms, until_ms, same_device=same_device) is not None
+        if came:
+            endings.over.setdefault(around.observation_id, set()).add(asked)
+        return came
 
     def _made(self, way: tuple[str, ...], centre: Observation) -> Set[str]:
         """Return who made the claims of a way near `centre`."""
@@ -379,6 +391,19 @@ class _Telling:
         for kind in way[1:]:
             made = {each for each in made if any(self._near(one, centre) for one in self._heard.by(each, kind))}
         return made
+
+    def _repeated(self, found: Sequence[Set[str]], centre: Observation) -> Set[str]:
+        """Return the claims of "b" of "a+b" but the first of each witness, which may come at any time."""
+        if self._story.absent is None:
+            return frozenset()
+        again: set[str] = set()
+        for group, makers in zip(self._groups, found, strict=True):
+            for kind in (kind for way in group.ways for kind in way[1:]):
+                for witness_id in makers:
+                    near = [one.observation_id for one in self._heard.by(witness_id, kind) if self._near(one, centre)]
+                    again.update(near[1:])
+        leads = (track.around(centre, self._apart_ms) for track in self._leads.values() if again)
+        return again - {one.observation_id for track in leads for one in track}
 
     def _part(self, way: tuple[str, ...], makers: Set[str], centre: Observation) -> Iterator[Observation]:
         """Yield the claims of a way by those who take part."""

@@ -58,10 +58,13 @@ def loud(claims: Sequence[Observation], score: float) -> list[Observation]:
 
 def test_an_explosion_heard_by_six_is_confirmed_where_it_was_and_mutes_the_crash_of_single_sounds() -> None:
     sounds = bang(120, -60, NOON_MS)
-    stop = replace(sound("BUS-1", NOON_MS + 1_000, 250, -240), kind="hard_stop", observation_id="stop")
-    alone = Story("crash").tell([*sounds, stop], NOON_MS, NOON_MS + 30_000)
-    assert alone.states("crash") == [IncidentState.SUSPECTED]
-    story = Story("crash", "explosion").tell([*sounds, stop], NOON_MS, NOON_MS + 30_000)
+    wreck = [
+        replace(sound("BUS-1", NOON_MS + after_ms, 250, -240), kind=kind, observation_id=kind)
+        for kind, after_ms in (("hard_stop", 1_000), ("stationary_vehicle", 18_000))
+    ]
+    alone = Story("crash").tell([*sounds, *wreck], NOON_MS, NOON_MS + 80_000)
+    assert alone.states("crash") == [IncidentState.CONFIRMED]
+    story = Story("crash", "explosion").tell([*sounds, *wreck], NOON_MS, NOON_MS + 80_000)
     (incident,) = story.engine.open_incidents()
     assert (incident.kind, incident.state) == ("explosion", IncidentState.CONFIRMED)
     located = next(one for one in incident.evidence if one.kind == "explosion_located")

@@ -1,5 +1,6 @@
 """Passing claims that wait in a stall: what is not looked at would have made nothing."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -96,12 +97,16 @@ def test_every_firm_claim_matters() -> None:
 def test_a_crash_is_seen_in_a_stall_whichever_claim_comes_last(last: Observation) -> None:
     run = Run(CorrelationRule())
     run.push([block(source, 90.0) for source in (POSITIONS, READINGS, DETECTIONS, ACTIONS)])
-    first = BANG if last is BRAKED else BRAKED
+    heard = [replace(BANG, observation_id=f"{BANG.observation_id}/{n}", witness_id=f"MIC-{n}") for n in (7, 8)]
+    first = [BANG if last is BRAKED else BRAKED, *heard]
     sources = {BRAKED: POSITIONS, BANG: READINGS}
-    assert run.push([block(ACTIONS, 105.0), block(sources[first], 105.0, [first])]) == []
+    early = [
+        block(source, 104.0, [one for one in first if one.source_topic == source[0]]) for source in sources.values()
+    ]
+    assert run.push([block(ACTIONS, 105.0), *early]) == []
     (told,) = run.push([block(sources[last], 105.0, [last])])
     assert (told.incident.provisional, told.incident.state) == (True, IncidentState.SUSPECTED)
-    assert {one.observation_id for one in told.incident.evidence} == {BRAKED.observation_id, BANG.observation_id}
+    assert {one.observation_id for one in told.incident.evidence} == {one.observation_id for one in (*first, last)}
 
 
 @settings(max_examples=10, deadline=None)

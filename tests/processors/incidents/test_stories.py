@@ -86,10 +86,35 @@ def test_a_microphone_on_the_cameras_pole_is_no_second_witness() -> None:
     assert [one.incident.state for one in run.changes] == [IncidentState.SUSPECTED]
 
 
-def test_an_impact_and_a_hard_stop_are_suspected() -> None:
-    changes = Run().story(claim("impact_sound", "MIC-1", 10), claim("hard_stop", "TX-1", 14, x_m=90), until_s=60)
+def test_an_impact_that_three_heard_and_a_hard_stop_are_suspected() -> None:
+    sounds = [claim("impact_sound", f"MIC-{number}", 10, x_m=number * 40) for number in range(3)]
+    changes = Run().story(*sounds, claim("hard_stop", "TX-1", 14, x_m=90), until_s=60)
     assert told(changes) == [(14.25, "crash", "OPENED")]
     assert changes[0].incident.state is IncidentState.SUSPECTED
+
+
+def test_a_horn_and_a_hard_stop_are_nothing() -> None:
+    sounds = [claim("impact_sound", f"MIC-{number}", 10, x_m=number * 40) for number in range(2)]
+    assert Run().story(*sounds, claim("hard_stop", "TX-1", 14, x_m=90), until_s=120) == []
+
+
+def test_an_impact_and_one_that_braked_and_stays_are_confirmed_whoever_goes_on_past_it() -> None:
+    """45 s later it has not gone on itself; that it is claimed to stand again two minutes later takes nothing back."""
+    changes = Run().story(
+        claim("impact_sound", "MIC-1", 10), claim("hard_stop", "TX-1", 14, x_m=90),
+        claim("stationary_vehicle", "TX-1", 30, x_m=95), claim("moved_on", "BUS-2", 50, x_m=90),
+        claim("stationary_vehicle", "TX-1", 150, x_m=85), until_s=300,
+    )  # fmt: skip
+    assert told(changes) == [(75.0, "crash", "OPENED"), (150.25, "crash", "CHANGED")]
+    assert changes[0].incident.state is IncidentState.CONFIRMED
+
+
+def test_an_impact_and_one_that_braked_and_goes_on_are_nothing() -> None:
+    changes = Run().story(
+        claim("impact_sound", "MIC-1", 10), claim("hard_stop", "TX-1", 14, x_m=90),
+        claim("stationary_vehicle", "TX-1", 30, x_m=95), claim("moved_on", "TX-1", 60, x_m=140), until_s=300,
+    )  # fmt: skip
+    assert changes == []
 
 
 def test_an_impact_and_a_hard_stop_half_a_minute_later_are_nothing() -> None:
@@ -97,12 +122,12 @@ def test_an_impact_and_a_hard_stop_half_a_minute_later_are_nothing() -> None:
 
 
 def test_two_vehicles_that_brake_and_stand_at_one_position_are_suspected() -> None:
-    """Linear Road's accident: two vehicles stopped at one position; 50 s later nobody near has gone on."""
+    """Linear Road's accident: two vehicles stopped at one position; a minute later nobody near has gone on."""
     changes = Run().story(
         claim("hard_stop", "TX-1", 10), claim("hard_stop", "BUS-2", 16, x_m=12),
         claim("stationary_vehicle", "TX-1", 38), claim("stationary_vehicle", "BUS-2", 44, x_m=10), until_s=120,
     )  # fmt: skip
-    assert told(changes) == [(95.0, "crash", "OPENED")]
+    assert told(changes) == [(105.0, "crash", "OPENED")]
     assert changes[0].incident.state is IncidentState.SUSPECTED
     assert changes[0].incident.witnesses == 2
 
@@ -112,7 +137,7 @@ def test_one_that_brakes_beside_another_that_stands_is_suspected_while_nobody_ne
         claim("hard_stop", "TX-1", 10), claim("stationary_vehicle", "TX-1", 32),
         claim("stationary_vehicle", "BUS-2", 40, x_m=20),
     )  # fmt: skip
-    assert told(Run().story(*stands, until_s=120)) == [(90.0, "crash", "OPENED")]
+    assert told(Run().story(*stands, until_s=120)) == [(100.0, "crash", "OPENED")]
     for other in (claim("moved_on", "TX-3", 70, x_m=90), claim("slow_progress", "TX-3", 70, x_m=90)):
         assert Run().story(*stands, other, until_s=120) == []
 
