@@ -27,13 +27,13 @@ UNSEEN_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class LatencyOptions:
-    """The steady rate; scenes_per_s: crashes and fires, about five publications each; jams make most of the others."""
+    """The steady rate; scenes_per_s: crashes and fires, far more than any city has; jams make most publications."""
 
-    seconds: float = 420.0
+    seconds: float = 540.0
     positions_per_s: float = 10_000.0
     detections_per_s: float = 2_000.0
     vehicles: int = 100_000
-    scenes_per_s: float = 2.0
+    scenes_per_s: float = 0.5
     shape: Shape = Shape.SINGLES
 
 

@@ -23,12 +23,12 @@ RATE = click.option(
 
 
 @click.command()
-@click.option("--for", "seconds", type=Seconds(), default="7m", show_default=True, help="How long.")
+@click.option("--for", "seconds", type=Seconds(), default="9m", show_default=True, help="How long.")
 @click.option("--rate", type=click.FloatRange(100), default=10_000, show_default=True, help="Positions a second.")
 @click.option("--detections", type=click.FloatRange(0), default=2_000, show_default=True, help="Detections a second.")
 @click.option("--vehicles", type=click.IntRange(100), default=100_000, show_default=True, help="Vehicles.")
 @click.option(
-    "--scenes", type=click.FloatRange(0.01), default=2.0, show_default=True, help="Crashes and fires a second."
+    "--scenes", type=click.FloatRange(0.01), default=0.5, show_default=True, help="Crashes and fires a second."
 )
 @SHAPE
 @JSON
