@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from processors.baselines import Baselines
 from processors.calendars import Calendar
@@ -240,6 +241,33 @@ def test_of_a_rule_by_place_what_must_be_absent_is_near() -> None:
     rule = rule_of(**BY_PLACE, suspected=story(absent={**ALONE, "distance_m": 50}))
     assert not told(rule, stands("B1", 10), claim("moved_on", "B9", 30, x_m=49), until_s=90)
     assert told(rule, stands("B1", 10), claim("moved_on", "B1", 30, x_m=51), until_s=90)
+
+
+def test_what_must_be_absent_may_be_asked_of_all_who_take_part() -> None:
+    keys = {"claims": {"stationary_vehicle": 2}, "distance_m": 50, "absent": {**ALONE, "own_devices": True}}
+    rule, two = rule_of(**BY_PLACE, suspected=story(**keys)), (stands("B1", 10), stands("B2", 20, x_m=30))
+    assert turns(told(rule, *two, until_s=90)) == [(80.0, IncidentState.SUSPECTED)]
+    assert told(rule, *two, claim("moved_on", "B9", 30), until_s=90)
+    for name, at_s, x_m in (("B1", 15, 0), ("B1", 79, 0), ("B2", 30, 30)):
+        assert not told(rule, *two, claim("moved_on", name, at_s, x_m=x_m), until_s=90)
+    assert told(rule, *two, claim("moved_on", "B2", 15, x_m=30), until_s=90)
+
+
+def test_one_device_and_all_who_take_part_are_not_asked_at_once() -> None:
+    with pytest.raises(ValidationError, match="leave one out"):
+        rule_of(**BY_PLACE, suspected=story(absent={**ALONE, "same_device": True, "own_devices": True}))
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_what_is_said_again_puts_nothing_off(own: bool) -> None:
+    keys = {"claims": {"hard_stop+stationary_vehicle": 1}, "distance_m": 50, "absent": {**ALONE, "own_devices": own}}
+    evidence = {"evidence": {"hard_stop": 0.6, "stationary_vehicle": 0.6}}
+    rule = rule_of(**(BY_PLACE | evidence), suspected=story(**keys))
+    claims = claim("hard_stop", "B1", 0), stands("B1", 20), stands("B1", 70), stands("B1", 140)
+    changes = told(rule, *claims, until_s=170)
+    assert turns(changes)[0] == (80.0, IncidentState.SUSPECTED)
+    assert {one.incident.state for one in changes} == {IncidentState.SUSPECTED}
+    assert not told(rule, *claims, claim("moved_on", "B1", 40), until_s=170)
 
 
 def test_evidence_may_be_what_must_be_absent() -> None:
